@@ -1,0 +1,50 @@
+# The commands of the README. All of them set up what they need; nothing is installed outside .venv
+# but Java, and that only as root on Debian or Ubuntu.
+
+SHELL := /bin/bash
+PYTHON ?= python3.11
+PY := .venv/bin/python
+export PYTHONSAFEPATH := 1
+export PYTHONDONTWRITEBYTECODE := $(if $(CI),1,)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down test test-all check bench
+
+help: ## Show the commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: .venv/.ready ## Make the environment (.venv) and check for Java
+
+.venv/.ready: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or say where it is: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@bash docker/ensure-java.sh
+	@test -x $(PY) || $(PYTHON) -m venv .venv || { rm -rf .venv; echo "python3.11 cannot make an environment; on Debian: apt-get install python3.11-venv" >&2; exit 1; }
+	@echo "Installing the environment from requirements.lock (a few minutes, about 3 GB) ..."
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## Show the closed loop on a small simulated shop (DATA=online-retail SOURCE=folder: on real data)
+	@$(PY) -m simulator.demo $(if $(DATA),--data "$(DATA)") $(if $(SOURCE),--source "$(SOURCE)") $(if $(SEED),--seed $(SEED))
+
+up: setup ## Start all servers and keep them running; prints addresses and logins
+	@$(PY) -m jobs.cli up
+
+down: setup ## Stop what `make up` started
+	@$(PY) -m jobs.cli down
+
+test: setup ## Run the tests: unit, contract, integration, a dozen faults, one loop
+	@$(PY) -m pytest -m "not slow"
+
+test-all: setup ## Run every test, the long ones included
+	@$(PY) -m pytest
+
+check: setup ## Lint and type-check: ruff, mypy, import-linter, sqlfluff
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+	@.venv/bin/lint-imports
+	@.venv/bin/sqlfluff lint dbt_project
+
+bench: setup ## Run the benchmarks (ONLY=name for some); figures go to FORETASTE_HOME/bench.jsonl
+	@$(PY) -m benchmarks $(ONLY)

@@ -1,0 +1,109 @@
+"""Every string that two rooms share, spelt once."""
+
+from __future__ import annotations
+
+import zlib
+from datetime import date
+
+# Lake layers and the tables in them: <layer>/<table>/day=<day>/
+RAW = "raw"
+QUARANTINE = "quarantine"
+FEATURES = "features"
+TRAINING = "training"
+RECOMMENDATIONS = "recommendations"
+
+RAW_EVENTS = f"{RAW}/events"  # day = the UTC day of the event
+RAW_ITEMS = f"{RAW}/items"  # day = the day of the delivery
+RAW_USERS = f"{RAW}/users"  # day = the day of the delivery
+QUARANTINE_EVENTS = f"{QUARANTINE}/events"  # day = the day of the delivery
+QUARANTINE_ITEMS = f"{QUARANTINE}/items"
+QUARANTINE_USERS = f"{QUARANTINE}/users"
+
+FCT_INTERACTIONS = f"{FEATURES}/fct_interactions"  # day = the UTC day of the event
+FCT_IMPRESSIONS = f"{FEATURES}/fct_impressions"  # day = the UTC day of the impression
+DIM_ITEMS = f"{FEATURES}/dim_items"  # day = as known at its end, like all that follow
+FEAT_USER_DAILY = f"{FEATURES}/feat_user_daily"
+FEAT_ITEM_DAILY = f"{FEATURES}/feat_item_daily"
+FEAT_USER_CATEGORY_DAILY = f"{FEATURES}/feat_user_category_daily"
+HISTORIES = f"{FEATURES}/histories"
+COVISITATION = f"{FEATURES}/covisitation"
+SEQUENCES = f"{TRAINING}/sequences"
+LISTS = f"{RECOMMENDATIONS}/lists"  # what the daily run of the day scored
+LISTS_RETRAINED = f"{RECOMMENDATIONS}/lists_retrained"  # what a retraining of the day scored
+
+#: Tables that dbt builds once an event day and that are exported for every day a landing touched.
+BY_EVENT_DAY = (FCT_INTERACTIONS, FCT_IMPRESSIONS)
+#: Tables that describe what was known when a day ended.
+BY_FEATURE_DAY = (DIM_ITEMS, FEAT_USER_DAILY, FEAT_ITEM_DAILY, FEAT_USER_CATEGORY_DAILY)
+
+# Warehouse schemas
+WAREHOUSE_RAW = "raw"
+WAREHOUSE_OPS = "ops"
+
+# Run kinds
+DAILY = "daily"
+RETRAIN = "retrain"
+
+# MLflow
+NEXT_ITEM_TASK = "next-item"
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+
+
+def registered_model(task: str) -> str:
+    return f"foretaste-{task}"
+
+
+def experiment(task: str) -> str:
+    return f"foretaste/{task}"
+
+
+# Assets (Airflow)
+DRIFT_ALARM = "drift_alarm"
+
+
+def asset_uri(table: str) -> str:
+    """``features/feat_user_daily`` → ``foretaste://features/feat_user_daily``."""
+    return f"foretaste://{table}"
+
+
+# Redis
+LIVE_POINTER = "ft:live"
+VERSIONS_KEY = "ft:versions"  # hash: version → the pointer JSON it was published with
+
+
+def version_name(number: int) -> str:
+    return f"v{number:04d}"
+
+
+def lists_key(version: str, bucket: int) -> str:
+    """Hash of packed lists by user id."""
+    return f"ft:{version}:recs:{bucket:04d}"
+
+
+def items_key(version: str) -> str:
+    """Hash of item JSON by index in the version's vocabulary; what the indices in packed lists mean."""
+    return f"ft:{version}:items"
+
+
+def popular_key(version: str) -> str:
+    """One packed list for whoever has none."""
+    return f"ft:{version}:popular"
+
+
+def bucket_of(user_id: str, num_buckets: int) -> int:
+    """The bucket of a user: the same in every process and version."""
+    return zlib.crc32(user_id.encode()) % num_buckets
+
+
+# S3
+def published_prefix(version: str) -> str:
+    return f"published/{version}/"
+
+
+PUBLISHED_POINTER = "published/live.json"
+
+
+def partition(table: str, day: date) -> str:
+    """``features/feat_user_daily`` and a day → the lake folder of that partition."""
+    return f"{table}/day={day.isoformat()}"

@@ -1,0 +1,246 @@
+"""Columns, types and grain of each table that crosses a room.
+
+Types are spelt as SQL spells them on both warehouses: text, bigint, integer, double precision, date,
+timestamp (UTC, microseconds), boolean; ``text[]`` and ``double[]`` stand for Parquet lists.
+
+``known_date`` is on every raw row: the first day whose run may see it. A run of day D reads rows with
+``known_date <= D`` and nothing else, which is what makes a backfill give what that day gave.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contracts import names
+
+
+@dataclass(frozen=True)
+class Table:
+    """What one table promises: its grain, the columns of its key, and all columns in order."""
+
+    name: str
+    grain: str
+    key: tuple[str, ...]
+    columns: dict[str, str]
+
+    @property
+    def short_name(self) -> str:
+        """The name without its layer: what the warehouse and dbt call it."""
+        return self.name.rsplit("/", 1)[-1]
+
+
+RAW_EVENTS = Table(
+    names.RAW_EVENTS,
+    "One row per accepted event.",
+    ("event_id",),
+    {
+        "event_id": "text",
+        "user_id": "text",
+        "item_id": "text",
+        "event_type": "text",
+        "occurred_at": "timestamp",
+        "event_date": "date",
+        "session_id": "text",
+        "quantity": "bigint",
+        "unit_price_cents": "bigint",
+        "value": "double precision",
+        "dwell_ms": "bigint",
+        "scroll_depth": "double precision",
+        "surface": "text",
+        "position": "integer",
+        "decision_id": "text",
+        "received_date": "date",
+        "known_date": "date",
+        "body_hash": "text",
+    },
+)
+RAW_ITEMS = Table(
+    names.RAW_ITEMS,
+    "One row per item and delivery.",
+    ("item_id", "received_date"),
+    {
+        "item_id": "text",
+        "title": "text",
+        "category": "text",
+        "brand": "text",
+        "price_cents": "bigint",
+        "available_from": "timestamp",
+        "available_until": "timestamp",
+        "attributes": "text",
+        "received_date": "date",
+        "known_date": "date",
+    },
+)
+RAW_USERS = Table(
+    names.RAW_USERS,
+    "One row per user and delivery.",
+    ("user_id", "received_date"),
+    {
+        "user_id": "text",
+        "created_at": "timestamp",
+        "attributes": "text",
+        "received_date": "date",
+        "known_date": "date",
+    },
+)
+FCT_INTERACTIONS = Table(
+    names.FCT_INTERACTIONS,
+    "One row per event of a known user with a catalogue item that says something about taste (impressions do not).",
+    ("event_id",),
+    {
+        "event_id": "text",
+        "user_id": "text",
+        "item_id": "text",
+        "event_type": "text",
+        "occurred_at": "timestamp",
+        "event_date": "date",
+        "known_date": "date",
+        "session_id": "text",
+        "weight": "integer",  # taste in whole points: view 1, engaged view 2, cart 3, purchase 5, return -5, rating -2…2
+        "quantity": "bigint",
+        "revenue_cents": "bigint",
+    },
+)
+FCT_IMPRESSIONS = Table(
+    names.FCT_IMPRESSIONS,
+    "One row per impression: an item of ours shown to a user, and what followed within the day.",
+    ("event_id",),
+    {
+        "event_id": "text",
+        "user_id": "text",
+        "item_id": "text",
+        "occurred_at": "timestamp",
+        "event_date": "date",
+        "known_date": "date",
+        "surface": "text",
+        "position": "integer",
+        "decision_id": "text",
+        "is_clicked": "boolean",
+        "is_purchased": "boolean",
+    },
+)
+DIM_ITEMS = Table(
+    names.DIM_ITEMS,
+    "One row per catalogue item and day, as known when the day ended.",
+    ("item_id", "feature_date"),
+    {
+        "item_id": "text",
+        "feature_date": "date",
+        "title": "text",
+        "category": "text",
+        "brand": "text",
+        "price_cents": "bigint",
+        "is_available": "boolean",
+    },
+)
+FEAT_USER_DAILY = Table(
+    names.FEAT_USER_DAILY,
+    "One row per user with an interaction in the last 90 days and day, as known when the day ended.",
+    ("user_id", "feature_date"),
+    {
+        "user_id": "text",
+        "feature_date": "date",
+        "recency_days": "integer",
+        "tenure_days": "integer",
+        "active_days_28d": "integer",
+        "views_28d": "bigint",
+        "purchases_28d": "bigint",
+        "orders_90d": "bigint",  # frequency: days with a purchase
+        "spend_cents_90d": "bigint",  # monetary value, returns deducted
+        "mean_price_cents_90d": "bigint",
+        "categories_28d": "bigint",
+    },
+)
+FEAT_ITEM_DAILY = Table(
+    names.FEAT_ITEM_DAILY,
+    "One row per catalogue item and day, as known when the day ended; anonymous events count.",
+    ("item_id", "feature_date"),
+    {
+        "item_id": "text",
+        "feature_date": "date",
+        "popularity_micros": "bigint",  # weights halved every half_life_days, in millionths
+        "popularity_7d": "bigint",  # the sum of positive weights of the last 7 days: what "recent popularity" ranks by
+        "views_28d": "bigint",
+        "purchases_28d": "bigint",
+        "buyers_28d": "bigint",
+        "returns_28d": "bigint",
+        "price_cents": "bigint",
+        "age_days": "integer",
+    },
+)
+FEAT_USER_CATEGORY_DAILY = Table(
+    names.FEAT_USER_CATEGORY_DAILY,
+    "One row per user, category and day, for categories in which the user acted in the last 90 days.",
+    ("user_id", "category", "feature_date"),
+    {
+        "user_id": "text",
+        "category": "text",
+        "feature_date": "date",
+        "affinity_micros": "bigint",  # share of the user's decayed positive weight, in millionths
+    },
+)
+HISTORIES = Table(
+    names.HISTORIES,
+    "One row per user with a positive interaction in the last history_days, as known when the day ended.",
+    ("user_id",),
+    {
+        "user_id": "text",
+        "item_ids": "text[]",  # the last history_length items, oldest first
+        "seen_item_ids": "text[]",  # every item acted upon in history_days, sorted
+    },
+)
+COVISITATION = Table(
+    names.COVISITATION,
+    "One row per cut-off, item and neighbour: how often one user acted on both within a day, weighted.",
+    ("cutoff_date", "item_id", "neighbour_id"),
+    {
+        "cutoff_date": "date",  # only events up to this day counted: D, D - h and D - 2h
+        "item_id": "text",
+        "neighbour_id": "text",
+        "weight": "bigint",
+        "neighbour_rank": "integer",
+    },
+)
+SEQUENCES = Table(
+    names.SEQUENCES,
+    "One row per user and positive interaction of the last history_days, split in time.",
+    ("user_id", "sequence_number"),
+    {
+        "user_id": "text",
+        "sequence_number": "integer",
+        "item_id": "text",
+        "event_date": "date",
+        "split": "text",  # fit: up to D - 2h; rank: the next h days; judge: the last h days
+    },
+)
+_LIST_COLUMNS = {
+    "user_id": "text",
+    "source": "text",  # personal or popular
+    "is_short": "boolean",
+    "item_ids": "text[]",
+    "scores": "double[]",  # rounded to 1e-6, never rising
+}
+LISTS = Table(names.LISTS, "One row per user: the ranked list of the day.", ("user_id",), dict(_LIST_COLUMNS))
+LISTS_RETRAINED = Table(
+    names.LISTS_RETRAINED, "One row per user: the ranked list a retraining gave.", ("user_id",), dict(_LIST_COLUMNS)
+)
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        RAW_EVENTS,
+        RAW_ITEMS,
+        RAW_USERS,
+        FCT_INTERACTIONS,
+        FCT_IMPRESSIONS,
+        DIM_ITEMS,
+        FEAT_USER_DAILY,
+        FEAT_ITEM_DAILY,
+        FEAT_USER_CATEGORY_DAILY,
+        HISTORIES,
+        COVISITATION,
+        SEQUENCES,
+        LISTS,
+        LISTS_RETRAINED,
+    )
+}

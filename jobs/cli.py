@@ -1,0 +1,343 @@
+"""``foretaste <verb>``: the doorway to every step, and what people type."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from contracts.errors import EXIT_FAILED, EXIT_NOTHING_TO_DO, EXIT_REFUSED, EXIT_TRY_AGAIN, ForetasteError, NothingToDo
+from contracts.settings import Settings, load_settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Day(click.ParamType):
+    """A UTC day, YYYY-MM-DD."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no day; write it as YYYY-MM-DD, say 2011-03-01", param, ctx)
+
+
+DAY = Day()
+
+
+def day_option(*names: str, **options: Any) -> Callable[[F], F]:
+    return click.option(*(names or ("--day",)), type=DAY, **options)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+accept_option = click.option(
+    "--accept", metavar="REASON", help="Let a refused delivery through; the reason is recorded with the day."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="foretaste")
+def cli() -> None:
+    """Foretaste learns what people want next and retrains itself when their taste drifts."""
+
+
+def _run_id(kind: str) -> str:
+    return f"{kind}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, sort_keys=True, default=str, ensure_ascii=False))
+
+
+def _listener(name: str, seconds: float, result: dict[str, Any]) -> None:
+    told = "  ".join(f"{key}={_short(value)}" for key, value in result.items())
+    click.echo(f"{name:<26} {seconds:6.1f} s  {told}")
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, dict | list | tuple) else str(value)
+    return text if len(text) <= 160 else f"{text[:157]}..."
+
+
+# The loop
+
+
+@cli.command("run")
+@day_option(required=True, help="The day to run.")
+@day_option("--to", "last", help="Run every day up to this one; only the newest goes live.")
+@accept_option
+def run_command(day: date, last: date | None, accept: str | None) -> None:
+    """Run every step of a day: land, transform, build, score, publish, monitor."""
+    from jobs.run import run_days
+
+    run_days(load_settings(), day, last or day, run_id=_run_id("run"), listener=_listener, accept=accept)
+
+
+@cli.command("load")
+@day_option(required=True, help="First day of the history.")
+@day_option("--to", "last", required=True, help="Last day of the history.")
+@accept_option
+def load_command(day: date, last: date, accept: str | None) -> None:
+    """Load a history in one pass: land and transform, without scoring or publishing."""
+    from jobs.run import load_history
+
+    load_history(load_settings(), day, last, run_id=_run_id("load"), listener=_listener, accept=accept)
+
+
+@cli.command("retrain")
+@day_option(required=True, help="Train up to this day.")
+@click.option("--reason", default="by hand", show_default=True, help="Why; recorded with the retraining.")
+def retrain_command(day: date, reason: str) -> None:
+    """Train a challenger, judge it against the champion, promote or refuse it, publish its lists."""
+    from jobs.run import retrain
+
+    retrain(load_settings(), day, run_id=_run_id("retrain"), reason=reason, listener=_listener)
+
+
+@cli.command("step")
+@click.argument("name")
+@day_option(required=True, help="The day to run the step for.")
+@click.option("--run-id", help="The run that this step belongs to: its steps share one lease.")
+@click.option("--reason", help="With prepare-retraining: why.")
+@accept_option
+def step_command(name: str, day: date, run_id: str | None, reason: str | None, accept: str | None) -> None:
+    """Run one step; the last line it prints is its result as JSON."""
+    from jobs.run import run_step
+    from jobs.steps import LAST_STEPS, STEPS
+
+    if name not in STEPS:
+        raise click.BadParameter(f"{name!r} is no step; there are {', '.join(STEPS)}", param_hint="NAME")
+    options = {key: value for key, value in {"reason": reason, "accept": accept}.items() if value}
+    result = run_step(
+        load_settings(),
+        name,
+        day,
+        run_id=run_id or _run_id(f"step-{name}"),
+        is_last=run_id is None or name in LAST_STEPS,
+        **options,
+    )
+    _print_json(result)
+
+
+# The feed
+
+
+@cli.group("feed")
+def feed_group() -> None:
+    """Look at what the shop delivers."""
+
+
+@feed_group.command("check")
+@click.argument("location", required=False)
+@click.option("--all", "every", is_flag=True, help="Check every delivery, not just the newest.")
+def feed_check_command(location: str | None, every: bool) -> None:
+    """Validate a feed: feed.json, folders, headers, rows."""
+    from jobs.feed_reader import check_feed
+
+    settings = load_settings()
+    problems = check_feed(location or settings.feed_location, settings, every=every)
+    for problem in problems:
+        click.echo(str(problem))
+    if problems:
+        raise SystemExit(EXIT_REFUSED)
+    click.echo(f"{location or settings.feed_location}: no problems found")
+
+
+@feed_group.command("is-complete")
+@day_option(required=True)
+def feed_is_complete_command(day: date) -> None:
+    """Exit 0 when the day's delivery is complete or none is expected, 99 when it has to be waited for."""
+    from jobs.feed_reader import is_delivery_complete
+
+    if not is_delivery_complete(load_settings(), day):
+        raise NothingToDo(f"the delivery of {day} is not complete yet (no _SUCCESS)")
+    click.echo(f"the delivery of {day} is complete, or none is expected")
+
+
+@cli.group("import")
+def import_group() -> None:
+    """Turn a public data set, or any CSV file, into a feed."""
+
+
+feed_option = click.option("--feed", type=click.Path(path_type=Path), help="Folder to write. Default: HOME/feed.")
+
+
+@import_group.command("online-retail")
+@click.argument("source", type=click.Path(path_type=Path))
+@feed_option
+@day_option("--from", "first", help="First day to import.")
+@day_option("--to", "last", help="Last day to import.")
+def import_online_retail_command(source: Path, feed: Path | None, first: date | None, last: date | None) -> None:
+    """UCI Online Retail: a folder with one CSV a day."""
+    from jobs.feeds.online_retail import import_online_retail
+
+    _print_json(import_online_retail(source, feed or load_settings().home / "feed", first=first, last=last))
+
+
+@import_group.command("movielens-100k")
+@click.argument("source", type=click.Path(path_type=Path))
+@feed_option
+def import_movielens_command(source: Path, feed: Path | None) -> None:
+    """MovieLens 100K as RecBole's atomic files (.inter, .item, .user)."""
+    from jobs.feeds.movielens import import_movielens_100k
+
+    _print_json(import_movielens_100k(source, feed or load_settings().home / "feed"))
+
+
+# What people ask
+
+
+@cli.command("status")
+@json_option
+def status_command(as_json: bool) -> None:
+    """The state of the loop: day, champion, what is published, drift."""
+    from jobs.status import render, status
+
+    answer = status(load_settings(), now=datetime.now(UTC))
+    _print_json(answer) if as_json else click.echo(render(answer))
+
+
+@cli.command("recommend")
+@click.argument("user")
+@click.option("--count", default=10, show_default=True, type=click.IntRange(1, 1000))
+@json_option
+def recommend_command(user: str, count: int, as_json: bool) -> None:
+    """The published list of one user."""
+    from jobs.recommend import recommend, render
+
+    answer = recommend(load_settings(), user, count)
+    _print_json(answer) if as_json else click.echo(render(answer))
+
+
+@cli.command("rollback")
+@click.option("--version", help="A kept version. Default: the one before the live one.")
+@json_option
+def rollback_command(version: str | None, as_json: bool) -> None:
+    """Point readers back at a version that is still kept; takes under a second."""
+    from jobs.rollback import render, rollback
+
+    answer = rollback(load_settings(), version, now=datetime.now(UTC))
+    _print_json(answer) if as_json else click.echo(render(answer))
+
+
+@cli.command("quarantine")
+@day_option(help="Only what was received on this day.")
+@json_option
+def quarantine_command(day: date | None, as_json: bool) -> None:
+    """Rejected rows, counted by day and reason."""
+    from jobs.land import list_quarantine
+
+    rows = list_quarantine(load_settings(), day)
+    if as_json:
+        _print_json(rows)
+        return
+    for row in rows:
+        click.echo("  ".join(f"{key}={value}" for key, value in row.items()))
+    if not rows:
+        click.echo("nothing is in quarantine")
+
+
+@cli.command("report")
+def report_command() -> None:
+    """Write the pages of HOME/reports again."""
+    from jobs.reports import build_reports
+
+    click.echo(str(build_reports(load_settings(), now=datetime.now(UTC))))
+
+
+# Servers
+
+
+@cli.command("up")
+@click.option("--without-airflow", is_flag=True, help="Start the stores and MLflow only.")
+def up_command(without_airflow: bool) -> None:
+    """Start the embedded servers and leave them running; prints addresses and logins."""
+    from jobs.services import render, up
+
+    click.echo(render(up(load_settings(), airflow=not without_airflow)))
+
+
+@cli.command("down")
+def down_command() -> None:
+    """Stop what `foretaste up` started."""
+    from jobs.services import down
+
+    down(load_settings())
+
+
+@cli.command("doctor")
+@json_option
+def doctor_command(as_json: bool) -> None:
+    """Say what is missing or wrong, and how to mend it."""
+    from jobs.doctor import doctor, render
+
+    checks = doctor(load_settings())
+    _print_json([vars(check) for check in checks]) if as_json else click.echo(render(checks))
+    if not all(check.ok for check in checks):
+        raise SystemExit(EXIT_FAILED)
+
+
+def _what_is_served(settings: Settings) -> str:
+    """One clause for the last line of a failure: what readers get meanwhile."""
+    from jobs.io.online import read_pointer
+
+    try:
+        pointer = read_pointer(settings)
+    except ForetasteError as error:
+        return f"what is served cannot be read ({error})"
+    if pointer is None:
+        return "nothing has been published yet"
+    return f"still served: {pointer.version} of {pointer.day} for {pointer.num_users:,} users"
+
+
+def _next_command(error: ForetasteError, arguments: list[str]) -> str:
+    if error.exit_code == EXIT_TRY_AGAIN:
+        return f"foretaste {' '.join(arguments)}"
+    return "foretaste doctor" if error.exit_code == EXIT_FAILED else "foretaste status"
+
+
+def main() -> None:
+    """Run the CLI; a refusal is one line that says what, why, what is still served and what to do next."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
+    for noisy in ("py4j", "botocore", "boto3", "urllib3", "great_expectations", "httpx", "alembic", "pyspark"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    # A task that an orchestrator ends has to give back its lease and its child processes.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    arguments = sys.argv[1:]
+    try:
+        cli(standalone_mode=False)
+    except NothingToDo as nothing:
+        click.echo(f"nothing to do: {nothing}", err=True)
+        raise SystemExit(EXIT_NOTHING_TO_DO) from None
+    except ForetasteError as error:
+        served = "" if arguments[:1] in (["doctor"], ["up"], ["down"], ["import"]) else f" | {_served(error)}"
+        click.echo(f"{type(error).__name__}: {error}{served} | next: {_next_command(error, arguments)}", err=True)
+        raise SystemExit(error.exit_code) from None
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(2) from None
+    except click.Abort:
+        raise SystemExit(130) from None
+
+
+def _served(error: ForetasteError) -> str:
+    try:
+        return _what_is_served(load_settings())
+    except ForetasteError as problem:
+        return str(problem)
+
+
+if __name__ == "__main__":
+    main()

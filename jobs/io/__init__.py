@@ -1,0 +1,1 @@
+"""The only place in ``jobs`` that opens anything: lake, warehouse, online store, objects, registry, state."""

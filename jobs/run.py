@@ -1,0 +1,102 @@
+"""Run one step, a day, a range of days or a retraining, each under the lease."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any
+
+from contracts import names
+from contracts.errors import NothingToDo
+from contracts.feed import days_between
+from contracts.settings import Settings
+from jobs.io.state import State
+from jobs.runs import StepContext, champion_of, fix_manifest
+from jobs.steps import DAILY_STEPS, LAST_STEPS, LOAD_STEPS, RETRAIN_STEPS, STEPS, Result, Step
+
+log = logging.getLogger("foretaste")
+
+#: Called after each step with its name, seconds and result: the CLI prints, tests listen.
+Listener = Callable[[str, float, Result], None]
+
+
+def run_step(
+    settings: Settings, name: str, day: date, *, run_id: str, is_last: bool, **options: Any
+) -> Result:
+    """Run one step of a day under the lease of its run.
+
+    Raises:
+        ForetasteError: what a step says no with; its ``exit_code`` tells whether trying again can help.
+    """
+    step = STEPS[name]
+    state = State.of(settings)
+    with state.lease(run_id, name, settings.lease_seconds, is_last=is_last) as lease:
+        context = StepContext.of(settings, lease)
+        result = step.run(day, context, **options)
+        if name == "land":
+            fix_manifest(context, names.DAILY, day, champion_of(state, day))
+    return result
+
+
+def run_day(
+    settings: Settings, day: date, *, run_id: str, listener: Listener, accept: str | None = None
+) -> list[Result]:
+    """Every step of one day, in order."""
+    return _run_steps(settings, DAILY_STEPS, day, run_id, listener, {"land": {"accept": accept}})
+
+
+def run_days(
+    settings: Settings, first: date, last: date, *, run_id: str, listener: Listener, accept: str | None = None
+) -> list[Result]:
+    """Every step of each day, oldest first; only the newest goes live."""
+    results = []
+    for day in days_between(first, last):
+        results += run_day(settings, day, run_id=f"{run_id}-{day}", listener=listener, accept=accept)
+    return results
+
+
+def load_history(
+    settings: Settings, first: date, last: date, *, run_id: str, listener: Listener, accept: str | None = None
+) -> list[Result]:
+    """Land and transform many days in one pass; the tables are those of day after day."""
+    options: dict[str, dict[str, Any]] = {
+        "land": {"first": first, "accept": accept},
+        "validate-landed": {},
+        "transform": {"first": first},
+    }
+    return _run_steps(settings, LOAD_STEPS, last, run_id, listener, options)
+
+
+def retrain(settings: Settings, day: date, *, run_id: str, reason: str, listener: Listener) -> list[Result]:
+    """Train, judge, promote or refuse, and publish, as of a day."""
+    return _run_steps(settings, RETRAIN_STEPS, day, run_id, listener, {"prepare-retraining": {"reason": reason}})
+
+
+def _run_steps(
+    settings: Settings,
+    steps: Sequence[Step],
+    day: date,
+    run_id: str,
+    listener: Listener,
+    options: dict[str, dict[str, Any]],
+) -> list[Result]:
+    results = []
+    for step in steps:
+        begun = time.perf_counter()
+        try:
+            result = run_step(
+                settings,
+                step.name,
+                day,
+                run_id=run_id,
+                is_last=step is steps[-1] or step.name in LAST_STEPS,
+                **options.get(step.name, {}),
+            )
+        except NothingToDo as nothing:
+            listener(step.name, time.perf_counter() - begun, {"skipped": str(nothing)})
+            return results
+        listener(step.name, time.perf_counter() - begun, result)
+        results.append(result)
+    return results

@@ -1,0 +1,94 @@
+"""What fixes a run: its manifest, written once and read by every later step and by every re-run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from contracts import names
+from contracts.errors import PartitionMissing
+from contracts.settings import Settings
+from jobs.io.commit import digest_of
+from jobs.io.lake import Lake
+from jobs.io.state import DELIVERIES, PROMOTIONS, PUBLICATIONS, RUNS, Lease, State
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What every step gets beside its day: settings, the state, and a lake it may write to under the lease."""
+
+    settings: Settings
+    state: State
+    lease: Lease
+    lake: Lake
+    run_id: str
+
+    @classmethod
+    def of(cls, settings: Settings, lease: Lease) -> StepContext:
+        return cls(settings, lease.state, lease, Lake.of(settings, lease), lease.run_id)
+
+
+def run_key(kind: str, day: date) -> str:
+    return f"{kind}/{day.isoformat()}"
+
+
+def is_newest(state: State, day: date) -> bool:
+    """Has no later day been landed? Only the newest day moves the live pointer or starts a retraining."""
+    landed = [date.fromisoformat(record["landed_day"]) for record in state.all(DELIVERIES).values()]
+    published = [date.fromisoformat(record["day"]) for record in state.all(PUBLICATIONS).values()]
+    return all(day >= other for other in landed + published)
+
+
+def champion_of(state: State, day: date) -> str | None:
+    """The champion that a daily run of ``day`` uses: the last one promoted on an earlier day.
+
+    A promotion on the day itself takes effect on the next day's run (its own run publishes that day's
+    lists), so a backfill finds the same champion as the first run did.
+    """
+    promoted = [
+        (record["day"], int(version))
+        for version, record in state.all(PROMOTIONS).items()
+        if record["day"] < day.isoformat()
+    ]
+    return str(max(promoted)[1]) if promoted else None
+
+
+def fix_manifest(context: StepContext, kind: str, day: date, champion: str | None) -> dict[str, Any]:
+    """The manifest of a run: deliveries up to its day, the champion of that day, the settings.
+
+    Written by the run's first execution; a later one gets what the first one wrote, so a backfill uses
+    the champion of its day and not today's.
+    """
+    recorded = context.state.get(RUNS, run_key(kind, day))
+    if recorded is not None:
+        return dict(recorded["manifest"])
+    manifest = {
+        "kind": kind,
+        "day": day.isoformat(),
+        "deliveries": {
+            key: record["sha256"]
+            for key, record in context.state.all(DELIVERIES).items()
+            if record["known_date"] <= day.isoformat()
+        },
+        "champion": champion,
+        "settings": context.settings.run_settings(),
+    }
+    context.state.put(RUNS, run_key(kind, day), {"manifest": manifest, "sha256": digest_of(manifest)})
+    return manifest
+
+
+def manifest_of(state: State, kind: str, day: date) -> dict[str, Any]:
+    """The manifest that an earlier step of this run has fixed.
+
+    Raises:
+        PartitionMissing: no step has begun this run.
+    """
+    recorded = state.get(RUNS, run_key(kind, day))
+    if recorded is None:
+        raise PartitionMissing(f"no {kind} run of {day} has begun. Begin it: foretaste run --day {day}")
+    return dict(recorded["manifest"])
+
+
+def lists_table(kind: str) -> str:
+    return names.LISTS if kind == names.DAILY else names.LISTS_RETRAINED

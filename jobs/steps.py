@@ -1,0 +1,66 @@
+"""The steps of a run, by name: what ``foretaste step NAME`` and every Airflow task call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from importlib import import_module
+from typing import Any
+
+from contracts import names
+from jobs.runs import StepContext
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: the function that does it, and what a person on call should know about it."""
+
+    name: str
+    function: str  # module:function; imported when the step runs, because imports are most of a step's time
+    purpose: str
+    arguments: tuple[tuple[str, Any], ...] = ()
+
+    def load(self) -> Callable[..., Result]:
+        module, function = self.function.split(":")
+        return getattr(import_module(module), function)  # type: ignore[no-any-return]
+
+    def run(self, day: date, context: StepContext, **options: Any) -> Result:
+        return self.load()(day, context, **dict(self.arguments), **options)
+
+
+_BUILD = Step("build", "jobs.features.build:run", "Spark: ordered histories, co-visitation, the training set.")
+
+DAILY_STEPS = (
+    Step("land", "jobs.land:run", "Land what was received and not yet landed; quarantine what is malformed."),
+    Step("validate-landed", "jobs.validate:run_landed", "Gate on what has landed."),
+    Step("transform", "jobs.transform:run", "dbt: staging, marts and features; exported to the lake."),
+    _BUILD,
+    Step("validate-features", "jobs.validate:run_features", "Gate on features."),
+    Step("score", "jobs.score:run", "The champion's ranked lists for every user.", (("kind", names.DAILY),)),
+    Step("validate-scores", "jobs.validate:run_scores", "Gate on the lists.", (("kind", names.DAILY),)),
+    Step("publish", "jobs.publish:run", "Publish the lists to Redis and S3 as a new version.", (("kind", names.DAILY),)),
+    Step("monitor", "jobs.monitor:run", "Drift of features, predictions and outcomes; the day's report."),
+)
+
+RETRAIN_STEPS = (
+    Step("prepare-retraining", "jobs.retrain:prepare", "Is a retraining due, and why? Fix its manifest."),
+    _BUILD,
+    Step("validate-training", "jobs.validate:run_training", "Gate on the training set."),
+    Step("train", "jobs.train:run", "Fit a challenger, judge it on the last days, refit it, register it."),
+    Step("promote", "jobs.promote:run", "Promote the challenger or refuse it, with reasons."),
+    Step("score-challenger", "jobs.score:run", "The new champion's lists.", (("kind", names.RETRAIN),)),
+    Step("validate-challenger-scores", "jobs.validate:run_scores", "Gate on its lists.", (("kind", names.RETRAIN),)),
+    Step("publish-challenger", "jobs.publish:run", "Publish its lists.", (("kind", names.RETRAIN),)),
+    Step("report", "jobs.retrain:report", "Write the retraining's page."),
+)
+
+#: Bulk history: the part of a day that later days build on.
+LOAD_STEPS = tuple(step for step in DAILY_STEPS if step.name in ("land", "validate-landed", "transform"))
+
+STEPS: dict[str, Step] = {step.name: step for step in (*DAILY_STEPS, *RETRAIN_STEPS)}
+
+#: A run is over, and gives its lease back, after one of these.
+LAST_STEPS = (DAILY_STEPS[-1].name, RETRAIN_STEPS[-1].name)
