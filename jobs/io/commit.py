@@ -27,6 +27,7 @@ BOUNDARIES = (
     "warehouse:replaced",
     "warehouse:committed",
     "state:recorded",
+    "registry:promoted",
     "online:written",
     "online:verified",
     "online:flipped",

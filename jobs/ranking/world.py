@@ -1,0 +1,167 @@
+"""What was known at the end of a day, as arrays that models understand.
+
+U users · N items of the catalogue, in the order of their ids · F features · C categories
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from contracts import names
+from contracts.errors import PartitionMissing
+from contracts.tables import FEAT_ITEM_DAILY, FEAT_USER_DAILY
+from jobs.io.lake import Lake
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from scipy.sparse import csr_matrix
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float32]
+
+#: Columns of the feature tables that are keys; every other one is a feature of the ranker.
+_KEYS = ("user_id", "item_id", "feature_date")
+USER_FEATURES = tuple(name for name in FEAT_USER_DAILY.columns if name not in _KEYS)
+ITEM_FEATURES = tuple(name for name in FEAT_ITEM_DAILY.columns if name not in _KEYS)
+
+
+@dataclass(frozen=True)
+class World:
+    """Catalogue, histories and features as known at the end of ``cutoff``; item i is ``item_ids[i]``."""
+
+    cutoff: date
+    item_ids: npt.NDArray[np.object_]  # sorted
+    is_available_N: npt.NDArray[np.bool_]
+    category_N: IntArray  # code of the item's category, -1 without one
+    item_features_NF: FloatArray  # logarithms, see _compress
+    popularity_N: FloatArray  # weights of the last seven days: "recent popularity"
+    neighbours_NN: csr_matrix  # co-visitation weights
+    user_ids: npt.NDArray[np.object_]  # sorted: everyone with a history or features
+    histories: list[IntArray]  # of each user, oldest first
+    seen: list[IntArray]  # every item that the user acted upon, sorted
+    user_features_UF: FloatArray
+    affinity_UC: csr_matrix  # share of the user's weight by category
+
+    @property
+    def num_items(self) -> int:
+        return len(self.item_ids)
+
+
+def load_world(lake: Lake, cutoff: date, day: date) -> World:
+    """The world at the end of ``cutoff``, from what the run of ``day`` has built.
+
+    Features and catalogue are those of the cut-off's own partition, as known then. Histories up to an
+    earlier cut-off come from the training set of ``day``.
+
+    Raises:
+        PartitionMissing: the cut-off's features were never built.
+    """
+    items = _frame(lake, names.DIM_ITEMS, cutoff, ["item_id", "category", "is_available"])
+    items = items.sort_values("item_id").reset_index(drop=True)
+    item_ids = items["item_id"].to_numpy(dtype=object)
+    item_features = _frame(lake, names.FEAT_ITEM_DAILY, cutoff).set_index("item_id").reindex(item_ids)
+    users = _frame(lake, names.FEAT_USER_DAILY, cutoff).set_index("user_id")
+    histories, seen = _histories(lake, cutoff, day, item_ids)
+    user_ids = np.array(sorted(set(histories) | set(users.index)), dtype=object)
+    categories = {name: code for code, name in enumerate(sorted(items["category"].dropna().unique()))}
+    empty = np.empty(0, np.int64)
+    return World(
+        cutoff=cutoff,
+        item_ids=item_ids,
+        is_available_N=items["is_available"].to_numpy(dtype=bool),
+        category_N=items["category"].map(categories).fillna(-1).to_numpy(dtype=np.int64),
+        item_features_NF=_compress(item_features[list(ITEM_FEATURES)]),
+        popularity_N=item_features["popularity_7d"].fillna(0).to_numpy(dtype=np.float32),
+        neighbours_NN=_neighbours(lake, cutoff, day, item_ids),
+        user_ids=user_ids,
+        histories=[histories.get(user, empty) for user in user_ids],
+        seen=[seen.get(user, empty) for user in user_ids],
+        user_features_UF=_compress(users.reindex(user_ids)[list(USER_FEATURES)]),
+        affinity_UC=_affinity(lake, cutoff, user_ids, categories),
+    )
+
+
+def index_of(ids: npt.NDArray[np.object_], sorted_ids: npt.NDArray[np.object_]) -> IntArray:
+    """The position of each id in a sorted array of ids, -1 where it is not in it."""
+    if len(sorted_ids) == 0:
+        return np.full(len(ids), -1, np.int64)
+    places = np.searchsorted(sorted_ids, ids)
+    places = np.minimum(places, len(sorted_ids) - 1)
+    return np.where(sorted_ids[places] == ids, places, -1).astype(np.int64)
+
+
+def _frame(lake: Lake, table: str, day: date, columns: list[str] | None = None) -> pd.DataFrame:
+    if lake.manifest(table, day) is None:
+        raise PartitionMissing(
+            f"{table} has no partition {day}. Build it: foretaste load --day {day - timedelta(days=90)} --to {day}"
+        )
+    frame: pd.DataFrame = lake.read(table, day, columns).to_pandas()
+    return frame
+
+
+def _compress(features: pd.DataFrame) -> FloatArray:
+    """Counts, money and ages span decades: sign(x)·log(1 + |x|). A missing value is zero, as a count would be."""
+    values = features.to_numpy(dtype=np.float64, na_value=0.0)
+    values = np.nan_to_num(values)
+    return (np.sign(values) * np.log1p(np.abs(values))).astype(np.float32)
+
+
+def _histories(
+    lake: Lake, cutoff: date, day: date, item_ids: npt.NDArray[np.object_]
+) -> tuple[dict[str, IntArray], dict[str, IntArray]]:
+    """History and seen items of each user, by catalogue index; items that left the catalogue are left out."""
+    if cutoff == day:
+        rows = lake.read(names.HISTORIES, day).to_pandas()
+        return (
+            {user: _known(items, item_ids) for user, items in zip(rows["user_id"], rows["item_ids"], strict=True)},
+            {user: _known(items, item_ids) for user, items in zip(rows["user_id"], rows["seen_item_ids"], strict=True)},
+        )
+    rows = lake.read(names.SEQUENCES, day, ["user_id", "sequence_number", "item_id", "event_date"]).to_pandas()
+    rows = rows[rows["event_date"] <= cutoff].sort_values(["user_id", "sequence_number"])
+    sequences = split_by_user(rows["user_id"].to_numpy(dtype=object), index_of(rows["item_id"].to_numpy(dtype=object), item_ids))
+    sequences = {user: items[items >= 0] for user, items in sequences.items()}
+    return sequences, {user: np.unique(items) for user, items in sequences.items()}
+
+
+def _known(items: Any, item_ids: npt.NDArray[np.object_]) -> IntArray:
+    indices = index_of(np.asarray(items, dtype=object), item_ids)
+    return indices[indices >= 0]
+
+
+def split_by_user(user_ids: npt.NDArray[np.object_], values: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+    """Rows that come ordered by user, as one array for each user."""
+    if len(user_ids) == 0:
+        return {}
+    starts = np.flatnonzero(np.concatenate([[True], user_ids[1:] != user_ids[:-1]]))
+    return dict(zip(user_ids[starts], np.split(values, starts[1:]), strict=True))
+
+
+def _neighbours(lake: Lake, cutoff: date, day: date, item_ids: npt.NDArray[np.object_]) -> csr_matrix:
+    from scipy.sparse import csr_matrix
+
+    rows = lake.read(names.COVISITATION, day).to_pandas()
+    rows = rows[rows["cutoff_date"] == cutoff]
+    left = index_of(rows["item_id"].to_numpy(dtype=object), item_ids)
+    right = index_of(rows["neighbour_id"].to_numpy(dtype=object), item_ids)
+    is_known = (left >= 0) & (right >= 0)
+    weights = rows["weight"].to_numpy(dtype=np.float64)[is_known]
+    return csr_matrix((weights, (left[is_known], right[is_known])), shape=(len(item_ids), len(item_ids)))
+
+
+def _affinity(
+    lake: Lake, cutoff: date, user_ids: npt.NDArray[np.object_], categories: dict[str, int]
+) -> csr_matrix:
+    from scipy.sparse import csr_matrix
+
+    rows = _frame(lake, names.FEAT_USER_CATEGORY_DAILY, cutoff)
+    users = index_of(rows["user_id"].to_numpy(dtype=object), user_ids)
+    codes = rows["category"].map(categories).fillna(-1).to_numpy(dtype=np.int64)
+    is_known = (users >= 0) & (codes >= 0)
+    shares = rows["affinity_micros"].to_numpy(dtype=np.float64)[is_known] / 1e6
+    # One column more than categories, so that code -1 reads an empty one.
+    return csr_matrix((shares, (users[is_known], codes[is_known])), shape=(len(user_ids), len(categories) + 1))

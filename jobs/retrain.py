@@ -1,0 +1,47 @@
+"""Begin and end a retraining: is one due, what fixes it, and its page."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from contracts import names
+from contracts.errors import NothingToDo
+from jobs.io.state import LANDINGS, RETRAININGS
+from jobs.runs import StepContext, champion_of, fix_manifest, is_newest
+
+
+def prepare(day: date, context: StepContext, *, reason: str = "by hand") -> dict[str, Any]:
+    """Fix the manifest of a retraining, unless one is too near or the day is not the newest.
+
+    Raises:
+        NothingToDo: a retraining within the cool-down has been done, or a later day has been landed since.
+    """
+    key = day.isoformat()
+    recorded = context.state.get(RETRAININGS, key)
+    if recorded is None:
+        _refuse_in_cooldown(day, context)
+        if not is_newest(context.state, day):
+            latest = max(context.state.all(LANDINGS))
+            raise NothingToDo(f"{day} is not the newest day ({latest} has landed): a backfill starts no retraining")
+        context.state.put(RETRAININGS, key, {"day": key, "reason": reason})
+    champion = champion_of(context.state, day)
+    manifest = fix_manifest(context, names.RETRAIN, day, champion)
+    return {"reason": (recorded or {"reason": reason})["reason"], "champion": manifest["champion"]}
+
+
+def _refuse_in_cooldown(day: date, context: StepContext) -> None:
+    cooldown = timedelta(days=context.settings.retrain_cooldown_days)
+    for other in context.state.all(RETRAININGS):
+        if timedelta(0) <= day - date.fromisoformat(other) < cooldown:
+            raise NothingToDo(
+                f"the retraining of {other} is less than {cooldown.days} days old (retrain_cooldown_days): {day} starts none"
+            )
+
+
+def report(day: date, context: StepContext) -> dict[str, Any]:
+    """Write the pages again, with this retraining's reasons on them."""
+    from jobs.reports import build_reports
+
+    index = build_reports(context.settings, now=datetime.combine(day, datetime.min.time(), UTC))
+    return {"report": str(index)}

@@ -1,0 +1,357 @@
+"""Train a challenger as of a day: fit, judge on the last days, refit with the same settings, register.
+
+With h = judge_days, a retraining of day D
+1. fits the transformer up to D - 2h and the ranker on what followed until D - h; the number of epochs is
+   chosen there, by the same days' outcomes;
+2. fits the transformer up to D - h and judges transformer and ranker on D - h + 1 … D, against the champion
+   given the same histories and against recent popularity, EASE and ALS;
+3. refits both up to D with the same settings. That model is registered; what was judged is its twin.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from contracts import names
+from contracts.errors import GateRefused
+from jobs.io.commit import digest_of
+from jobs.io.model_files import load_model, save_model
+from jobs.io.registry import model_folder, open_registry
+from jobs.io.state import PROMOTIONS, RETRAININGS
+from jobs.judge import as_record, judge
+from jobs.ranking.next_item import FEATURES, NextItemModel, allowed_items, propose
+from jobs.ranking.world import IntArray, World, index_of, load_world, split_by_user
+from jobs.runs import StepContext, manifest_of
+from models.als import ALS
+from models.ease import EASE
+from models.metrics import coverage, hit_rate_at, ndcg_at, recall_at
+from models.mlp_ranker import MLPRanker, RankerConfig
+from models.recommender import history_matrix
+from models.sasrec import SASRec, SASRecConfig
+from models.topk import top_k
+from models.training import TrainConfig, Validation, fit
+
+log = logging.getLogger("foretaste.train")
+
+K = 10
+#: Above this many items a full cross-entropy costs more than shared negatives.
+_FULL_SOFTMAX_ITEMS = 5000
+_NUM_NEGATIVES = 1024
+#: Users that the ranker learns from: more make it slower and not better.
+_RANKER_USERS = 4000
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """The training set of a day: every user's items in order, with their days."""
+
+    user_ids: npt.NDArray[np.object_]
+    items: list[npt.NDArray[np.object_]]  # of each user, oldest first
+    days: list[npt.NDArray[np.object_]]
+
+    def between(self, after: date | None, until: date) -> dict[str, npt.NDArray[np.object_]]:
+        """Each user's items later than ``after`` and not later than ``until``; users without any are left out."""
+        found = {}
+        for user, items, days in zip(self.user_ids, self.items, self.days, strict=True):
+            is_inside = (days <= until) & (True if after is None else days > after)
+            if is_inside.any():
+                found[user] = items[is_inside]
+        return found
+
+
+def run(day: date, context: StepContext) -> dict[str, Any]:
+    """Train, judge and register a challenger; promotes nothing."""
+    settings, lake = context.settings, context.lake
+    manifest = manifest_of(context.state, names.RETRAIN, day)
+    chosen = manifest["settings"]
+    horizon = timedelta(days=chosen["judge_days"])
+    repeats_allowed = bool(manifest["feed"]["repeats_allowed"])
+    sequences = read_sequences(lake, day)
+    early, late = load_world(lake, day - 2 * horizon, day), load_world(lake, day - horizon, day)
+    now = load_world(lake, day, day)
+    trainer = Trainer(chosen, settings.threads, repeats_allowed)
+
+    rank_outcomes = sequences.between(early.cutoff, late.cutoff)
+    judge_outcomes = sequences.between(late.cutoff, day)
+    _refuse_without(rank_outcomes, "rank", day, horizon)
+    _refuse_without(judge_outcomes, "judge", day, horizon)
+    fitted, curve = trainer.fit_transformer(early, sequences, validate_on=rank_outcomes)
+    ranker = trainer.fit_ranker(fitted, early, rank_outcomes)
+    twin, _ = trainer.fit_transformer(late, sequences, num_epochs=curve.best_epoch)
+
+    champion = _champion_model(context, manifest["champion"])
+    ndcg, metrics, num_users = _evaluate(
+        NextItemModel(twin.item_ids, twin.sasrec, ranker), champion, late, sequences, judge_outcomes, trainer
+    )
+    rng = np.random.default_rng(chosen["seed"])
+    verdict = judge(ndcg, margin=settings.promote_margin, min_users=settings.promote_min_users, rng=rng)
+
+    final, _ = trainer.fit_transformer(now, sequences, num_epochs=curve.best_epoch)
+    model = NextItemModel(final.item_ids, final.sasrec, trainer.fit_ranker(twin, late, judge_outcomes))
+    facts = {"day": day.isoformat(), "data": _data_digest(context, day), "settings": chosen, "repeats_allowed": repeats_allowed}
+    folder, digest = save_model(model, facts, settings.home / "models")
+    flat = {f"judge.{name}.{metric}": value for name, values in metrics.items() for metric, value in values.items()}
+    with open_registry(settings) as registry:
+        version, page = registry.log_challenger(
+            folder,
+            digest,
+            day=day.isoformat(),
+            params={"day": day, "data": facts["data"], "best_epoch": curve.best_epoch, **chosen},
+            metrics={**flat, "judge.num_users": num_users},
+            curves={"fit.loss": curve.losses, "validation.ndcg_at_10": curve.ndcg},
+        )
+        registry.log_verdict(version, as_record(verdict))
+    record = dict(context.state.get(RETRAININGS, day.isoformat()) or {})
+    record |= {
+        "day": day.isoformat(),
+        "champion": manifest["champion"],
+        "challenger": version,
+        "sha256": digest,
+        "mlflow_url": page,
+        "num_users": num_users,
+        "metrics": metrics,
+        "verdict": as_record(verdict),
+    }
+    context.state.put(RETRAININGS, day.isoformat(), record)
+    return {"version": version, "is_promotable": verdict.is_promoted, "reasons": list(verdict.reasons), "users": num_users}
+
+
+def read_sequences(lake: Any, day: date) -> Sequences:
+    """The training set that Spark has built for a day."""
+    columns = ["user_id", "sequence_number", "item_id", "event_date"]
+    rows = lake.read(names.SEQUENCES, day, columns).to_pandas().sort_values(["user_id", "sequence_number"])
+    users = rows["user_id"].to_numpy(dtype=object)
+    items = split_by_user(users, rows["item_id"].to_numpy(dtype=object))
+    days = split_by_user(users, rows["event_date"].to_numpy(dtype=object))
+    return Sequences(np.array(list(items), dtype=object), list(items.values()), list(days.values()))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A transformer and the vocabulary that its indices mean."""
+
+    item_ids: npt.NDArray[np.object_]
+    sasrec: SASRec
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How a training went: loss and validation NDCG@10 by epoch."""
+
+    losses: list[float]
+    ndcg: list[float]
+    best_epoch: int
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """The settings of one retraining; every fit uses the same ones."""
+
+    chosen: dict[str, Any]
+    threads: int
+    repeats_allowed: bool
+
+    def fit_transformer(
+        self,
+        world: World,
+        sequences: Sequences,
+        *,
+        num_epochs: int | None = None,
+        validate_on: dict[str, npt.NDArray[np.object_]] | None = None,
+    ) -> tuple[Fitted, Curve]:
+        """Fit a transformer on everything up to the world's cut-off, over the items that occur there."""
+        taken = sequences.between(None, world.cutoff)
+        vocabulary = np.array(sorted({item for items in taken.values() for item in items}), dtype=object)
+        histories = {user: index_of(items, vocabulary) for user, items in taken.items()}
+        config = SASRecConfig(
+            num_items=len(vocabulary),
+            width=self.chosen["sasrec_width"],
+            blocks=self.chosen["sasrec_blocks"],
+            heads=self.chosen["sasrec_heads"],
+            dropout=self.chosen["sasrec_dropout"],
+            max_length=self.chosen["history_length"],
+        )
+        model = SASRec(config, seed=self.chosen["seed"])
+        training = TrainConfig(
+            epochs=num_epochs or self.chosen["sasrec_epochs"],
+            learning_rate=self.chosen["sasrec_learning_rate"],
+            seed=self.chosen["seed"],
+            num_negatives=None if len(vocabulary) <= _FULL_SOFTMAX_ITEMS else _NUM_NEGATIVES,
+            threads=self.threads,
+        )
+        validation = self._validation(histories, validate_on, vocabulary) if validate_on else None
+        losses, ndcg, best = [], [], 0
+        begun = time.perf_counter()
+        for epoch in fit(model, list(histories.values()), training, validation):
+            losses.append(epoch.loss)
+            ndcg.append(epoch.ndcg_at_10 or 0.0)
+            best = epoch.number if epoch.is_best else best
+            rate = epoch.num_positions * epoch.number / (time.perf_counter() - begun)
+            told = "" if epoch.ndcg_at_10 is None else f" ndcg_at_10={epoch.ndcg_at_10:.4f}"
+            log.info(
+                "epoch_ended until=%s number=%d/%d loss=%.4f%s positions_per_second=%.0f",
+                world.cutoff, epoch.number, training.epochs, epoch.loss, told, rate,
+            )  # fmt: skip
+        return Fitted(vocabulary, model), Curve(losses, ndcg, max(best, 1))
+
+    def fit_ranker(self, fitted: Fitted, world: World, outcomes: dict[str, npt.NDArray[np.object_]]) -> MLPRanker:
+        """Fit the ranker on the candidates of users whose next items are known."""
+        users, targets = _targets(world, outcomes, self.repeats_allowed)
+        if len(users) > _RANKER_USERS:
+            kept = np.sort(np.random.default_rng(self.chosen["seed"]).choice(len(users), _RANKER_USERS, replace=False))
+            users, targets = users[kept], [targets[index] for index in kept]
+        wanted = dict(zip(users.tolist(), targets, strict=True))
+        features, labels, groups = [], [], []
+        for candidates in self.propose(fitted, world, users):
+            is_hit = np.zeros(len(candidates.users_R), bool)
+            order = np.flatnonzero(np.diff(candidates.users_R, prepend=-1))
+            for start, stop in zip(order, [*order[1:], len(candidates.users_R)], strict=True):
+                items = wanted[int(candidates.users_R[start])]
+                is_hit[start:stop] = np.isin(candidates.items_R[start:stop], items)
+            features.append(candidates.features_RF)
+            labels.append(is_hit)
+            groups.append(candidates.users_R)
+        ranker = MLPRanker(RankerConfig(features=FEATURES, seed=self.chosen["seed"], threads=self.threads))
+        return ranker.fit(np.concatenate(features), np.concatenate(groups), np.concatenate(labels))
+
+    def propose(self, fitted: Fitted, world: World, users: IntArray) -> Any:
+        return propose(
+            fitted.sasrec,
+            fitted.item_ids,
+            world,
+            users,
+            num_candidates=self.chosen["num_candidates"],
+            length=self.chosen["list_length"],
+            repeats_allowed=self.repeats_allowed,
+        )
+
+    def _validation(
+        self,
+        histories: dict[str, IntArray],
+        outcomes: dict[str, npt.NDArray[np.object_]],
+        vocabulary: npt.NDArray[np.object_],
+    ) -> Validation | None:
+        users, targets = [], []
+        for user in sorted(set(histories) & set(outcomes)):
+            items = index_of(outcomes[user], vocabulary)
+            items = items[items >= 0]
+            if not self.repeats_allowed:
+                items = np.setdiff1d(items, histories[user])
+            if len(items):
+                users.append(histories[user])
+                targets.append(set(items.tolist()))
+        return Validation(users, targets, is_seen_excluded=not self.repeats_allowed) if users else None
+
+
+def _targets(
+    world: World, outcomes: dict[str, npt.NDArray[np.object_]], repeats_allowed: bool
+) -> tuple[IntArray, list[IntArray]]:
+    """Users with a history and, for each, what they then acted on, as far as it could have been recommended."""
+    users, targets = [], []
+    for index, user in enumerate(world.user_ids):
+        if user not in outcomes or len(world.histories[index]) == 0:
+            continue
+        items = np.unique(index_of(outcomes[user], world.item_ids))
+        items = items[items >= 0]
+        if not repeats_allowed:
+            items = np.setdiff1d(items, world.seen[index])
+        if len(items):
+            users.append(index)
+            targets.append(items)
+    return np.array(users, dtype=np.int64), targets
+
+
+def _evaluate(
+    challenger: NextItemModel,
+    champion: tuple[NextItemModel, date] | None,
+    world: World,
+    sequences: Sequences,
+    outcomes: dict[str, npt.NDArray[np.object_]],
+    trainer: Trainer,
+) -> tuple[dict[str, npt.NDArray[np.float64]], dict[str, dict[str, float]], int]:
+    """Per-user NDCG@10 by name, all metrics by name, and the number of users: everyone on the same users."""
+    if champion is not None and champion[1] > world.cutoff:
+        # The champion has seen some of these days: both are judged on the days after them only.
+        latest = max(day for days in sequences.days for day in days)
+        outcomes = sequences.between(champion[1], latest)
+    users, targets = _targets(world, outcomes, trainer.repeats_allowed)
+    lists = {"challenger": _list_of(challenger, world, users, trainer)}
+    if champion is not None:
+        lists["champion"] = _list_of(champion[0], world, users, trainer)
+    lists |= _baseline_lists(world, sequences, users, trainer)
+    wanted = [set(items.tolist()) for items in targets]
+    if not wanted:
+        return {name: np.empty(0) for name in lists}, {}, 0
+    ndcg = {name: ndcg_at(items_UK, wanted, K) for name, items_UK in lists.items()}
+    metrics = {
+        name: {
+            "ndcg_at_10": float(ndcg[name].mean()),
+            "hit_rate_at_10": float(hit_rate_at(items_UK, wanted, K).mean()),
+            "recall_at_10": float(recall_at(items_UK, wanted, K).mean()),
+            "coverage_at_10": coverage(items_UK, world.num_items),
+        }
+        for name, items_UK in lists.items()
+    }
+    return ndcg, metrics, len(users)
+
+
+def _list_of(model: NextItemModel, world: World, users: IntArray, trainer: Trainer) -> IntArray:
+    ranked = model.rank(
+        world,
+        users,
+        length=K,
+        num_candidates=trainer.chosen["num_candidates"],
+        repeats_allowed=trainer.repeats_allowed,
+    )
+    return ranked.items_UK
+
+
+def _baseline_lists(world: World, sequences: Sequences, users: IntArray, trainer: Trainer) -> dict[str, IntArray]:
+    """Recent popularity, EASE and ALS, fitted up to the world's cut-off and held to the same rules."""
+    taken = sequences.between(None, world.cutoff)
+    rows = [index_of(items, world.item_ids) for items in taken.values()]
+    evidence_UN = history_matrix([items[items >= 0] for items in rows], world.num_items)
+    histories = [world.histories[user] for user in users]
+    allowed_UN = allowed_items(world, users, trainer.repeats_allowed)
+    scores = {
+        "popularity": np.tile(world.popularity_N, (len(users), 1)),
+        "ease": EASE().fit(evidence_UN).score(histories),
+        "als": ALS().fit(evidence_UN).score(histories),
+    }
+    return {name: top_k(np.where(allowed_UN, scores_UN, -np.inf), K)[0] for name, scores_UN in scores.items()}
+
+
+def _champion_model(context: StepContext, version: str | None) -> tuple[NextItemModel, date] | None:
+    """The champion and the day it was trained to."""
+    if version is None:
+        return None
+    promoted = context.state.get(PROMOTIONS, version)
+    if promoted is None:
+        raise GateRefused(f"champion version {version} has no record of its promotion; roll back or promote again")
+    folder = model_folder(context.settings, version, promoted["sha256"])
+    return load_model(folder, promoted["sha256"]), date.fromisoformat(promoted["day"])
+
+
+def _data_digest(context: StepContext, day: date) -> str:
+    """What the model was trained on, as one digest."""
+    tables: Sequence[str] = (names.SEQUENCES, names.HISTORIES, names.COVISITATION, names.FEAT_USER_DAILY, names.FEAT_ITEM_DAILY)
+    manifests = [context.lake.manifest(table, day) for table in tables]
+    return digest_of([manifest.digest for manifest in manifests if manifest])
+
+
+def _refuse_without(outcomes: dict[str, Any], split: str, day: date, horizon: timedelta) -> None:
+    if not outcomes:
+        raise GateRefused(
+            f"the training set of {day} has nobody in its {split} split ({horizon.days} days each): "
+            "load a longer history or lower FORETASTE_JUDGE_DAYS"
+        )
+
+

@@ -1,0 +1,57 @@
+"""Dropout whose masks come out of a pool that a generator of its own filled.
+
+Torch's own dropout draws from the global generator, which models may not touch, and drawing was a third of
+a training step on a processor. The pool is refilled once an epoch; each use takes a stretch of it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+_POOL_SIZE = 1 << 21
+
+
+class MaskPool:
+    """Scaled keep-or-drop masks: 0 with probability ``rate``, else 1 / (1 - rate)."""
+
+    def __init__(self, rate: float, generator: torch.Generator) -> None:
+        self._rate = rate
+        self._generator = generator
+        self._pool = torch.empty(0)
+        self._next = 0
+
+    def refill(self) -> None:
+        """Draw the pool anew."""
+        self._pool = (
+            torch.empty(_POOL_SIZE).bernoulli_(1 - self._rate, generator=self._generator).div_(1 - self._rate)
+        )
+        self._next = 0
+
+    def take(self, like: Tensor) -> Tensor:
+        """The next mask, of the tensor's shape."""
+        size = like.numel()
+        if size > len(self._pool):
+            return (
+                torch.empty_like(like)
+                .bernoulli_(1 - self._rate, generator=self._generator)
+                .div_(1 - self._rate)
+            )
+        if self._next + size > len(self._pool):
+            # Begin again at another place, so that a mask does not meet the same layer each time round.
+            self._next = int(torch.randint(0, len(self._pool) - size + 1, (1,), generator=self._generator))
+        start, self._next = self._next, self._next + size
+        return self._pool[start : start + size].view(like.shape)
+
+
+class PooledDropout(nn.Module):
+    """Identity when evaluating; multiplies by a mask of the pool when training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool: MaskPool | None = None
+
+    def forward(self, values: Tensor) -> Tensor:
+        if not self.training or self.pool is None:
+            return values
+        return values * self.pool.take(values)

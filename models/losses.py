@@ -1,0 +1,81 @@
+"""Losses over items, each with its formula and its paper.
+
+P positions (every place of every sequence that has a next item) · D width · N items · M negatives
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+#: Logits are made, used and dropped this many at a time, so that they never leave the processor's cache.
+_LOGITS_AT_ONCE = 1 << 19
+_TINY = torch.finfo(torch.float32).tiny
+
+
+def full_cross_entropy(states_PD: Tensor, items_ND: Tensor, targets_P: Tensor) -> Tensor:
+    """Cross-entropy over the whole catalogue, the mean over positions.
+
+    L = -1/P Σ_p [ s_p·e_t(p) - log Σ_n exp(s_p·e_n) ]
+
+    It is the loss that BERT4Rec (Sun et al., CIKM 2019) trains with; that it also lifts SASRec above it was
+    shown by Klenitskiy and Vasilev (RecSys 2023). Costs one product of P × D × N, and twice that backwards.
+    """
+    loss: Tensor = _FullCrossEntropy.apply(states_PD, items_ND, targets_P)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _FullCrossEntropy(torch.autograd.Function):
+    """Chunks of positions, their gradients taken at once while the chunk's probabilities are at hand."""
+
+    @staticmethod
+    def forward(ctx: Any, states_PD: Tensor, items_ND: Tensor, targets_P: Tensor) -> Tensor:
+        num_positions, num_items = len(states_PD), len(items_ND)
+        wants_gradient = any(ctx.needs_input_grad)
+        grad_states_PD = torch.empty_like(states_PD) if wants_gradient else None
+        grad_items_ND = torch.zeros_like(items_ND) if wants_gradient else None
+        losses = []
+        for start in range(0, num_positions, max(1, _LOGITS_AT_ONCE // num_items)):
+            chunk = slice(start, start + max(1, _LOGITS_AT_ONCE // num_items))
+            probabilities_PN = torch.softmax(states_PD[chunk] @ items_ND.T, dim=1)
+            targets_P1 = targets_P[chunk].unsqueeze(1)
+            # A probability below the smallest float counts as that: the loss is capped, its gradient is not.
+            losses.append(-probabilities_PN.gather(1, targets_P1).clamp_(min=_TINY).log_().sum())
+            if grad_states_PD is not None and grad_items_ND is not None:
+                # d loss / d logit = probability - 1 at the target
+                probabilities_PN.scatter_add_(
+                    1, targets_P1, -torch.ones_like(targets_P1, dtype=states_PD.dtype)
+                )
+                torch.mm(probabilities_PN, items_ND, out=grad_states_PD[chunk])
+                grad_items_ND.addmm_(probabilities_PN.T, states_PD[chunk])
+        if wants_gradient:
+            ctx.save_for_backward(grad_states_PD, grad_items_ND)
+        ctx.num_positions = num_positions
+        return torch.stack(losses).sum() / num_positions
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
+        grad_states_PD, grad_items_ND = ctx.saved_tensors
+        scale = grad_outputs[0] / ctx.num_positions
+        return grad_states_PD * scale, grad_items_ND * scale, None
+
+
+def sampled_softmax(
+    states_PD: Tensor, items_ND: Tensor, targets_P: Tensor, negatives_M: Tensor, log_q_N: Tensor
+) -> Tensor:
+    """Cross-entropy against M negatives that all positions share, the mean over positions.
+
+    L = -1/P Σ_p [ s_p·e_t(p) - log( exp(s_p·e_t(p)) + Σ_m exp(s_p·e_m - log(M q_m)) ) ]
+
+    where item m was drawn with probability q_m, M times, with replacement; a negative that is the target
+    does not count. Dividing by the expected count M q_m makes the sum an unbiased estimate of the full
+    softmax's (Bengio and Senécal, 2008), and the target, which is always there, needs no correction
+    (Khrylchenko et al., RecSys 2025). Sharing makes the negatives one product for the whole batch.
+    """
+    own_P = (states_PD * items_ND[targets_P]).sum(dim=1)
+    log_counts_M = log_q_N[negatives_M] + torch.log(torch.tensor(float(len(negatives_M))))
+    others_PM = torch.addmm(-log_counts_M, states_PD, items_ND[negatives_M].T)
+    others_PM = others_PM.masked_fill(negatives_M == targets_P.unsqueeze(1), -torch.inf)
+    return (torch.logaddexp(own_P, torch.logsumexp(others_PM, dim=1)) - own_P).mean()

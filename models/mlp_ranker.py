@@ -1,0 +1,228 @@
+"""A small ranker that puts a user's candidates in order by their features.
+
+R rows (candidates, a user's next to each other) · F features · G groups (users) · C candidates of a group
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.recommender import State, checked_state
+
+
+@dataclass(frozen=True)
+class MLPRankerConfig:
+    """The shape of the ranker and how it is trained."""
+
+    widths: tuple[int, ...] = (32, 16)
+    epochs: int = 20
+    groups_per_batch: int = 32
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min((self.epochs, self.groups_per_batch, *self.widths)) < 1:
+            raise ValueError(f"{self}: widths, epochs and groups_per_batch have to be at least 1")
+
+
+class MLPRanker(nn.Module):
+    """A line plus a small network over standardised features: at its worst it is the linear ranker.
+
+    Feature names and the parameters of standardisation belong to its state: they were learnt on the training
+    rows, and a score is only asked for with the same columns in the same order.
+    """
+
+    middle: Tensor
+    spread: Tensor
+
+    def __init__(self, config: MLPRankerConfig, feature_names: Sequence[str]) -> None:
+        super().__init__()
+        if not feature_names or len(set(feature_names)) != len(feature_names):
+            raise ValueError(
+                f"feature names are {list(feature_names)}; there has to be at least one, none twice"
+            )
+        self.config = config
+        self.feature_names = tuple(feature_names)
+        num_features = len(self.feature_names)
+        sizes = [num_features, *config.widths, 1]
+        with torch.random.fork_rng(devices=[]):
+            self.line = nn.Linear(num_features, 1, bias=False)
+            self.layers = nn.ModuleList(nn.Linear(size, after) for size, after in itertools.pairwise(sizes))
+        self.register_buffer("middle", torch.zeros(num_features))
+        self.register_buffer("spread", torch.ones(num_features))
+        generator = torch.Generator().manual_seed(config.seed)
+        nn.init.zeros_(self.line.weight)
+        for layer in self.layers:
+            assert isinstance(layer, nn.Linear)
+            nn.init.normal_(layer.weight, std=math.sqrt(1 / layer.in_features), generator=generator)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, features_RF: Tensor) -> Tensor:
+        """One score for each row."""
+        # asinh is a line in the middle and a logarithm in the tails: counts of millions keep their order
+        # without drowning the rest.
+        standard_RF = torch.asinh((features_RF - self.middle) / self.spread)
+        inner_RF = standard_RF
+        for layer in self.layers[:-1]:
+            inner_RF = functional.gelu(layer(inner_RF))
+        scores_R1: Tensor = self.line(standard_RF) + self.layers[-1](inner_RF)
+        return scores_R1.squeeze(1)
+
+    @classmethod
+    def fit(
+        cls,
+        config: MLPRankerConfig,
+        feature_names: Sequence[str],
+        features_RF: npt.NDArray[np.float32],
+        offsets_G: npt.NDArray[np.integer[Any]],
+        labels_R: npt.NDArray[Any],
+    ) -> tuple[Self, list[float]]:
+        """A new ranker and its loss after each epoch; rows offsets[g] … offsets[g+1]-1 belong to group g.
+
+        Raises:
+            ValueError: the parts do not fit together, a feature is not finite, or no group has a positive.
+        """
+        ranker = cls(config, feature_names)
+        features_RF = ranker._checked(features_RF, feature_names)
+        groups = _groups(len(features_RF), offsets_G, labels_R)
+        ranker._learn_scale(features_RF)
+        positives_R = torch.from_numpy(np.asarray(labels_R) > 0)
+        rows_RF = torch.from_numpy(features_RF)
+        optimizer = torch.optim.AdamW(
+            ranker.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
+        rng = np.random.default_rng(config.seed)
+        losses = []
+        for epoch in range(config.epochs):
+            shuffled = rng.permutation(len(groups))
+            total = 0.0
+            for start in range(0, len(groups), config.groups_per_batch):
+                chosen = groups[shuffled[start : start + config.groups_per_batch]]
+                progress = (epoch + start / len(groups)) / config.epochs
+                for group in optimizer.param_groups:
+                    group["lr"] = config.learning_rate * (1 - progress)
+                rows_GC, is_row_GC = _padded(chosen)
+                scores_R = ranker(rows_RF[rows_GC[is_row_GC]])
+                loss = listwise_softmax(scores_R, positives_R[rows_GC] & is_row_GC, is_row_GC)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                total += loss.item() * len(chosen)
+            losses.append(total / len(groups))
+        ranker.eval()
+        return ranker, losses
+
+    @torch.inference_mode()
+    def score(
+        self, features_RF: npt.NDArray[np.float32], feature_names: Sequence[str]
+    ) -> npt.NDArray[np.float64]:
+        """One score for each row; only comparable among the candidates of one user.
+
+        Raises:
+            ValueError: other columns than those learnt, or in another order, or not finite.
+        """
+        rows_RF = torch.from_numpy(self._checked(features_RF, feature_names))
+        parts = [self(chunk_RF).numpy() for chunk_RF in torch.split(rows_RF, 1 << 14)]
+        return np.concatenate([*parts, np.empty(0)]).astype(np.float64)
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Every weight, the scale and the feature names (UTF-8, one a line), as copies."""
+        names = np.frombuffer("\n".join(self.feature_names).encode(), np.uint8).copy()
+        return {name: weight.numpy().copy() for name, weight in self.state_dict().items()} | {
+            "feature_names": names
+        }
+
+    @classmethod
+    def from_state(cls, config: MLPRankerConfig, state: State) -> Self:
+        """The inverse of :meth:`state`.
+
+        Raises:
+            ValueError: an array is missing, unknown, of another shape or not finite; the message names it.
+        """
+        if "feature_names" not in state:
+            raise ValueError("state has no feature_names; a ranker is useless without them")
+        ranker = cls(config, state["feature_names"].tobytes().decode().split("\n"))
+        shapes: dict[str, tuple[int | None, ...]] = {
+            name: tuple(weight.shape) for name, weight in ranker.state_dict().items()
+        }
+        arrays = checked_state(state, shapes | {"feature_names": (None,)})
+        if not (arrays["spread"] > 0).all():
+            raise ValueError("spread is not above zero everywhere")
+        ranker.load_state_dict(
+            {name: torch.from_numpy(np.array(arrays[name], np.float32)) for name in shapes}
+        )
+        ranker.eval()
+        return ranker
+
+    def _learn_scale(self, features_RF: npt.NDArray[np.float32]) -> None:
+        """Median and interquartile range; where the middle half is constant, the standard deviation; else 1."""
+        low_F, middle_F, high_F = np.quantile(features_RF.astype(np.float64), [0.25, 0.5, 0.75], axis=0)
+        spread_F = (high_F - low_F) / 1.349  # of a normal distribution this is the standard deviation
+        spread_F = np.where(spread_F > 0, spread_F, features_RF.std(axis=0, dtype=np.float64))
+        self.middle.copy_(torch.from_numpy(middle_F))
+        self.spread.copy_(torch.from_numpy(np.where(spread_F > 1e-12, spread_F, 1.0)))
+
+    def _checked(
+        self, features_RF: npt.NDArray[np.float32], feature_names: Sequence[str]
+    ) -> npt.NDArray[np.float32]:
+        if tuple(feature_names) != self.feature_names:
+            raise ValueError(
+                f"features are {list(feature_names)}; the ranker knows {list(self.feature_names)}"
+            )
+        if features_RF.ndim != 2 or features_RF.shape[1] != len(self.feature_names):
+            raise ValueError(
+                f"features have shape {features_RF.shape}; expected (rows, {len(self.feature_names)})"
+            )
+        is_finite_F = np.isfinite(features_RF).all(axis=0)
+        if not is_finite_F.all():
+            raise ValueError(
+                f"feature {self.feature_names[int(np.argmin(is_finite_F))]} is not finite in some row"
+            )
+        return np.ascontiguousarray(features_RF, np.float32)
+
+
+def listwise_softmax(scores_R: Tensor, is_positive_GC: Tensor, is_row_GC: Tensor) -> Tensor:
+    """Softmax cross-entropy over each group's candidates, the mean over groups (ListNet; Cao et al., ICML 2007).
+
+    L = -1/G Σ_g 1/|pos_g| Σ_{i in pos_g} [ s_i - log Σ_{j in g} exp(s_j) ]
+    """
+    scores_GC = torch.full(is_row_GC.shape, -torch.inf).masked_scatter(is_row_GC, scores_R)
+    log_shares_GC = torch.log_softmax(scores_GC, dim=1).masked_fill(~is_positive_GC, 0.0)
+    return -(log_shares_GC.sum(dim=1) / is_positive_GC.sum(dim=1)).mean()
+
+
+def _groups(
+    num_rows: int, offsets_G: npt.NDArray[np.integer[Any]], labels_R: npt.NDArray[Any]
+) -> npt.NDArray[np.int64]:
+    """(first row, row after the last) of each group that can teach something: with a positive among others."""
+    offsets = np.asarray(offsets_G, np.int64)
+    if len(offsets) < 1 or offsets[0] != 0 or offsets[-1] != num_rows or (np.diff(offsets) < 0).any():
+        raise ValueError(f"offsets have to rise from 0 to the number of rows, {num_rows}")
+    if len(labels_R) != num_rows:
+        raise ValueError(f"{len(labels_R)} labels for {num_rows} rows")
+    before = np.concatenate([[0], np.cumsum(np.asarray(labels_R) > 0)])
+    num_positive_G = before[offsets[1:]] - before[offsets[:-1]]
+    is_useful_G = (num_positive_G > 0) & (num_positive_G < np.diff(offsets))
+    if not is_useful_G.any():
+        raise ValueError("no group has both a positive and another candidate; there is no order to learn")
+    return np.stack([offsets[:-1][is_useful_G], offsets[1:][is_useful_G]], axis=1)
+
+
+def _padded(groups: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    """Row numbers of each group side by side, and which of them are real."""
+    sizes_G = groups[:, 1] - groups[:, 0]
+    places_C = np.arange(sizes_G.max())
+    is_row_GC = places_C < sizes_G[:, None]
+    rows_GC = np.where(is_row_GC, groups[:, :1] + places_C, 0)
+    return torch.from_numpy(rows_GC), torch.from_numpy(is_row_GC)

@@ -1,0 +1,187 @@
+"""SASRec: a causal transformer over a user's history (Kang and McAuley, ICDM 2018).
+
+B batch · L length · D width · H heads · N items · U users. Inside, item 0 is padding and items are 1 … N; outside
+(histories, scores) items are 0 … N-1, and ``pad`` is the only place that adds the one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.dropout import MaskPool, PooledDropout
+from models.recommender import Histories, State, checked_items, checked_state
+
+
+@dataclass(frozen=True)
+class SASRecConfig:
+    """The shape of a SASRec; ``num_items`` counts real items, without padding."""
+
+    num_items: int
+    width: int = 64
+    blocks: int = 2
+    heads: int = 2
+    dropout: float = 0.2
+    max_length: int = 50
+
+    def __post_init__(self) -> None:
+        if min(self.num_items, self.width, self.blocks, self.heads, self.max_length) < 1:
+            raise ValueError(f"{self}: every size has to be at least 1")
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout}; it has to lie in [0, 1)")
+
+
+class Block(nn.Module):
+    """One layer: look back at earlier positions, then think about each position by itself.
+
+    Normalised before each half (pre-norm), so that the residual path stays an identity and trains without
+    a warm-up. Attention weights have no dropout: it would need the scores that the fused kernel never makes.
+    """
+
+    def __init__(self, config: SASRecConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.attention_norm = nn.LayerNorm(config.width)
+        self.query_key_value = nn.Linear(config.width, 3 * config.width)
+        self.attention_out = nn.Linear(config.width, config.width)
+        self.feed_norm = nn.LayerNorm(config.width)
+        self.feed_in = nn.Linear(config.width, config.width)
+        self.feed_out = nn.Linear(config.width, config.width)
+        self.dropout = PooledDropout()
+
+    def forward(self, states_BLD: Tensor) -> Tensor:
+        """The states after this layer."""
+        B, L, D = states_BLD.shape
+        stacked = self.query_key_value(self.attention_norm(states_BLD)).view(
+            B, L, 3, self.heads, D // self.heads
+        )
+        query_BHLd, key_BHLd, value_BHLd = stacked.permute(2, 0, 3, 1, 4)
+        # Padding is on the right, so that "nothing later" already hides it: no mask tensor is needed.
+        seen_BHLd = functional.scaled_dot_product_attention(query_BHLd, key_BHLd, value_BHLd, is_causal=True)
+        seen_BLD = seen_BHLd.transpose(1, 2).reshape(B, L, D)
+        states_BLD = states_BLD + self.dropout(self.attention_out(seen_BLD))
+        inner_BLD = functional.gelu(self.feed_in(self.feed_norm(states_BLD)))
+        thought_BLD: Tensor = self.dropout(self.feed_out(inner_BLD))
+        return states_BLD + thought_BLD
+
+
+class SASRec(nn.Module):
+    """Reads a history and scores every item as the next one: state of the last position · item embedding."""
+
+    def __init__(self, config: SASRecConfig, seed: int) -> None:
+        super().__init__()
+        self.config = config
+        # Modules draw their first weights from the global generator: give it back as it was, then draw our own.
+        with torch.random.fork_rng(devices=[]):
+            self.embedding = nn.Embedding(config.num_items + 1, config.width, padding_idx=0)
+            self.positions_LD = nn.Parameter(torch.empty(config.max_length, config.width))
+            self.dropout = PooledDropout()
+            self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
+            self.final_norm = nn.LayerNorm(config.width)
+        self._draw_weights(torch.Generator().manual_seed(seed))
+
+    @property
+    def item_embeddings(self) -> Tensor:
+        """The embeddings of the real items, items_ND, which are also the weights of the output."""
+        return self.embedding.weight[1:]
+
+    def forward(self, history_BL: Tensor) -> Tensor:
+        """The state after each position, which knows that position and all before it: state_BLD."""
+        states_BLD = self.embedding(history_BL) * math.sqrt(self.config.width)
+        states_BLD = self.dropout(states_BLD + self.positions_LD[: history_BL.shape[1]])
+        for block in self.blocks:
+            states_BLD = block(states_BLD)
+        state_BLD: Tensor = self.final_norm(states_BLD)
+        return state_BLD
+
+    def encode_last(self, history_BL: Tensor, lengths_B: Tensor) -> Tensor:
+        """The state after the last real position of each history; zero for an empty one."""
+        last_B = (lengths_B - 1).clamp(min=0)
+        state_BD = self.forward(history_BL)[torch.arange(len(history_BL)), last_B]
+        return state_BD * (lengths_B > 0).unsqueeze(1)
+
+    @torch.inference_mode()
+    def encode(self, histories: Histories, batch_size: int = 256) -> npt.NDArray[np.float32]:
+        """One state for each history, in their order; longest first inside, so that batches hold little padding."""
+        was_training = self.training
+        self.eval()
+        states_UD = np.zeros((len(histories), self.config.width), np.float32)
+        order = np.argsort(
+            [-min(len(history), self.config.max_length) for history in histories], kind="stable"
+        )
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            history_BL, lengths_B = pad([histories[user] for user in chosen], self.config)
+            states_UD[chosen] = self.encode_last(history_BL, lengths_B).numpy()
+        self.train(was_training)
+        return states_UD
+
+    def score(self, histories: Histories) -> npt.NDArray[np.float32]:
+        """One row of N scores for each history."""
+        items_ND = self.item_embeddings.detach().numpy()
+        return np.asarray(self.encode(histories) @ items_ND.T, np.float32)
+
+    def use_dropout_from(self, generator: torch.Generator) -> MaskPool:
+        """Draw every dropout mask from one pool that ``generator`` fills; the caller refills it."""
+        pool = MaskPool(self.config.dropout, generator)
+        for module in self.modules():
+            if isinstance(module, PooledDropout):
+                module.pool = pool if self.config.dropout > 0 else None
+        return pool
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Every weight by name, as copies."""
+        return {name: weight.detach().numpy().copy() for name, weight in self.state_dict().items()}
+
+    @classmethod
+    def from_state(cls, config: SASRecConfig, state: State) -> Self:
+        """The inverse of :meth:`state`.
+
+        Raises:
+            ValueError: a weight is missing, unknown, of another shape or not finite; the message names it.
+        """
+        model = cls(config, seed=0)
+        shapes = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
+        arrays = checked_state(state, shapes)
+        model.load_state_dict(
+            {name: torch.from_numpy(np.array(array, np.float32)) for name, array in arrays.items()}
+        )
+        model.eval()
+        return model
+
+    def _draw_weights(self, generator: torch.Generator) -> None:
+        for name, weight in self.named_parameters():
+            if name.endswith("norm.weight"):
+                nn.init.ones_(weight)
+            elif name.endswith("bias"):
+                nn.init.zeros_(weight)
+            else:
+                is_table = name in ("embedding.weight", "positions_LD")
+                std = 1 / math.sqrt(self.config.width) / (2 if is_table else 1)
+                nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std, generator=generator)
+        with torch.no_grad():
+            self.embedding.weight[0].zero_()
+
+
+def pad(histories: Sequence[npt.NDArray[Any]], config: SASRecConfig) -> tuple[Tensor, Tensor]:
+    """The last ``max_length`` items of each history as history_BL (1 … N, zeros on the right) and lengths_B.
+
+    Raises:
+        ValueError: a history holds an item that the model does not know.
+    """
+    recent = [np.asarray(history[-config.max_length :], np.int64) for history in histories]
+    lengths_B = np.fromiter(map(len, recent), dtype=np.int64, count=len(recent))
+    history_BL = np.zeros((len(recent), max(1, int(lengths_B.max(initial=0)))), np.int64)
+    items = checked_items(np.concatenate([*recent, np.empty(0, np.int64)]), config.num_items)
+    history_BL[np.arange(history_BL.shape[1]) < lengths_B[:, None]] = items + 1
+    return torch.from_numpy(history_BL), torch.from_numpy(lengths_B)
