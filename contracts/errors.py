@@ -73,6 +73,10 @@ class StoreUnfit(ForetasteError):
     """A server answers but is configured so that it would lose data."""
 
 
+class JavaMissing(ForetasteError):
+    """Spark needs a Java that is not there, or is too old."""
+
+
 class NothingToDo(ForetasteError):
     """The step does not apply to this day (a cool-down, say)."""
 

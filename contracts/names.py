@@ -59,7 +59,9 @@ def experiment(task: str) -> str:
 
 
 # Assets (Airflow)
-DRIFT_ALARM = "drift_alarm"
+DRIFT_ALARM = "loop/drift_alarm"
+CHAMPION_MODEL = "loop/champion"
+PUBLISHED_LISTS = "loop/published_lists"
 
 
 def asset_uri(table: str) -> str:

@@ -1,15 +1,15 @@
 """The one typed Settings object, and the only reader of the environment.
 
-Values come, in this order, from the environment (``FORETASTE_…``), from ``services.env`` in the
-home folder (written by ``foretaste up`` with the addresses and secrets of the embedded servers) and
-from the defaults below.
+Values come, in this order, from the environment (``FORETASTE_…``), from ``settings.env`` in the home
+folder (a person's, or the demo's), from ``services.env`` beside it (written by ``foretaste up`` with the
+addresses and secrets of the embedded servers) and from the defaults below.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -186,13 +186,24 @@ def load_settings(**overrides: Any) -> Settings:
     """
     home = Path(overrides.pop("home", None) or os.environ.get("FORETASTE_HOME") or ".foretaste").absolute()
     try:
-        return Settings(_env_file=home / "services.env", home=home, **overrides)  # type: ignore[call-arg]
+        files = (home / "services.env", home / "settings.env")  # the later one wins
+        return Settings(_env_file=files, home=home, **overrides)  # type: ignore[call-arg]
     except ValidationError as error:
         lines = [
             f"FORETASTE_{'_'.join(str(part) for part in issue['loc']).upper()}={issue.get('input')!r}: {issue['msg']}"
             for issue in error.errors()
         ]
         raise SettingInvalid("; ".join(lines) + ". See docs/settings.md.") from error
+
+
+def settings_table() -> str:
+    """Every setting as a Markdown table: what ``foretaste settings`` prints and ``docs/settings.md`` holds."""
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+        shown = f"`{default}`" if str(default) else ""
+        rows.append(f"| `FORETASTE_{name.upper()}` | {shown} | {field.description} |")
+    return "\n".join(rows)
 
 
 def inherited_environment(*, drop_prefixes: tuple[str, ...] = ()) -> dict[str, str]:

@@ -68,14 +68,14 @@ _TITLES = {
     names.SEQUENCES: "Training set",
     names.LISTS: "Ranked lists",
     names.DRIFT_ALARM: "Drift alarm",
-    names.CHAMPION: "Champion model",
-    names.LIVE_POINTER: "Published lists",
+    names.CHAMPION_MODEL: "Champion model",
+    names.PUBLISHED_LISTS: "Published lists",
 }
 
 
 def asset(table: str) -> Asset:
     """The asset of a table (or of the alarm, the champion, the live pointer), by its human name."""
-    return Asset(name=_TITLES[table], uri=names.asset_uri(table.replace(":", "/")))
+    return Asset(name=_TITLES[table], uri=names.asset_uri(table))
 
 
 class _ResultLink(BaseOperatorLink):

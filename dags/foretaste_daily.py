@@ -57,7 +57,7 @@ def foretaste_daily() -> None:
     @task_group(group_id="lists", prefix_group_id=False, tooltip="From features to published lists")
     def lists() -> Any:
         score = step("score")
-        publish = step("publish", writes=[names.LIVE_POINTER])
+        publish = step("publish", writes=[names.PUBLISHED_LISTS])
         score >> step("validate-scores", writes=[names.LISTS]) >> publish
         return score, publish
 

@@ -39,14 +39,14 @@ def foretaste_retrain() -> None:
     @task_group(group_id="training", prefix_group_id=False, tooltip="From a training set to a judged challenger")
     def training() -> Any:
         validated = step("validate-training", writes=[names.SEQUENCES])
-        promote = step("promote", writes=[names.CHAMPION])
+        promote = step("promote", writes=[names.CHAMPION_MODEL])
         step("prepare-retraining") >> step("build") >> validated >> step("train") >> promote
         return promote
 
     @task_group(group_id="lists", prefix_group_id=False, tooltip="The new champion's lists")
     def lists() -> Any:
         score = step("score-challenger")
-        publish = step("publish-challenger", writes=[names.LIVE_POINTER])
+        publish = step("publish-challenger", writes=[names.PUBLISHED_LISTS])
         score >> step("validate-challenger-scores") >> publish
         return score, publish
 

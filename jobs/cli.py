@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from contracts.errors import EXIT_FAILED, EXIT_NOTHING_TO_DO, EXIT_REFUSED, EXIT_TRY_AGAIN, ForetasteError, NothingToDo
-from contracts.settings import Settings, load_settings
+from contracts.settings import Settings, load_settings, settings_table
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -275,6 +275,12 @@ def down_command() -> None:
     from jobs.services import down
 
     down(load_settings())
+
+
+@cli.command("settings")
+def settings_command() -> None:
+    """List every setting, its default and its meaning (Markdown; the same as docs/settings.md)."""
+    click.echo(settings_table())
 
 
 @cli.command("doctor")

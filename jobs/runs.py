@@ -9,6 +9,7 @@ from typing import Any
 from contracts import names
 from contracts.errors import PartitionMissing
 from contracts.settings import Settings
+from jobs.feed_reader import read_description
 from jobs.io.commit import digest_of
 from jobs.io.lake import Lake
 from jobs.io.state import DELIVERIES, PROMOTIONS, PUBLICATIONS, RUNS, Lease, State
@@ -72,6 +73,7 @@ def fix_manifest(context: StepContext, kind: str, day: date, champion: str | Non
             if record["known_date"] <= day.isoformat()
         },
         "champion": champion,
+        "feed": read_description(context.settings).model_dump(mode="json"),
         "settings": context.settings.run_settings(),
     }
     context.state.put(RUNS, run_key(kind, day), {"manifest": manifest, "sha256": digest_of(manifest)})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from contracts import names
 from contracts.errors import PartitionMissing
@@ -29,6 +30,7 @@ _BLOCK = 1024
 
 def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str, Any]:
     """Score every user with the champion of the run's manifest; write the day's lists to the lake."""
+    torch.set_num_threads(context.settings.threads)
     manifest = manifest_of(context.state, kind, day)
     version = manifest["champion"] if kind == names.DAILY else _just_promoted(context, day)
     table = TABLES[lists_table(kind)]

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from contracts import names
 from contracts.errors import GateRefused
@@ -33,7 +34,7 @@ from jobs.runs import StepContext, manifest_of
 from models.als import ALS
 from models.ease import EASE
 from models.metrics import coverage, hit_rate_at, ndcg_at, recall_at
-from models.mlp_ranker import MLPRanker, RankerConfig
+from models.mlp_ranker import MLPRanker, MLPRankerConfig
 from models.recommender import history_matrix
 from models.sasrec import SASRec, SASRecConfig
 from models.topk import top_k
@@ -70,6 +71,7 @@ class Sequences:
 def run(day: date, context: StepContext) -> dict[str, Any]:
     """Train, judge and register a challenger; promotes nothing."""
     settings, lake = context.settings, context.lake
+    torch.set_num_threads(settings.threads)
     manifest = manifest_of(context.state, names.RETRAIN, day)
     chosen = manifest["settings"]
     horizon = timedelta(days=chosen["judge_days"])
@@ -209,18 +211,20 @@ class Trainer:
             kept = np.sort(np.random.default_rng(self.chosen["seed"]).choice(len(users), _RANKER_USERS, replace=False))
             users, targets = users[kept], [targets[index] for index in kept]
         wanted = dict(zip(users.tolist(), targets, strict=True))
-        features, labels, groups = [], [], []
+        features, labels, sizes = [], [], []
         for candidates in self.propose(fitted, world, users):
-            is_hit = np.zeros(len(candidates.users_R), bool)
-            order = np.flatnonzero(np.diff(candidates.users_R, prepend=-1))
-            for start, stop in zip(order, [*order[1:], len(candidates.users_R)], strict=True):
+            starts = np.flatnonzero(np.diff(candidates.users_R, prepend=-1))
+            stops = np.append(starts[1:], len(candidates.users_R))
+            for start, stop in zip(starts, stops, strict=True):
                 items = wanted[int(candidates.users_R[start])]
-                is_hit[start:stop] = np.isin(candidates.items_R[start:stop], items)
+                labels.append(np.isin(candidates.items_R[start:stop], items))
             features.append(candidates.features_RF)
-            labels.append(is_hit)
-            groups.append(candidates.users_R)
-        ranker = MLPRanker(RankerConfig(features=FEATURES, seed=self.chosen["seed"], threads=self.threads))
-        return ranker.fit(np.concatenate(features), np.concatenate(groups), np.concatenate(labels))
+            sizes.append(stops - starts)
+        offsets = np.concatenate([[0], np.cumsum(np.concatenate(sizes))])
+        config = MLPRankerConfig(seed=self.chosen["seed"])
+        ranker, losses = MLPRanker.fit(config, FEATURES, np.concatenate(features), offsets, np.concatenate(labels))
+        log.info("ranker_fitted until=%s users=%d candidates=%d loss=%.4f", world.cutoff, len(users), offsets[-1], losses[-1])
+        return ranker
 
     def propose(self, fitted: Fitted, world: World, users: IntArray) -> Any:
         return propose(

@@ -9,39 +9,37 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-_POOL_SIZE = 1 << 21
+_LARGEST_POOL = 1 << 21
 
 
 class MaskPool:
     """Scaled keep-or-drop masks: 0 with probability ``rate``, else 1 / (1 - rate)."""
 
-    def __init__(self, rate: float, generator: torch.Generator) -> None:
+    def __init__(self, rate: float, num_values: int, generator: torch.Generator) -> None:
         self._rate = rate
+        self._size = min(num_values, _LARGEST_POOL)  # no more than an epoch needs
         self._generator = generator
         self._pool = torch.empty(0)
         self._next = 0
 
     def refill(self) -> None:
         """Draw the pool anew."""
-        self._pool = (
-            torch.empty(_POOL_SIZE).bernoulli_(1 - self._rate, generator=self._generator).div_(1 - self._rate)
-        )
+        self._pool = self._draw(torch.empty(self._size))
         self._next = 0
 
     def take(self, like: Tensor) -> Tensor:
         """The next mask, of the tensor's shape."""
         size = like.numel()
         if size > len(self._pool):
-            return (
-                torch.empty_like(like)
-                .bernoulli_(1 - self._rate, generator=self._generator)
-                .div_(1 - self._rate)
-            )
+            return self._draw(torch.empty_like(like))
         if self._next + size > len(self._pool):
             # Begin again at another place, so that a mask does not meet the same layer each time round.
             self._next = int(torch.randint(0, len(self._pool) - size + 1, (1,), generator=self._generator))
         start, self._next = self._next, self._next + size
         return self._pool[start : start + size].view(like.shape)
+
+    def _draw(self, values: Tensor) -> Tensor:
+        return values.bernoulli_(1 - self._rate, generator=self._generator).div_(1 - self._rate)
 
 
 class PooledDropout(nn.Module):

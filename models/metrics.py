@@ -40,7 +40,7 @@ def ndcg_at(lists_UK: Lists, targets: Targets, k: int) -> FloatArray:
 def hit_rate_at(lists_UK: Lists, targets: Targets, k: int) -> FloatArray:
     """1 where at least one target is among the first k, else 0."""
     hits_UK, _ = _hits(lists_UK, targets, k)
-    return hits_UK.any(axis=1).astype(np.float64)
+    return np.asarray(np.any(hits_UK, axis=1), np.float64)
 
 
 def recall_at(lists_UK: Lists, targets: Targets, k: int) -> FloatArray:

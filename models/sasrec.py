@@ -131,9 +131,10 @@ class SASRec(nn.Module):
         items_ND = self.item_embeddings.detach().numpy()
         return np.asarray(self.encode(histories) @ items_ND.T, np.float32)
 
-    def use_dropout_from(self, generator: torch.Generator) -> MaskPool:
-        """Draw every dropout mask from one pool that ``generator`` fills; the caller refills it."""
-        pool = MaskPool(self.config.dropout, generator)
+    def use_dropout_from(self, generator: torch.Generator, num_positions: int) -> MaskPool:
+        """Draw every dropout mask from one pool, made for so many positions; the caller refills it."""
+        num_values = num_positions * self.config.width * (1 + 2 * self.config.blocks)
+        pool = MaskPool(self.config.dropout, num_values, generator)
         for module in self.modules():
             if isinstance(module, PooledDropout):
                 module.pool = pool if self.config.dropout > 0 else None

@@ -13,7 +13,7 @@ import numpy.typing as npt
 #: Scores are compared in whole millionths; what differs by less is a tie.
 DECIMALS = 6
 _SCALE = 10**DECIMALS
-_ROWS_AT_ONCE = 1 << 20  # scores in one chunk: keys of 8 MiB stay in the processor's cache
+_SCORES_AT_ONCE = 1 << 20  # scores in one chunk: keys of 8 MiB stay in the processor's cache
 _EXCLUDED = np.iinfo(np.int64).min
 
 
@@ -40,7 +40,7 @@ def top_k(
     reversed_N = np.arange((1 << bits) - 1, (1 << bits) - 1 - num_items, -1, dtype=np.int64)
     limit = float(1 << (62 - bits)) / _SCALE
     kept = min(k, num_items)
-    step = max(1, _ROWS_AT_ONCE // num_items)
+    step = max(1, _SCORES_AT_ONCE // num_items)
     for start in range(0, num_users, step):
         scores = scores_UN[start : start + step]
         keys = _keys(scores, reversed_N, bits, limit)

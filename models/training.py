@@ -130,7 +130,7 @@ class _Trainer:
         self._model = model
         self._config = config
         self._generator = torch.Generator().manual_seed(config.seed)
-        self._masks = model.use_dropout_from(self._generator)
+        self._masks = model.use_dropout_from(self._generator, sum(map(len, windows)))
         self._weights: list[Tensor] = list(model.parameters())
         self._optimizer = torch.optim.AdamW(
             self._weights,

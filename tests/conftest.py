@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +12,12 @@ import numpy as np
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Airflow writes its configuration where AIRFLOW_HOME points as soon as it is imported: not to people's homes."""
+    os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="foretaste-airflow-")
+    config.add_cleanup(lambda: shutil.rmtree(os.environ["AIRFLOW_HOME"], ignore_errors=True))
 
 
 @pytest.fixture

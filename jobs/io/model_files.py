@@ -68,7 +68,7 @@ def load_model(folder: Path, digest: str) -> NextItemModel:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    from models.mlp_ranker import MLPRanker, RankerConfig
+    from models.mlp_ranker import MLPRanker, MLPRankerConfig
     from models.sasrec import SASRec, SASRecConfig
 
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
@@ -86,7 +86,10 @@ def load_model(folder: Path, digest: str) -> NextItemModel:
         return NextItemModel(
             item_ids=np.array(description["item_ids"], dtype=object),
             sasrec=SASRec.from_state(SASRecConfig(**description["sasrec"]), load_file(folder / "sasrec.safetensors")),
-            ranker=MLPRanker.from_state(RankerConfig(**description["ranker"]), load_file(folder / "ranker.safetensors")),
+            ranker=MLPRanker.from_state(
+                MLPRankerConfig(**description["ranker"] | {"widths": tuple(description["ranker"]["widths"])}),
+                load_file(folder / "ranker.safetensors"),
+            ),
         )
     except (ValueError, TypeError, SafetensorError) as error:
         raise ModelRefused(f"{folder} is not a usable model: {error}. Retrain: foretaste retrain") from error

@@ -71,7 +71,6 @@ class NextItemModel:
         ):
             scores_R = self.ranker.score(candidates.features_RF, FEATURES)
             scores_BN = np.full((len(candidates.is_personal_B), world.num_items), -np.inf)
-            del block
             scores_BN[candidates.rows_R, candidates.items_R] = scores_R
             items_BK, best_BK = top_k(scores_BN, length)
             parts.append((items_BK, best_BK, candidates.is_personal_B))

@@ -1,0 +1,222 @@
+"""One Spark session, configured once: local[n] in this process's own JVM, or a standalone cluster.
+
+With a ``spark://`` master the home folder has to lie on a path that the workers share: Spark reads and
+writes the lake's files where they are.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from contracts.errors import JavaMissing, ServiceUnreachable
+from contracts.settings import Settings, inherited_environment
+from jobs.io.commit import write_durably
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+JAVA_NEEDED = 17
+
+#: Without these a Spark of somebody else, or its configuration, would take the place of ours.
+_FOREIGN = ("SPARK_", "PYSPARK_")
+
+_SECONDS_TO_CONNECT = 5.0
+_SECONDS_TO_FIND_EXECUTORS = 60.0
+
+_LOG4J = """\
+rootLogger.level = error
+rootLogger.appenderRef.stderr.ref = console
+appender.console.type = Console
+appender.console.name = console
+appender.console.target = SYSTEM_ERR
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{yyyy-MM-dd HH:mm:ss,SSS} spark %c{1} %m%n%ex
+"""
+
+
+@contextmanager
+def spark_session(settings: Settings) -> Iterator[SparkSession]:
+    """A Spark session whose JVM ends with the block; inside another session's block, that one.
+
+    Raises:
+        JavaMissing: no Java, or one that is too old.
+        ServiceUnreachable: the Spark master does not answer, or has no worker to give.
+    """
+    from pyspark.sql import SparkSession
+
+    active = SparkSession.getActiveSession()
+    if active is not None:  # whoever has started it stops it
+        yield active
+        return
+    java_version()
+    _refuse_silent_master(settings.spark_master)
+    session = _start(settings)
+    try:
+        _refuse_master_without_workers(session, settings.spark_master)
+        yield session
+    finally:
+        _stop(session)
+
+
+def java_version() -> int:
+    """The major version of the Java that Spark will find.
+
+    Raises:
+        JavaMissing: there is none, or it is too old.
+    """
+    home = inherited_environment().get("JAVA_HOME", "")
+    java = shutil.which("java", path=str(Path(home, "bin")) if home else None)
+    where = f"JAVA_HOME={home}" if home else "on the PATH"
+    way_out = (
+        f"Spark needs Java {JAVA_NEEDED} or newer: apt-get install openjdk-17-jre-headless (macOS: brew install openjdk@17)"
+    )
+    if java is None:
+        raise JavaMissing(f"no java found ({where}). {way_out}{', or unset JAVA_HOME' if home else ''}.")
+    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    found = re.search(r'version "(?:1\.)?(\d+)', told)
+    if found is None or int(found[1]) < JAVA_NEEDED:
+        version = told.splitlines()[0] if told else "it does not tell its version"
+        raise JavaMissing(f"{java} ({where}) is too old: {version}. {way_out}, and put it first on the PATH.")
+    return int(found[1])
+
+
+def _start(settings: Settings) -> SparkSession:
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.appName("foretaste")
+    for key, value in _configuration(settings).items():
+        builder = builder.config(key, value)
+    try:
+        with _own_environment():
+            return builder.getOrCreate()
+    except PySparkException as error:
+        raise ServiceUnreachable(
+            f"Spark did not start with FORETASTE_SPARK_MASTER={settings.spark_master}: {error}. "
+            "What its JVM said stands above; foretaste doctor looks at Java, memory and the master."
+        ) from error
+
+
+def _configuration(settings: Settings) -> dict[str, str]:
+    folder = settings.home / "spark"
+    temporary = folder / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    logging = folder / "log4j2.properties"
+    write_durably(logging, _LOG4J)
+    java_options = [
+        "-XX:-UsePerfData",  # would write to /tmp
+        _quoted(f"-Djava.io.tmpdir={temporary}"),
+        _quoted(f"-Dlog4j2.configurationFile={logging.as_uri()}"),
+    ]
+    configuration = {
+        "spark.master": settings.spark_master,
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.local.dir": str(temporary),
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.sql.catalogImplementation": "in-memory",  # no Hive, no Derby
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.parquet.compression.codec": "zstd",
+        "spark.sql.shuffle.partitions": str(4 * _local_threads(settings.spark_master)),
+        "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",  # small days: few tasks
+        "spark.sql.sources.useV1SourceList": "parquet",
+        "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+    }
+    if settings.spark_master.startswith("local"):
+        configuration |= {
+            "spark.driver.memory": settings.spark_memory,
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+        }
+        java_options.append("-XX:+UseParallelGC")  # one short batch: throughput counts, pauses do not
+    else:
+        configuration["spark.executor.memory"] = settings.spark_memory
+        if urlsplit(settings.spark_master).hostname in ("127.0.0.1", "localhost"):
+            configuration["spark.driver.host"] = "127.0.0.1"
+            configuration["spark.driver.bindAddress"] = "127.0.0.1"
+    return configuration | {"spark.driver.extraJavaOptions": " ".join(java_options)}
+
+
+def _local_threads(master: str) -> int:
+    found = re.fullmatch(r"local\[(\d+)]", master)
+    return int(found[1]) if found else 4
+
+
+def _quoted(option: str) -> str:
+    """An option for Java that may hold spaces, as Spark's launcher splits them."""
+    escaped = option.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+@contextmanager
+def _own_environment() -> Iterator[None]:
+    """PySpark configures its JVM by the environment alone: give it ours while it starts, and put things back."""
+    before = dict(os.environ)  # noqa: TID251 - the only door that PySpark has
+    for name in before:
+        if name.startswith(_FOREIGN):
+            del os.environ[name]  # noqa: TID251
+    os.environ["PYSPARK_PYTHON"] = sys.executable  # noqa: TID251
+    os.environ["SPARK_LAUNCHER_OPTS"] = "-XX:-UsePerfData"  # noqa: TID251 - the JVM that starts the JVM
+    try:
+        yield
+    finally:
+        for name in set(os.environ) - set(before):  # noqa: TID251
+            del os.environ[name]  # noqa: TID251
+        os.environ.update(before)  # noqa: TID251
+
+
+def _stop(session: SparkSession) -> None:
+    """End the session and its JVM, which PySpark would leave running until Python ends."""
+    from pyspark import SparkContext
+
+    gateway: Any = SparkContext._gateway
+    session.stop()
+    SparkContext._gateway = None
+    SparkContext._jvm = None
+    gateway.shutdown()
+    gateway.proc.stdin.close()  # the JVM ends when this pipe does
+    try:
+        gateway.proc.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        gateway.proc.kill()
+        gateway.proc.wait()
+
+
+def _refuse_silent_master(master: str) -> None:
+    """Spark itself would try for minutes."""
+    for address in re.findall(r"[^/,]+:\d+", master.removeprefix("spark://")) if "://" in master else ():
+        host, port = address.rsplit(":", 1)
+        try:
+            socket.create_connection((host, int(port)), timeout=_SECONDS_TO_CONNECT).close()
+            return
+        except OSError as error:
+            reason = error
+    if "://" in master:
+        raise ServiceUnreachable(
+            f"Spark master {master} does not answer ({reason}). Start it, or set FORETASTE_SPARK_MASTER (local[2] needs none)."
+        )
+
+
+def _refuse_master_without_workers(session: SparkSession, master: str) -> None:
+    """A job on a cluster without workers would wait for ever."""
+    if master.startswith("local"):
+        return
+    deadline = time.monotonic() + _SECONDS_TO_FIND_EXECUTORS
+    while session.sparkContext._jsc.sc().getExecutorMemoryStatus().size() <= 1:  # the driver counts as one
+        if time.monotonic() > deadline:
+            raise ServiceUnreachable(
+                f"Spark master {master} gave no executor within {_SECONDS_TO_FIND_EXECUTORS:.0f} s: it has no worker, or none "
+                "with enough memory and cores free. Start a worker, or lower FORETASTE_SPARK_MEMORY."
+            )
+        time.sleep(0.2)

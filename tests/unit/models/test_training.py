@@ -1,0 +1,128 @@
+"""Training: seeded, local, and it keeps the best of what it saw."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from models.sasrec import SASRec, SASRecConfig
+from models.training import TrainConfig, Validation, _batches, _windows, fit
+
+SHAPE = SASRecConfig(num_items=8, width=8, blocks=1, heads=1, dropout=0.2, max_length=6)
+CONFIG = TrainConfig(epochs=4, batch_size=8, learning_rate=1e-2, warmup_steps=2, seed=5)
+
+
+def train(sequences, config=CONFIG, shape=SHAPE, **more):
+    model = SASRec(shape, seed=config.seed)
+    return model, list(fit(model, sequences, config, **more))
+
+
+def same_bytes(a, b):
+    return all(a[name].tobytes() == b[name].tobytes() for name in a)
+
+
+@pytest.mark.parametrize("num_negatives", [None, 4])
+def test_the_same_seed_gives_the_same_weights_to_the_byte(two_tastes, num_negatives):
+    config = dataclasses.replace(CONFIG, num_negatives=num_negatives)
+    once, _ = train(two_tastes, config)
+    torch.rand(3)  # what others draw from torch's own generator must not matter
+    again, _ = train(two_tastes, config)
+    other, _ = train(two_tastes, dataclasses.replace(config, seed=6))
+    assert same_bytes(once.state(), again.state())
+    assert not same_bytes(once.state(), other.state())
+
+
+def test_training_leaves_torchs_generator_and_threads_as_they_were(two_tastes):
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    for _ in fit(
+        SASRec(SHAPE, 0), two_tastes, dataclasses.replace(CONFIG, num_negatives=4, threads=threads + 1)
+    ):
+        assert torch.get_num_threads() == threads
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("num_negatives", [None, 6])
+def test_it_learns_what_comes_next(two_tastes, num_negatives):
+    config = dataclasses.replace(
+        CONFIG, epochs=12, learning_rate=3e-2, averaging=0.8, num_negatives=num_negatives
+    )
+    model, epochs = train(two_tastes, config)
+    assert epochs[-1].loss < epochs[0].loss - 0.3
+    predicted = model.score([np.array([0, 1, 2]), np.array([6, 7])]).argmax(axis=1)
+    assert predicted.tolist() == [3, 4]
+
+
+def test_an_epoch_is_timed_by_the_clock_that_was_handed_in(two_tastes):
+    _, epochs = train(two_tastes, clock=itertools.count(0, 2).__next__)
+    positions = sum(len(history) - 1 for history in two_tastes)
+    assert [epoch.seconds for epoch in epochs] == [2] * 4
+    assert [epoch.number for epoch in epochs] == [1, 2, 3, 4]
+    assert epochs[0].num_positions == positions
+    assert epochs[0].positions_per_second == positions / 2
+    assert train(two_tastes)[1][0].positions_per_second is None
+
+
+def test_training_stops_when_patience_runs_out_and_keeps_the_best_epoch(two_tastes):
+    # Validation wants the opposite of what the histories teach, so that it only gets worse.
+    validation = Validation([np.array([0, 1, 2])] * 2, [{4}, {5}])
+    config = dataclasses.replace(CONFIG, epochs=40, patience=3)
+    model, epochs = train(two_tastes, config, validation=validation)
+    best = max(epochs, key=lambda epoch: (epoch.ndcg_at_10, -epoch.number))
+    assert len(epochs) == best.number + 3 < 40
+    assert [epoch.number for epoch in epochs if epoch.is_best][-1] == best.number
+    until_best, _ = train(two_tastes, dataclasses.replace(config, epochs=best.number))
+    assert same_bytes(model.state(), until_best.state())
+
+
+def test_breaking_off_leaves_a_whole_model(two_tastes):
+    model = SASRec(SHAPE, seed=5)
+    epochs = fit(model, two_tastes, dataclasses.replace(CONFIG, epochs=9))
+    next(epochs), next(epochs)
+    epochs.close()
+    after_two, _ = train(two_tastes, dataclasses.replace(CONFIG, epochs=2))
+    assert same_bytes(model.state(), after_two.state())
+    assert not model.training
+
+
+def test_validation_leaves_out_seen_items_when_the_lists_will(two_tastes):
+    seen = [np.arange(7)]
+    kept, left_out = (
+        train(two_tastes, validation=Validation(seen, [{7}], is_seen_excluded=flag))[1][0]
+        for flag in (False, True)
+    )
+    assert left_out.ndcg_at_10 == 1.0  # the only item left
+    assert kept.ndcg_at_10 < 1.0
+
+
+def test_sequences_without_a_next_item_are_refused():
+    with pytest.raises(ValueError, match="none of 2 sequences has two items"):
+        train([np.array([1]), np.array([], dtype=int)])
+
+
+def test_a_learning_rate_that_explodes_is_named(two_tastes):
+    with pytest.raises(ValueError, match="lower the learning rate"):
+        train(two_tastes, dataclasses.replace(CONFIG, learning_rate=1e30, epochs=30))
+
+
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"num_negatives": 0}, {"averaging": 1.0}, {"threads": 0}])
+def test_a_config_that_cannot_work_is_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        dataclasses.replace(CONFIG, **wrong)
+
+
+def test_windows_predict_every_item_but_the_first_exactly_once():
+    windows = _windows([np.arange(10), np.arange(3), np.arange(1)], max_length=4)
+    assert [window.tolist() for window in windows] == [[5, 6, 7, 8, 9], [1, 2, 3, 4, 5], [0, 1], [0, 1, 2]]
+
+
+def test_every_window_is_in_one_batch_among_windows_of_its_length(rng):
+    windows = [np.full(2 + index % 5, index) for index in range(23)]
+    batches = list(_batches(windows, 4, rng))
+    assert sorted(int(window[0]) for batch in batches for window in batch) == list(range(23))
+    assert all(len(batch[-1]) - len(batch[0]) <= 1 for batch in batches)
+    again = list(_batches(windows, 4, rng))
+    assert [int(window[0]) for window in again[0]] != [int(window[0]) for window in batches[0]]
