@@ -8,6 +8,8 @@ addresses and secrets of the embedded servers) and from the defaults below.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,6 +65,7 @@ class Settings(BaseSettings):
     mlflow_url: str = Field(default="", description="MLflow's address. Default: the embedded server.")
     mlflow_db_url: SecretStr = Field(default=SecretStr(""), description="MLflow's database. Default: SQLite in HOME.")
     airflow_url: str = Field(default="", description="Airflow's address, for links. Written by `up`.")
+    reports_url: str = Field(default="", description="Address of the report pages, for links. Written by `up`.")
     airflow_db_url: SecretStr = Field(default=SecretStr(""), description="Airflow's database. Default: SQLite in HOME.")
     spark_master: str = Field(default="local[2]", description="Spark master: local[n] or spark://host:port.")
     spark_memory: str = Field(default="2g", description="Memory of Spark's driver (local) or of each executor.")
@@ -209,3 +212,18 @@ def settings_table() -> str:
 def inherited_environment(*, drop_prefixes: tuple[str, ...] = ()) -> dict[str, str]:
     """The environment for a child process, without the variables that start with ``drop_prefixes``."""
     return {name: value for name, value in os.environ.items() if not name.startswith(drop_prefixes or ("\0",))}
+
+
+@contextmanager
+def environment_of_library(values: dict[str, str]) -> Iterator[None]:
+    """Set variables while a library runs in this process that takes its configuration from nowhere else."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

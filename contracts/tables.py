@@ -117,6 +117,8 @@ FCT_IMPRESSIONS = Table(
         "decision_id": "text",
         "is_clicked": "boolean",
         "is_purchased": "boolean",
+        "clicked_known_date": "date",  # a late click revises the row: a run of D counts those known up to D
+        "purchased_known_date": "date",
     },
 )
 DIM_ITEMS = Table(

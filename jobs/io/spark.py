@@ -37,6 +37,9 @@ _SECONDS_TO_FIND_EXECUTORS = 60.0
 _LOG4J = """\
 rootLogger.level = error
 rootLogger.appenderRef.stderr.ref = console
+# Spark raises the root's level to this logger's when Python starts it.
+logger.gateway.name = org.apache.spark.api.python.PythonGatewayServer
+logger.gateway.level = error
 appender.console.type = Console
 appender.console.name = console
 appender.console.target = SYSTEM_ERR
@@ -131,7 +134,7 @@ def _configuration(settings: Settings) -> dict[str, str]:
         "spark.sql.shuffle.partitions": str(4 * _local_threads(settings.spark_master)),
         "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",  # small days: few tasks
         "spark.sql.sources.useV1SourceList": "parquet",
-        "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+        "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
     }
     if settings.spark_master.startswith("local"):
         configuration |= {

@@ -50,6 +50,14 @@ def test_map_averages_precision_at_each_hit():
     np.testing.assert_allclose(map_at(LISTS[:2], [{5, 9}, {3, 7}], 3), [(1 + 2 / 3) / 2, 0.25])
 
 
+def test_map_is_one_when_every_place_is_a_hit_though_targets_are_left():
+    assert map_at(np.array([[5, 3]]), [{5, 3, 9, 1}], 2).tolist() == [1.0]
+
+
+def test_an_empty_place_is_no_hit_of_another_users_target():
+    assert hit_rate_at(np.array([[0], [-1]]), [{3}, {1}], 1).tolist() == [0, 0]
+
+
 def test_targets_may_be_a_sparse_matrix():
     matrix = csr_matrix((np.ones(5), ([0, 1, 2, 2, 3], [5, 9, 3, 7, 1])), shape=(4, 12))
     for metric in (ndcg_at, hit_rate_at, recall_at, map_at):

@@ -1,0 +1,11 @@
+{{ config(materialized='incremental') }}
+
+select
+    user_id,
+    category,
+    event_date,
+    known_date,
+    cast(sum(greatest(weight, 0)) as bigint) as positive_weight
+from {{ ref('int_events_weighted') }}
+where user_id is not null and category is not null
+group by user_id, category, event_date, known_date

@@ -1,0 +1,2 @@
+select event_date
+from {{ source('engine', 'event_days') }}

@@ -1,0 +1,2 @@
+select feature_date
+from {{ source('engine', 'feature_days') }}

@@ -1,0 +1,11 @@
+select
+    item_id,
+    coalesce(title, item_id) as title,
+    category,
+    brand,
+    price_cents,
+    available_from,
+    available_until,
+    received_date,
+    known_date
+from {{ source('shop', 'items') }}

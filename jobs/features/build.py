@@ -1,0 +1,128 @@
+"""The day's Spark work, in one session: histories, co-visitation and the training set."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contracts import names
+from contracts.errors import PartitionMissing
+from contracts.tables import FCT_INTERACTIONS, Table
+from jobs.io.lake import Lake, Manifest
+from jobs.io.state import RUNS, State
+from jobs.runs import StepContext, run_key
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+_OUTPUTS = (names.HISTORIES, names.COVISITATION, names.SEQUENCES)
+_NEEDED = ("event_id", "user_id", "item_id", "occurred_at", "event_date", "known_date", "weight")
+_ROWS_A_FILE = 500_000
+
+
+def run(day: date, context: StepContext) -> dict[str, Any]:
+    """Build the day's ordered tables from the interactions that it may see; a current day starts no JVM.
+
+    Raises:
+        PartitionMissing: no interactions were ever exported for the days that are looked back on.
+        PartitionTorn: a partition is not what its manifest says.
+    """
+    chosen = settings_of_run(context, day)
+    lake = context.lake
+    read = _interaction_manifests(lake, day, chosen["history_days"])
+    inputs = lake.input_digest(
+        day.isoformat(),
+        {name: chosen[name] for name in ("history_days", "history_length", "judge_days")},
+        *([manifest.day, manifest.digest] for manifest in read),
+    )
+    if all(lake.is_current(table, day, inputs) for table in _OUTPUTS):
+        return {"rows": {table: lake.verify(table, day).num_rows for table in _OUTPUTS}, "unchanged": True}
+    from jobs.io.spark import spark_session
+
+    paths = lake.files(names.FCT_INTERACTIONS, [date.fromisoformat(manifest.day) for manifest in read])
+    num_files = 1 + sum(manifest.num_rows for manifest in read) // _ROWS_A_FILE
+    with spark_session(context.settings) as spark:
+        written = _build(spark, paths, day, chosen, lake, num_files, inputs)
+    return {"rows": written, "event_days": len(read)}
+
+
+def settings_of_run(context: StepContext, day: date) -> dict[str, Any]:
+    """The settings that the day's run was begun with; those of now when the step is run on its own."""
+    return recorded_settings(context.state, day) or context.settings.run_settings()
+
+
+def recorded_settings(state: State, day: date) -> dict[str, Any] | None:
+    for kind in (names.DAILY, names.RETRAIN):
+        recorded = state.get(RUNS, run_key(kind, day))
+        if recorded is not None:
+            return dict(recorded["manifest"]["settings"])
+    return None
+
+
+def _interaction_manifests(lake: Lake, day: date, history_days: int) -> list[Manifest]:
+    """The partitions that the day looks back on, each verified."""
+    first = day - timedelta(days=history_days - 1)
+    days = lake.days(names.FCT_INTERACTIONS, first=first, until=day)
+    if not days:
+        raise PartitionMissing(
+            f"{names.FCT_INTERACTIONS} has no partition from {first} to {day}. Build it: foretaste step transform --day {day}"
+        )
+    return [lake.verify(names.FCT_INTERACTIONS, found) for found in days]
+
+
+def _build(
+    spark: SparkSession, paths: list[Path], day: date, chosen: dict[str, Any], lake: Lake, num_files: int, inputs: str
+) -> dict[str, int]:
+    from pyspark import StorageLevel
+
+    from jobs.features.covisitation import covisitation
+    from jobs.features.histories import known_interactions, ordered_histories, ordered_steps
+    from jobs.features.training_set import cutoffs, training_set
+
+    read = spark.read.schema(spark_schema(FCT_INTERACTIONS, _NEEDED)).parquet(*(escape_glob(path) for path in paths))
+    # One shuffle by user serves the order of steps and what was seen; the number of files follows from the input alone.
+    interactions = known_interactions(read, day, chosen["history_days"]).repartition(num_files, "user_id")
+    steps = ordered_steps(interactions).persist(StorageLevel.MEMORY_AND_DISK)
+    built: dict[str, tuple[DataFrame, list[str]]] = {
+        names.SEQUENCES: (training_set(steps, day, chosen["judge_days"]), ["user_id", "sequence_number"]),
+        names.HISTORIES: (ordered_histories(interactions, steps, chosen["history_length"]), ["user_id"]),
+        names.COVISITATION: (
+            covisitation(interactions, cutoffs(day, chosen["judge_days"])),
+            ["item_id", "cutoff_date", "neighbour_rank"],
+        ),
+    }
+    written = {}
+    for table, (rows, order) in built.items():
+        folder = lake.staging(table, day)
+        rows.repartition(num_files, order[0]).sortWithinPartitions(*order).write.parquet(str(folder / "spark"))
+        written[table] = lake.commit(table, day, folder, num_rows=_count_rows(folder), inputs=inputs).num_rows
+    steps.unpersist()
+    return written
+
+
+def spark_schema(table: Table, columns: tuple[str, ...]) -> StructType:
+    """Some columns of a contracted table as Spark reads them."""
+    from pyspark.sql import types as T  # noqa: N812 - everybody's name for it
+
+    of = {
+        "text": T.StringType(),
+        "bigint": T.LongType(),
+        "integer": T.IntegerType(),
+        "date": T.DateType(),
+        "timestamp": T.TimestampNTZType(),
+    }
+    return T.StructType([T.StructField(name, of[table.columns[name]]) for name in columns])
+
+
+def escape_glob(path: Path) -> str:
+    """A path as Spark takes it literally: it would expand brackets and stars."""
+    return "".join(f"\\{letter}" if letter in "[]{}*?\\" else letter for letter in str(path))
+
+
+def _count_rows(folder: Path) -> int:
+    """Rows of a staged folder, from the files' footers."""
+    import pyarrow.parquet as pq
+
+    return sum(pq.read_metadata(path).num_rows for path in folder.rglob("*.parquet"))

@@ -1,0 +1,93 @@
+"""Write a feed folder: every delivery beside its place, renamed whole, the same bytes for the same rows."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
+
+from contracts.errors import FeedInvalid
+from contracts.feed import SUCCESS, FeedDescription, delivery_folder
+
+FEED_JSON = "feed.json"
+
+
+class FeedWriter:
+    """One feed folder, and how many of its deliveries this import wrote or found as they should be."""
+
+    def __init__(self, feed: Path) -> None:
+        self.feed = feed
+        self.num_written = 0
+        self.num_unchanged = 0
+
+    def describe(self, description: FeedDescription) -> None:
+        """Write ``feed.json``.
+
+        Raises:
+            FeedInvalid: the folder holds another shop's feed; rows of two shops must not mix.
+        """
+        path = self.feed / FEED_JSON
+        shop = self._shop()
+        if shop not in (None, description.shop):
+            raise FeedInvalid(
+                f"{self.feed} is the feed of {shop!r}, not of {description.shop!r}: "
+                "name another folder with --feed, or remove that one"
+            )
+        self.feed.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(
+            description.model_dump(mode="json", exclude_none=True), indent=2, ensure_ascii=False
+        )
+        beside = path.with_name(f".{FEED_JSON}.part")
+        beside.write_text(text + "\n", encoding="utf-8")
+        beside.replace(path)
+
+    def deliver(
+        self, kind: str, received: date, columns: Sequence[str], rows: Iterable[Sequence[object]]
+    ) -> None:
+        """Write one delivery as a gzipped CSV file with ``_SUCCESS`` beside it.
+
+        A delivery that lies there with the same bytes stays untouched; another one is replaced whole. A reader
+        sees the old folder, none or the new one, never half a delivery.
+        """
+        place = self.feed / delivery_folder(kind, received)
+        content = _compressed(columns, rows)
+        file = place / f"{kind}.csv.gz"
+        names = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
+        if names == sorted([SUCCESS, file.name]) and file.read_bytes() == content:
+            self.num_unchanged += 1
+            return
+        staged = place.with_name(f".{place.name}.part")
+        shutil.rmtree(staged, ignore_errors=True)  # what an import that was killed left behind
+        staged.mkdir(parents=True)
+        (staged / file.name).write_bytes(content)
+        (staged / SUCCESS).touch()
+        if place.exists():
+            shutil.rmtree(place)
+        staged.rename(place)
+        self.num_written += 1
+
+    def _shop(self) -> str | None:
+        path = self.feed / FEED_JSON
+        if not path.exists():
+            return None
+        try:
+            return str(json.loads(path.read_text(encoding="utf-8"))["shop"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise FeedInvalid(f"{path} cannot be read ({error}): mend it or name another folder") from error
+
+
+def _compressed(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    """The rows as gzipped CSV; None is an empty field. No clock and no name goes into the header."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    packed = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0, compresslevel=6) as file:
+        file.write(text.getvalue().encode("utf-8"))
+    return packed.getvalue()

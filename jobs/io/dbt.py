@@ -1,0 +1,128 @@
+"""dbt in this process: one invocation of the project on the warehouse that the settings name."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contracts.errors import ForetasteError, GateRefused
+from contracts.settings import Settings, environment_of_library
+from jobs.io.commit import digest_of, sha256_of_file
+
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
+
+PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
+
+
+def project_digest(project: Path = PROJECT) -> str:
+    """What the tables are computed by: a change of a query or of a weight asks for all days to be built again."""
+    sources = [project / "dbt_project.yml"]
+    sources += [path for room in ("macros", "models", "seeds") for path in (project / room).rglob("*.*")]
+    counted = sorted(path for path in sources if path.suffix in (".sql", ".csv") or path.name == "dbt_project.yml")
+    return digest_of([[path.relative_to(project).as_posix(), sha256_of_file(path)] for path in counted])
+
+
+def build(settings: Settings, *, full_refresh: bool) -> dict[str, int]:
+    """Seeds, models and data tests in one invocation; returns how many of each there were.
+
+    Raises:
+        GateRefused: a data test found rows that must not be.
+        ForetasteError: the project does not compile, or the warehouse refuses a query.
+    """
+    arguments = ["--no-write-json", "build", "--exclude-resource-type", "unit_test"]
+    result = invoke(settings, [*arguments, "--full-refresh"] if full_refresh else arguments)
+    outcomes = result.result.results
+    _refuse(settings, [outcome for outcome in outcomes if outcome.status in ("error", "fail")])
+    return {
+        "models": sum(outcome.node.resource_type == "model" for outcome in outcomes),
+        "tests": sum(outcome.node.resource_type == "test" for outcome in outcomes),
+    }
+
+
+def invoke(settings: Settings, arguments: Sequence[str]) -> dbtRunnerResult:
+    """Call dbt; its logs and its state go to the home folder.
+
+    Raises:
+        ForetasteError: dbt could not begin: the project does not parse, or the warehouse does not answer.
+    """
+    from dbt.cli.main import dbtRunner
+
+    home = settings.home / "dbt"
+    home.mkdir(parents=True, exist_ok=True)
+    with environment_of_library(_environment(settings)):
+        result = dbtRunner().invoke(["--log-level", "none", "--log-level-file", "info", *arguments, *_locations(settings)])
+    if isinstance(result.exception, KeyboardInterrupt | SystemExit):  # dbt swallows a polite end of the process
+        raise result.exception
+    if result.exception is not None:
+        raise ForetasteError(
+            f"dbt could not begin: {_first_words(str(result.exception))} Its log: {home / 'logs' / 'dbt.log'}"
+        ) from result.exception
+    return result
+
+
+def _locations(settings: Settings) -> list[str]:
+    home = settings.home / "dbt"
+    return [
+        *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
+        *("--target-path", str(home / "target"), "--log-path", str(home / "logs")),
+        *("--target", "duckdb" if settings.is_warehouse_embedded else "postgres"),
+        *("--vars", json.dumps({"half_life_days": settings.half_life_days})),
+    ]
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """What ``profiles.yml`` asks for."""
+    if settings.is_warehouse_embedded:
+        settings.duckdb_path.parent.mkdir(parents=True, exist_ok=True)
+        return {
+            "FORETASTE_DBT_DUCKDB_PATH": str(settings.duckdb_path),
+            "FORETASTE_DBT_SPILL": str(settings.duckdb_path.parent / "spill"),
+            "FORETASTE_DBT_THREADS": str(settings.threads),
+        }
+    from psycopg.conninfo import conninfo_to_dict
+
+    parts = conninfo_to_dict(settings.warehouse_url.get_secret_value())
+    return {
+        "FORETASTE_DBT_HOST": str(parts.get("host", "localhost")),
+        "FORETASTE_DBT_PORT": str(parts.get("port", 5432)),
+        "FORETASTE_DBT_USER": str(parts.get("user", "")),
+        "FORETASTE_DBT_DATABASE": str(parts.get("dbname", "")),
+        "FORETASTE_DBT_SSLMODE": str(parts.get("sslmode", "prefer")),
+        "DBT_ENV_SECRET_FORETASTE_PASSWORD": str(parts.get("password", "")),
+    }
+
+
+def _refuse(settings: Settings, failures: Sequence[Any]) -> None:
+    """Say what failed first: an error makes the tests that come after it meaningless."""
+    errors = [outcome for outcome in failures if outcome.status == "error"]
+    if errors:
+        told = "; ".join(f"{outcome.node.name}: {_first_words(outcome.message)}" for outcome in errors[:3])
+        raise ForetasteError(
+            f"dbt could not build {len(errors)} of its nodes: {told} The log: {settings.home / 'dbt' / 'logs' / 'dbt.log'}"
+        )
+    if failures:
+        told = "; ".join(f"{outcome.node.name} found {outcome.failures:,} rows" for outcome in failures[:3])
+        raise GateRefused(
+            f"{len(failures)} data tests failed: {told}. Nothing was exported. Look: {_look(settings, failures[0].node)}"
+        )
+
+
+def _look(settings: Settings, node: Any) -> str:
+    """The command that shows the rows a test has found."""
+    if not settings.is_warehouse_embedded:
+        query = settings.home / "dbt" / "target" / "compiled" / node.package_name / node.original_file_path / node.path
+        return shlex.join(["psql", "-f", str(query)])
+    variables = [f"{name}={shlex.quote(value)}" for name, value in _environment(settings).items()]
+    command = [str(Path(sys.executable).with_name("dbt")), "show", "--select", node.name, *_locations(settings)]
+    return " ".join([*variables, shlex.join(command)])
+
+
+def _first_words(message: str) -> str:
+    """A message on one line, short enough for a log's last one."""
+    text = " ".join(message.split())
+    return text if len(text) <= 400 else f"{text[:397]}..."

@@ -1,0 +1,50 @@
+"""Drift of features, of predictions and of what people then did: the verdict of a day, and its report.
+
+``ok``, ``drift`` or ``invalid``; the thresholds stand in ``expectations/drift.toml`` and the reasoning in
+``docs/monitoring.md``. A drift rings the alarm when its day is the newest and no retraining is near.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from jobs.io.state import RETRAININGS
+from jobs.monitoring import keep
+from jobs.monitoring.columns import DRIFT
+from jobs.monitoring.judgement import judge_day
+from jobs.monitoring.thresholds import load_thresholds
+from jobs.reports import build_reports, day_page
+from jobs.runs import StepContext, is_newest
+
+
+def run(day: date, context: StepContext) -> dict[str, Any]:
+    """Judge the day, keep what was found, and say whether the alarm rings."""
+    settings, state = context.settings, context.state
+    found = judge_day(day, context, load_thresholds())
+    newest = is_newest(state, day)
+    retrained = [date.fromisoformat(key) for key in state.all(RETRAININGS)]
+    rings = does_ring(found.verdict.verdict, newest, day, retrained, settings.retrain_cooldown_days)
+    record = found.as_record()
+    keep.keep_files(settings, day, record, found.report)
+    keep.keep_row(context, day, record)
+    keep.keep_record(context, day, record, rings=rings, is_newest=newest)
+    build_reports(settings, now=datetime.combine(day, datetime.min.time(), UTC))
+    return {
+        "day": day.isoformat(),
+        "verdict": found.verdict.verdict,
+        "reasons": list(found.verdict.reasons),
+        "rings": rings,
+        "is_newest": newest,
+        "report": str(day_page(settings, day)),
+    }
+
+
+def does_ring(
+    verdict: str, is_newest: bool, day: date, retrained: Iterable[date], cooldown_days: int
+) -> bool:
+    """A drift rings on the newest day, unless a retraining was begun within the cool-down."""
+    cooldown = timedelta(days=cooldown_days)
+    is_cooling = any(timedelta(0) <= day - other < cooldown for other in retrained)
+    return verdict == DRIFT and is_newest and not is_cooling

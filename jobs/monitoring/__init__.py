@@ -1,0 +1,1 @@
+"""The drift monitor's parts: windows, samples, validity, divergences, tastes, outcomes and the verdict."""

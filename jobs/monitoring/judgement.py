@@ -1,0 +1,251 @@
+"""A day's judgement: read both windows, ask whether they are whole, measure, decide. Writes nothing."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from contracts import names
+from contracts.feed import FeedDescription, days_between
+from jobs.io.state import PROMOTIONS, PUBLICATIONS, RUNS, VERDICTS, State
+from jobs.monitoring.columns import KINDS, NUMBERS, SHOWN, UNJUDGED, Column
+from jobs.monitoring.evidently_report import DriftReport, drift_report
+from jobs.monitoring.list_outcomes import ListOutcome, list_measure, list_outcome
+from jobs.monitoring.outcomes import click_measure, share_columns, taste_measure
+from jobs.monitoring.panel import Panel, first_event_day, read_panel
+from jobs.monitoring.snapshots import feature_columns, list_columns
+from jobs.monitoring.tastes import Leads
+from jobs.monitoring.thresholds import Thresholds
+from jobs.monitoring.validity import Volume, column_reasons, volume_reasons
+from jobs.monitoring.verdict import Verdict, decide, measure_column
+from jobs.monitoring.windows import Span, Windows, choose_windows
+from jobs.runs import StepContext, champion_of, lists_table, run_key
+
+
+@dataclass(frozen=True)
+class Found:
+    """Everything that a day's judgement came to."""
+
+    day: date
+    champion: str | None
+    windows: Windows | None
+    verdict: Verdict
+    volumes: tuple[Volume, Volume] | None = None
+    lists: ListOutcome | None = None
+    report: DriftReport | None = None
+
+    def as_record(self) -> dict[str, Any]:
+        """What ``verdict.json`` holds: the same for the same inputs, whenever it is computed."""
+        verdict = self.verdict
+        return {
+            "day": self.day.isoformat(),
+            "verdict": verdict.verdict,
+            "reasons": list(verdict.reasons),
+            "champion": self.champion,
+            "windows": self.windows
+            and {
+                "reference": self.windows.reference.as_record(),
+                "current": self.windows.current.as_record(),
+            },
+            "num_reference": self.volumes[0].num_rows if self.volumes else 0,
+            "num_current": self.volumes[1].num_rows if self.volumes else 0,
+            "kinds": {
+                kind: {
+                    "status": verdict.kinds[kind],
+                    "measures": [measure.as_record() for measure in verdict.measures if measure.kind == kind],
+                }
+                for kind in KINDS
+            },
+            "lists_of_the_day_before": self.lists.as_record() if self.lists else None,
+        }
+
+
+def judge_day(day: date, context: StepContext, thresholds: Thresholds) -> Found:
+    """Compare the days the champion was trained on with the last ones."""
+    settings, state, lake = context.settings, context.state, context.lake
+    champion, feed = _of_the_run(state, day)
+    promoted = _promoted_on(state, champion)
+    first_day = first_event_day(lake, day, settings.threads)
+    evidence = thresholds.evidence
+    windows = choose_windows(
+        day, first_day, promoted, monitor_days=settings.monitor_days, reference_days=evidence.reference_days
+    )
+    if windows is None or first_day is None:
+        note = f"nothing to compare with yet: {settings.monitor_days} days have to lie before the last {settings.monitor_days}"
+        return Found(day, champion, None, decide([], {}, thresholds.features, [note]))
+    panel = read_panel(lake, windows.all_days, day, max_rows=evidence.panel_rows, threads=settings.threads)
+    volumes = (_volume(panel, windows.reference, feed), _volume(panel, windows.current, feed))
+    lists = _list_outcome(context, panel, day, feed)
+    columns, notes = _columns(context, windows, panel, first_day, champion, promoted, thresholds)
+    invalid: dict[str, list[str]] = {
+        kind: column_reasons(
+            [column for column in columns if column.kind == kind], thresholds.validity, evidence
+        )
+        for kind in KINDS
+    }
+    invalid["outcomes"] = volume_reasons(*volumes, thresholds.validity) + invalid["outcomes"]
+    if any(invalid.values()):
+        return Found(day, champion, windows, decide([], invalid, thresholds.features), volumes, lists)
+    tastes, leads = taste_measure(panel, windows, thresholds, _rng("tastes_lost"))
+    compared = [column for column in (*columns, *_taste_columns(leads)) if _is_comparable(column)]
+    report = drift_report(compared) if compared else None
+    measures = [
+        tastes,
+        *(
+            measure_column(column, report.values[column.name], evidence, _rng(column.name))
+            for column in compared
+            if report
+        ),
+        list_measure(_list_outcomes(state, windows, lists), windows, thresholds),
+        click_measure(panel, windows, thresholds, _rng("clicks_lost")),
+    ]
+    measures.sort(key=lambda measure: measure.status in (SHOWN, UNJUDGED))
+    verdict = decide(measures, {}, thresholds.features, notes)
+    return Found(day, champion, windows, verdict, volumes, lists, report)
+
+
+def _of_the_run(state: State, day: date) -> tuple[str | None, FeedDescription | None]:
+    """The champion and the feed that the day's run was fixed to."""
+    recorded = state.get(RUNS, run_key(names.DAILY, day))
+    if recorded is None:
+        return champion_of(state, day), None
+    manifest = recorded["manifest"]
+    feed = manifest.get("feed")
+    return manifest["champion"], FeedDescription.model_validate(feed) if feed else None
+
+
+def _promoted_on(state: State, champion: str | None) -> date | None:
+    promotion = state.get(PROMOTIONS, champion) if champion else None
+    return date.fromisoformat(promotion["day"]) if promotion else None
+
+
+def _volume(panel: Panel, span: Span, feed: FeedDescription | None) -> Volume:
+    """What happened on the span's days, and on how many of them something should have."""
+    counts = panel.counts_within(span)
+    calendar = feed.calendar if feed else None
+    days = days_between(span.first, span.last)
+    return Volume(
+        rows_by_type={
+            str(name): int(rows) for name, rows in counts.groupby("event_type")["num_rows"].sum().items()
+        },
+        num_open_days=int(counts["event_date"].nunique()),
+        num_expected_days=sum(calendar.expects(day) for day in days) if calendar else len(days),
+    )
+
+
+def _columns(
+    context: StepContext,
+    windows: Windows,
+    panel: Panel,
+    first_day: date,
+    champion: str | None,
+    promoted: date | None,
+    thresholds: Thresholds,
+) -> tuple[list[Column], list[str]]:
+    """Every column that can be compared, and why a kind has none."""
+    day, notes = windows.current.last, []
+    features, why_none = feature_columns(context.lake, windows.reference, day, first_day, thresholds)
+    if why_none:
+        notes.append(f"features are not judged: {why_none}")
+    predictions: list[Column] = []
+    first = _first_lists(context, champion, promoted, day)
+    if first is None or context.lake.manifest(names.LISTS, day) is None:
+        notes.append(
+            "predictions are not judged: the champion has no lists of an earlier day to compare with"
+        )
+    else:
+        predictions = list_columns(
+            context.lake, first, (names.LISTS, day), thresholds, context.settings.threads
+        )
+    return [*features, *predictions, *share_columns(panel, windows, thresholds)], notes
+
+
+def _first_lists(
+    context: StepContext, champion: str | None, promoted: date | None, day: date
+) -> tuple[str, date] | None:
+    """Table and day of the first lists that the champion made."""
+    if champion is None or promoted is None:
+        return None
+    if context.lake.manifest(names.LISTS_RETRAINED, promoted) is not None:
+        return names.LISTS_RETRAINED, promoted
+    for candidate in context.lake.days(names.LISTS, first=promoted, until=day):
+        if candidate < day and _of_the_run(context.state, candidate)[0] == champion:
+            return names.LISTS, candidate
+    return None
+
+
+def live_lists(state: State, day: date) -> tuple[str, date] | None:
+    """Table and day of the lists that people saw on ``day``: the last published for an earlier one."""
+    published = [
+        (date.fromisoformat(record["day"]), int(version.lstrip("v")), str(record["kind"]))
+        for version, record in state.all(PUBLICATIONS).items()
+        if record["day"] < day.isoformat()
+    ]
+    if not published:
+        return None
+    last_day, _, kind = max(published)
+    return lists_table(kind), last_day
+
+
+def _list_outcome(
+    context: StepContext, panel: Panel, day: date, feed: FeedDescription | None
+) -> ListOutcome | None:
+    live = live_lists(context.state, day)
+    if live is None:
+        return None
+    return list_outcome(
+        context.lake,
+        panel.within(Span(day, day)),
+        live,
+        repeats_allowed=feed is None or feed.repeats_allowed,
+        threads=context.settings.threads,
+    )
+
+
+def _list_outcomes(
+    state: State, windows: Windows, today: ListOutcome | None
+) -> dict[date, Mapping[str, Any]]:
+    """What became of the lists on each day of the window: earlier days from their own verdicts."""
+    found: dict[date, Mapping[str, Any]] = {}
+    for candidate in days_between(windows.current.first, windows.current.last)[:-1]:
+        record = state.get(VERDICTS, candidate.isoformat())
+        if record and record.get("lists_of_the_day_before"):
+            found[candidate] = record["lists_of_the_day_before"]
+    if today is not None:
+        found[windows.current.last] = today.as_record()
+    return found
+
+
+def _taste_columns(both: tuple[Leads, Leads] | None) -> Sequence[Column]:
+    """Each person's familiar share as a column, for Evidently's page."""
+    if both is None:
+        return ()
+    import pandas as pd
+
+    before, now = (pd.Series(window.familiar[window.is_known]) for window in both)
+    note = "what the tastes lost are computed from: shown, never judged"
+    return (
+        Column(
+            "outcomes",
+            "tastes.familiar_share",
+            "Events in familiar categories",
+            NUMBERS,
+            before,
+            now,
+            note=note,
+        ),
+    )
+
+
+def _is_comparable(column: Column) -> bool:
+    return bool(column.reference.notna().any() and column.current.notna().any())
+
+
+def _rng(name: str) -> np.random.Generator:
+    """The same draws for the same measure, whatever else is measured."""
+    return np.random.default_rng(zlib.crc32(name.encode()))

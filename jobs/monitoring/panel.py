@@ -1,0 +1,107 @@
+"""What people did: counts of all events, and every event of the same sampled people in both windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from contracts import names
+from contracts.feed import days_between
+from jobs.io.lake import Lake
+from jobs.monitoring.engine import engine, source
+from jobs.monitoring.windows import Span
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The events of some days as one run may see them."""
+
+    counts: pd.DataFrame  # event_date, event_type, num_rows: of all people
+    events: pd.DataFrame  # user_id, item_id, category, event_date: what sampled people liked
+    impressions: pd.DataFrame  # event_date, user_id, num_shown, num_clicked: of all people, by user and day
+
+    def within(self, span: Span) -> pd.DataFrame:
+        """The sampled people's events of some days."""
+        return _within(self.events, span)
+
+    def counts_within(self, span: Span) -> pd.DataFrame:
+        return _within(self.counts, span)
+
+    def impressions_within(self, span: Span) -> pd.DataFrame:
+        return _within(self.impressions, span)
+
+
+def first_event_day(lake: Lake, day: date, threads: int) -> date | None:
+    """The first day with an event that the run of ``day`` may see."""
+    for candidate in lake.days(names.FCT_INTERACTIONS, until=day):
+        events = source(lake, names.FCT_INTERACTIONS, [candidate])
+        if engine(threads).execute(f"select 1 from {events} where {_visible(day)} limit 1").fetchone():
+            return candidate
+    return None
+
+
+def read_panel(lake: Lake, span: Span, day: date, *, max_rows: int, threads: int) -> Panel:
+    """Count all events of ``span`` and read those of as many people as fit into ``max_rows``.
+
+    People are taken in the order of the hash of their id until their events in ``span`` fill the panel,
+    so that the windows are compared over the same people and a second run takes the same ones.
+    """
+    query = engine(threads)
+    events_of = source(lake, names.FCT_INTERACTIONS, _days(lake, names.FCT_INTERACTIONS, span))
+    items = source(lake, names.DIM_ITEMS, lake.days(names.DIM_ITEMS, until=day)[-1:])
+    impressions_of = source(lake, names.FCT_IMPRESSIONS, _days(lake, names.FCT_IMPRESSIONS, span))
+    counts = query.sql(
+        f"""select event_date, event_type, count(*) as num_rows from {events_of}
+        where {_visible(day)} group by event_date, event_type order by event_date, event_type"""
+    ).to_df()
+    events = query.sql(
+        f"""
+        with liked as (
+            select user_id, item_id, event_date from {events_of} where {_visible(day)} and weight > 0
+        ),
+        people as (
+            select user_id, sum(count(*)) over (order by md5(user_id), user_id) - count(*) as rows_before
+            from liked group by user_id
+        ),
+        items as (select item_id, category from {items})
+        select liked.user_id, liked.item_id, items.category, liked.event_date
+        from liked
+        join people on people.user_id = liked.user_id and people.rows_before < {max_rows}
+        left join items on items.item_id = liked.item_id
+        order by liked.event_date, liked.user_id, liked.item_id
+        """
+    ).to_df()
+    impressions = query.sql(
+        f"""select event_date, user_id, count(*) as num_shown, count(*) filter (is_clicked) as num_clicked
+        from {impressions_of} where {_visible(day)} group by event_date, user_id order by event_date, user_id"""
+    ).to_df()
+    return Panel(counts, events, impressions)
+
+
+def sample_rows(frame: pd.DataFrame, key: list[str], max_rows: int) -> pd.DataFrame:
+    """At most ``max_rows`` rows, chosen by the hash of their key, in the order they came in."""
+    if len(frame) <= max_rows:
+        return frame
+    import pandas as pd
+
+    hashes = pd.util.hash_pandas_object(frame[key], index=False).to_numpy()
+    return frame.iloc[np.sort(np.argsort(hashes, kind="stable")[:max_rows])].reset_index(drop=True)
+
+
+def _days(lake: Lake, table: str, span: Span) -> list[date]:
+    wanted = set(days_between(span.first, span.last))
+    return [day for day in lake.days(table, first=span.first, until=span.last) if day in wanted]
+
+
+def _visible(day: date) -> str:
+    return f"known_date <= date '{day}' and event_date <= date '{day}'"
+
+
+def _within(frame: pd.DataFrame, span: Span) -> pd.DataFrame:
+    import pandas as pd
+
+    return frame[frame["event_date"].between(pd.Timestamp(span.first), pd.Timestamp(span.last))]

@@ -1,0 +1,99 @@
+"""The drift monitor's thresholds, read from the one reviewed file ``expectations/drift.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.resources import files
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from contracts.errors import SettingInvalid
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Evidence(_Section):
+    """What a judgement needs before it says anything."""
+
+    min_rows: Count
+    min_users: Count
+    reference_days: Count
+    sample_rows: Count
+    panel_rows: Count
+    noise_draws: Annotated[int, Field(ge=10)]
+    noise_sigmas: Positive
+    persistence: Share
+
+
+class Validity(_Section):
+    """When data is broken rather than changed."""
+
+    min_volume: Share
+    min_open_days: Share
+    max_null_rise: Share
+    min_type_share: Share
+    kept_type_share: Share
+
+
+class Features(_Section):
+    """When the distributions of the features have moved."""
+
+    min_share_drifted: Share
+    threshold: Positive
+    lookback_days: dict[str, Annotated[int, Field(ge=0)]]
+
+
+class Predictions(_Section):
+    """When the champion's lists have moved."""
+
+    category_bits: Share
+    item_bits: Share
+
+
+class Outcomes(_Section):
+    """When what people do has moved."""
+
+    category_bits: Share
+    item_bits: Share
+    taste_lost: Share
+    min_taste_lead: Share
+    ctr_lost: Share
+    ndcg_below_popularity: Share
+
+
+class Thresholds(_Section):
+    """Everything that ``expectations/drift.toml`` says; its comments say why."""
+
+    evidence: Evidence
+    validity: Validity
+    features: Features
+    predictions: Predictions
+    outcomes: Outcomes
+
+
+def load_thresholds() -> Thresholds:
+    """Read and check the reviewed file.
+
+    Raises:
+        SettingInvalid: a threshold is missing, misspelt or out of its range.
+    """
+    return parse_thresholds(files("expectations").joinpath("drift.toml").read_text(encoding="utf-8"))
+
+
+def parse_thresholds(text: str) -> Thresholds:
+    """Thresholds from TOML text.
+
+    Raises:
+        SettingInvalid: a threshold is missing, misspelt or out of its range.
+    """
+    try:
+        return Thresholds.model_validate(tomllib.loads(text))
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        raise SettingInvalid(f"expectations/drift.toml: {error}. See docs/monitoring.md.") from error

@@ -1,0 +1,183 @@
+"""Step 3, transform: dbt builds the tables of the days that have changed; the lake gets their partitions."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contracts import names
+from contracts.errors import PartitionMissing
+from contracts.feed import days_between
+from contracts.settings import Settings
+from contracts.tables import RAW_EVENTS, RAW_ITEMS, RAW_USERS, TABLES, Table
+from jobs.io import dbt
+from jobs.io.commit import digest_of
+from jobs.io.lake import Lake
+from jobs.io.state import DELIVERIES, LANDINGS, State
+from jobs.io.warehouse import Warehouse, create_statement, open_warehouse
+from jobs.runs import StepContext
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Where dbt_project.yml puts the tables that are exported.
+_SCHEMAS = {
+    names.FCT_INTERACTIONS: "marts",
+    names.FCT_IMPRESSIONS: "marts",
+    names.DIM_ITEMS: "marts",
+    names.FEAT_USER_DAILY: "features",
+    names.FEAT_ITEM_DAILY: "features",
+    names.FEAT_USER_CATEGORY_DAILY: "features",
+}
+_PROJECT_BUILT = f"{names.WAREHOUSE_OPS}.dbt_project"  # one row: the digest of the project that built the tables
+
+
+def run(day: date, context: StepContext, first: date | None = None) -> dict[str, Any]:
+    """Build and export feature days ``first``…``day`` (only ``day`` without it) and the event days that changed.
+
+    Raises:
+        PartitionMissing: the day has not been landed.
+        GateRefused: a data test of the project failed; nothing is exported.
+    """
+    settings, lake = context.settings, context.lake
+    feature_days = days_between(first or day, day)
+    since = _unbuilt_since(lake, feature_days[0])
+    landed = _touched(context.state, since, day)
+    digest = dbt.project_digest()
+    with context.lease.guard():
+        pass  # dbt writes in many transactions: a stale attempt must not begin
+    with open_warehouse(settings) as warehouse:
+        is_rebuilt = _prepare(warehouse, digest)
+        event_days = _event_days(warehouse, landed, since, day, is_rebuilt=is_rebuilt)
+        _ask_for(warehouse, "event_date", event_days)
+        _ask_for(warehouse, "feature_date", feature_days)
+    built = dbt.build(settings, full_refresh=is_rebuilt)
+    rows: dict[str, int] = {}
+    with open_warehouse(settings) as warehouse:
+        _remember(warehouse, digest)
+        deliveries = {key: record for key, record in context.state.all(DELIVERIES).items()}
+        for table in names.BY_EVENT_DAY:
+            inputs = {each: _inputs(deliveries, digest, None, settings) for each in event_days}
+            rows[TABLES[table].short_name] = _export(warehouse, lake, TABLES[table], "event_date", event_days, inputs)
+        for table in names.BY_FEATURE_DAY:
+            inputs = {each: _inputs(deliveries, digest, each, settings) for each in feature_days}
+            rows[TABLES[table].short_name] = _export(warehouse, lake, TABLES[table], "feature_date", feature_days, inputs)
+    return {"feature_days": len(feature_days), "event_days": len(event_days), "rows": rows, **built}
+
+
+def generate_docs(settings: Settings) -> Path:
+    """Write dbt's documentation as one static page into ``HOME/reports/dbt``."""
+    dbt.invoke(settings, ["docs", "generate", "--static"])
+    page = settings.reports_path / "dbt" / "index.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(settings.home / "dbt" / "target" / "static_index.html", page)
+    return page
+
+
+def _unbuilt_since(lake: Lake, first: date) -> date | None:
+    """The first day whose landing no earlier transform has seen; None when nothing was ever built.
+
+    Usually ``first`` itself. A day that was landed but whose transform failed is caught up with here.
+    """
+    built = lake.days(names.BY_FEATURE_DAY[-1], until=first - timedelta(days=1))
+    return built[-1] + timedelta(days=1) if built else None
+
+
+def _touched(state: State, since: date | None, day: date) -> set[date]:
+    """The event days that the landings of ``since``…``day`` touched."""
+    landings = {date.fromisoformat(key): record for key, record in state.all(LANDINGS).items()}
+    if day not in landings:
+        raise PartitionMissing(f"day {day} has not been landed. Land it: foretaste step land --day {day}")
+    seen = [record for landed, record in landings.items() if (since is None or since <= landed) and landed <= day]
+    return {date.fromisoformat(touched) for record in seen for touched in record["touched"]}
+
+
+def _prepare(warehouse: Warehouse, digest: str) -> bool:
+    """Make what dbt reads exist; say whether the project differs from the one that built the tables."""
+    for table in (RAW_EVENTS, RAW_ITEMS, RAW_USERS):  # a shop may deliver no items and no users
+        warehouse.execute(create_statement(names.WAREHOUSE_RAW, table))
+    warehouse.execute(f"create table if not exists {_PROJECT_BUILT} (digest text)")
+    found = warehouse.read(f"select digest from {_PROJECT_BUILT}", {"digest": "text"})
+    return found.column("digest").to_pylist() != [digest]
+
+
+def _remember(warehouse: Warehouse, digest: str) -> None:
+    warehouse.execute(f"delete from {_PROJECT_BUILT}")
+    warehouse.execute(f"insert into {_PROJECT_BUILT} values ('{digest}')")
+
+
+def _event_days(
+    warehouse: Warehouse, landed: set[date], since: date | None, day: date, *, is_rebuilt: bool
+) -> list[date]:
+    """Every event day that has to be built: those landed, those whose items became known, or simply all."""
+    events = f"{names.WAREHOUSE_RAW}.{RAW_EVENTS.short_name}"
+    items = f"{names.WAREHOUSE_RAW}.{RAW_ITEMS.short_name}"
+    if is_rebuilt:
+        query = f"select distinct event_date from {events}"
+    else:
+        query = f"""
+            select distinct events.event_date
+            from {events} as events
+            join (
+                select item_id, min(known_date) as known_date from {items} group by item_id
+                having min(known_date) between date '{since or date.min}' and date '{day}'
+            ) as items on items.item_id = events.item_id
+            where events.known_date < items.known_date
+        """
+    found = warehouse.read(query, {"event_date": "date"}).column("event_date").to_pylist()
+    return sorted(landed | set(found))
+
+
+def _ask_for(warehouse: Warehouse, column: str, days: Sequence[date]) -> None:
+    """Tell dbt which days to build: its staging models of the engine read these tables."""
+    target = f"{names.WAREHOUSE_OPS}.{column.replace('_date', '_days')}"
+    warehouse.execute(f"create table if not exists {target} ({column} date)")
+    warehouse.execute(f"delete from {target}")
+    if days:
+        warehouse.execute(f"insert into {target} values {', '.join(f'''(date '{day}')''' for day in days)}")
+
+
+def _inputs(deliveries: dict[str, Any], digest: str, known: date | None, settings: Settings) -> str:
+    """The digest of what a partition was made of: the deliveries it could see, the project, the half-life."""
+    visible = {
+        key: record["sha256"]
+        for key, record in deliveries.items()
+        if known is None or record["known_date"] <= known.isoformat()
+    }
+    return digest_of({"deliveries": visible, "project": digest, "half_life_days": settings.half_life_days})
+
+
+def _export(
+    warehouse: Warehouse, lake: Lake, table: Table, by: str, days: Sequence[date], inputs: dict[date, str]
+) -> int:
+    """Write the partitions of several days from one query; a day without rows gets an empty partition."""
+    if not days:
+        return 0
+    rows = warehouse.read(_export_query(table, by, days), table.columns)
+    begin = 0
+    for day, end in zip(days, _ends(rows, by, days), strict=True):
+        lake.replace(table.name, day, rows.slice(begin, end - begin), inputs=inputs[day])
+        begin = end
+    return int(rows.num_rows)
+
+
+def _export_query(table: Table, by: str, days: Sequence[date]) -> str:
+    """The rows of some days in one total order, whatever collation the warehouse sorts by."""
+    order = [by, *(column for column in table.key if column != by)]
+    keys = [f'{column} collate "C"' if table.columns[column] == "text" else column for column in order]
+    wanted = ", ".join(f"date '{day}'" for day in days)
+    return (
+        f"select {', '.join(table.columns)} from {_SCHEMAS[table.name]}.{table.short_name} "
+        f"where {by} in ({wanted}) order by {', '.join(keys)}"
+    )
+
+
+def _ends(rows: pa.Table, by: str, days: Sequence[date]) -> list[int]:
+    """Where each day's rows end, in rows that are ordered by day."""
+    import numpy as np
+
+    values = rows.column(by).to_numpy()
+    return [int(end) for end in np.searchsorted(values, np.array(days, dtype=values.dtype), side="right")]

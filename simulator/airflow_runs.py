@@ -1,0 +1,48 @@
+"""What Airflow's own database says about its runs; read only, from outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from contracts.settings import Settings
+
+_TASKS = sa.text(
+    """
+    select run.dag_id, run.run_id, run.run_type, run.state as run_state, task.task_id, task.state, task.duration
+    from dag_run as run
+    left join task_instance as task on task.dag_id = run.dag_id and task.run_id = run.run_id
+    order by run.run_after, run.id, coalesce(task.start_date, task.end_date) nulls last, task.task_id
+    """
+)
+
+
+@dataclass(frozen=True)
+class TaskRun:
+    """One task of one run."""
+
+    dag_id: str
+    run_id: str
+    run_type: str
+    run_state: str
+    task_id: str | None  # None: the run has no tasks yet
+    state: str | None
+    seconds: float | None
+
+
+class AirflowRuns:
+    """The runs that one Airflow has had."""
+
+    def __init__(self, settings: Settings) -> None:
+        url = settings.airflow_db_url.get_secret_value() or f"sqlite:///{settings.home / 'airflow' / 'airflow.db'}"
+        self._engine = sa.create_engine(url, poolclass=sa.NullPool)
+
+    def tasks(self) -> list[TaskRun]:
+        """Every task of every run, in the order in which they ran."""
+        with self._engine.connect() as connection:
+            return [TaskRun(*row) for row in connection.execute(_TASKS)]
+
+    def states(self, dag_id: str) -> dict[str, str]:
+        """The state of each run of a Dag, by run id, oldest first."""
+        return {task.run_id: task.run_state for task in self.tasks() if task.dag_id == dag_id}

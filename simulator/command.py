@@ -1,0 +1,45 @@
+"""Foretaste's command line, called from outside as a person would."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from contracts.errors import ForetasteError
+from contracts.settings import inherited_environment
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+console = Console(highlight=False)
+
+
+class DemoFailed(ForetasteError):
+    """A stage of the demo did not end as it should."""
+
+
+def foretaste(*arguments: str, is_shown: bool = True) -> str:
+    """Run a command of Foretaste; its lines are shown as they come.
+
+    Raises:
+        DemoFailed: it ended with an error; the message holds what it said.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jobs.cli", *arguments],
+        cwd=REPOSITORY,
+        env=inherited_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE if not is_shown else None,
+        text=True,
+    )
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if is_shown:
+            console.print(f"   {line.rstrip()}", markup=False, overflow="ellipsis", no_wrap=True)
+    if process.wait() != 0:
+        raise DemoFailed(f"foretaste {' '.join(arguments)} ended with exit code {process.returncode}; see above")
+    return "".join(lines)

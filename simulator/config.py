@@ -1,0 +1,57 @@
+"""The settings of a simulated shop, and its dice: one independent stream for each purpose and day."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class ShopConfig:
+    """A shop is fixed by these values: two shops with the same ones deliver the same bytes."""
+
+    seed: int
+    num_users: int = 1200
+    num_items: int = 300
+    num_categories: int = 12
+    start: date = date(2026, 1, 5)
+    shift_day: date | None = None  # from this day on tastes and fashions are others
+    shifted_share: float = 0.6  # of people and of items, that the shift moves
+    sessions_per_user: float = 0.18  # a day, on average over people
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.num_categories <= 24 or self.num_items < 8 * self.num_categories:
+            raise ValueError(f"{self}: 2 to 24 categories, at least 8 items each")
+        if self.shift_day is not None and self.shift_day <= self.start:
+            raise ValueError(f"{self}: the shift has to lie after the start")
+
+    def offset(self, day: date) -> int:
+        """Days since the start."""
+        if day < self.start:
+            raise ValueError(f"{day} lies before the shop's first day, {self.start}")
+        return (day - self.start).days
+
+    def is_shifted(self, day: date) -> bool:
+        return self.shift_day is not None and day >= self.shift_day
+
+
+def generator(config: ShopConfig, purpose: str, offset: int = 0) -> np.random.Generator:
+    """Dice for one purpose (and day): what is drawn for one never changes what is drawn for another."""
+    return np.random.default_rng([config.seed, zlib.crc32(purpose.encode()), offset])
+
+
+def uniform_hash(
+    key: int, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """A number in [0, 1) for each pair: dice that need no memory (splitmix64)."""
+    with np.errstate(over="ignore"):
+        mixed = left.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + right.astype(np.uint64)
+        mixed = (mixed + np.uint64(key)) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed ^= mixed >> np.uint64(30)
+        mixed *= np.uint64(0x94D049BB133111EB)
+        mixed ^= mixed >> np.uint64(31)
+    return np.asarray((mixed >> np.uint64(11)).astype(np.float64) / 2.0**53)

@@ -1,0 +1,48 @@
+"""What Foretaste has published, read as a shop reads it: from Redis, by the packed lists' contract."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import redis
+
+from contracts import names
+from contracts.lists import Pointer, unpack
+from contracts.settings import Settings
+
+
+@dataclass(frozen=True)
+class Published:
+    """One whole version: everybody's list, and the list for whoever has none."""
+
+    version: str
+    lists: dict[str, list[str]]
+    popular: list[str]
+    titles: dict[str, str]
+
+
+def read_published(settings: Settings) -> Published | None:
+    """The live version, or None while nothing has been published."""
+    client = redis.Redis.from_url(settings.redis_url.get_secret_value())
+    with client:
+        live = client.get(names.LIVE_POINTER)
+        if live is None:
+            return None
+        assert isinstance(live, bytes)
+        pointer = Pointer.from_json(live)
+        items = {
+            int(index): json.loads(item) for index, item in client.hgetall(names.items_key(pointer.version)).items()
+        }
+        lists = {}
+        for bucket in range(pointer.num_buckets):
+            for user, packed in client.hgetall(names.lists_key(pointer.version, bucket)).items():
+                lists[user.decode()] = [items[index]["item_id"] for index in unpack(packed).indices]
+        popular = client.get(names.popular_key(pointer.version))
+        assert isinstance(popular, bytes)
+    return Published(
+        version=pointer.version,
+        lists=lists,
+        popular=[items[index]["item_id"] for index in unpack(popular).indices],
+        titles={item["item_id"]: item["title"] or item["item_id"] for item in items.values()},
+    )

@@ -1,0 +1,155 @@
+"""The whole loop under the real Airflow scheduler, on embedded servers and on a server topology."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from topology import Topology, embedded, servers
+
+from contracts.settings import load_settings
+from jobs.io.state import RUNS, State
+from simulator.airflow_runs import AirflowRuns
+from simulator.published import read_published
+from simulator.shop import Shop, ShopConfig
+
+pytestmark = [pytest.mark.loop, pytest.mark.timeout(900)]
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FIRST = date(2026, 1, 5)
+CHAMPION_DAY = FIRST + timedelta(days=14)
+LIVE_DAY = FIRST + timedelta(days=15)
+SETTINGS = {
+    "SCHEDULE_START": str(LIVE_DAY),
+    "SCHEDULE_END": str(LIVE_DAY),
+    "DELIVERY_POLL_SECONDS": "1",
+    "JUDGE_DAYS": "3",
+    "SASREC_EPOCHS": "4",
+    "SASREC_WIDTH": "16",
+    "LIST_LENGTH": "20",
+    "PROMOTE_MIN_USERS": "20",
+    "VOLUME_MIN_DAYS": "3",
+}
+
+
+class Loop:
+    """One home folder, driven from outside."""
+
+    def __init__(self, home: Path, topology: Topology) -> None:
+        self.home = home
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("FORETASTE_", "AIRFLOW"))},
+            **topology.environment,
+            "FORETASTE_HOME": str(home),
+        }
+        self.shop = Shop(ShopConfig(seed=11, num_users=150, num_items=60, start=FIRST, shift_day=None))
+
+    def foretaste(self, *arguments: str, expect: int = 0) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "jobs.cli", *arguments],
+            cwd=REPOSITORY, env=self.environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == expect, f"foretaste {' '.join(arguments)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+        return done.stdout
+
+    def deliver(self, first: date, last: date, published: Any = None) -> None:
+        for offset in range((last - first).days + 1):
+            self.shop.deliver(
+                self.home / "feed",
+                first + timedelta(days=offset),
+                published=published.lists if published else None,
+                version=published.version if published else None,
+            )
+
+    @property
+    def settings(self) -> Any:
+        return load_settings(home=self.home)
+
+    def digest(self, kind: str, day: date) -> str:
+        record = State.of(self.settings).get(RUNS, f"{kind}/{day}")
+        assert record is not None
+        return str(record["digest"])
+
+
+@pytest.fixture(params=["embedded", pytest.param("servers", marks=pytest.mark.slow)])
+def loop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loop]:
+    home = tmp_path / "a home"  # with a space, as people's folders have
+    home.mkdir()
+    (home / "settings.env").write_text("".join(f"FORETASTE_{name}={value}\n" for name, value in SETTINGS.items()))
+    with {"embedded": embedded, "servers": servers}[request.param](tmp_path) as topology:
+        for name, value in topology.environment.items():
+            monkeypatch.setenv(name, value)
+        loop = Loop(home, topology)
+        try:
+            loop.foretaste("up")
+            yield loop
+        finally:
+            loop.foretaste("down")
+
+
+def wait_for(runs: AirflowRuns, dag_id: str, run_id: str | None, seconds: int = 420) -> None:
+    """Wait until a run (by default the Dag's first) has ended well."""
+    for _ in range(seconds):
+        states = runs.states(dag_id)
+        chosen = run_id or next(iter(states), None)
+        if chosen in states and states[chosen] in ("success", "failed"):
+            tasks = [(task.task_id, task.state) for task in runs.tasks() if task.run_id == chosen]
+            assert states[chosen] == "success", tasks
+            return
+        time.sleep(1)
+    raise AssertionError(f"{dag_id} {run_id} is not over after {seconds} s: {runs.states(dag_id)}")
+
+
+def test_raw_events_become_published_lists_by_schedule(loop: Loop) -> None:
+    loop.deliver(FIRST, CHAMPION_DAY)
+    loop.foretaste("load", "--day", str(FIRST), "--to", str(CHAMPION_DAY))
+    loop.foretaste("retrain", "--day", str(CHAMPION_DAY), "--reason", "first model")
+    first = read_published(loop.settings)
+    runs = AirflowRuns(loop.settings)
+    loop.deliver(LIVE_DAY, LIVE_DAY, first)
+    wait_for(runs, "foretaste_daily", None)
+
+    status = json.loads(loop.foretaste("status", "--json"))
+    published = read_published(loop.settings)
+    assert published is not None
+    assert status["published"]["day"] == str(LIVE_DAY)
+    assert status["published"]["version"] == published.version
+    assert status["published"]["num_users"] == len(published.lists) > 50
+    assert status["drift"]["day"] == str(LIVE_DAY)
+    assert {len(items) for items in published.lists.values()} == {20}
+    scheduled = [task.run_type for task in runs.tasks() if task.dag_id == "foretaste_daily"]
+    assert set(scheduled) == {"scheduled"}
+
+    # What one person sees is what was published; a stranger gets popular items and is told so.
+    user = next(iter(published.lists))
+    answer = json.loads(loop.foretaste("recommend", user, "--json"))
+    assert [item["item_id"] for item in answer["items"]] == published.lists[user][:10]
+    assert json.loads(loop.foretaste("recommend", "nobody-knows-me", "--json"))["source"] == "popular"
+
+    # A backfill by hand through Airflow gives the day's digest and moves nothing.
+    digest = loop.digest("daily", LIVE_DAY)
+    run_id = "by-hand"
+    token_run(loop, run_id, LIVE_DAY)
+    wait_for(runs, "foretaste_daily", run_id)
+    assert loop.digest("daily", LIVE_DAY) == digest
+    assert json.loads(loop.foretaste("status", "--json"))["published"]["version"] == published.version
+
+
+def token_run(loop: Loop, run_id: str, day: date) -> None:
+    """Trigger a run of a day as an operator does, with the typed param."""
+    from jobs.services import airflow_environment
+
+    environment = {**loop.environment, **airflow_environment(loop.settings)}
+    subprocess.run(
+        [sys.executable, "-m", "airflow", "dags", "trigger", "foretaste_daily", "--run-id", run_id,
+         "--conf", json.dumps({"day": str(day)})],
+        env=environment, check=True, capture_output=True,
+    )  # fmt: skip
