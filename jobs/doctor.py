@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -49,7 +49,7 @@ def doctor(settings: Settings) -> list[Check]:
     return [
         _python(sys.version_info[:3]),
         _java(),
-        _packages(REPOSITORY / "requirements.lock"),
+        _packages((REPOSITORY / "requirements.lock").read_text(encoding="utf-8"), _installed),
         _memory(psutil.virtual_memory().total),
         _home(settings.home),
         _private_files(settings),
@@ -101,20 +101,22 @@ def _java_version(told: str, program: str, mend: str) -> Check:
     return Check("java", int(match[1]) >= _MIN_JAVA, f"{match[0].removeprefix('version ')} ({program})", mend)
 
 
-def _packages(lock: Path) -> Check:
-    if not lock.exists():
-        return Check("packages", True, f"no lock at {lock}")
-    pins = [line.split(";")[0].strip() for line in lock.read_text(encoding="utf-8").splitlines()]
+def _packages(lock: str, installed: Callable[[str], str]) -> Check:
+    pins = [line.split(";")[0].strip() for line in lock.splitlines()]
     wanted = dict(pin.split("==", 1) for pin in pins if "==" in pin and not pin.startswith(("#", "-")))
-    differing = [
-        f"{name} {found or 'missing'}, not {pin}"
+    found = {name: installed(name.split("[")[0]) for name in wanted}
+    wrong = [
+        f"{name} is {found[name] or 'missing'}, not {pin}"
         for name, pin in wanted.items()
-        if (found := _installed(name)) != pin
+        if found[name] != pin
     ]
-    if not differing:
+    if not wrong:
         return Check("packages", True, f"{len(wanted)} as locked")
     return Check(
-        "packages", False, "; ".join(differing[:4]) + (" …" if len(differing) > 4 else ""), "make setup"
+        "packages",
+        False,
+        "; ".join(wrong[:4]) + (f"; and {len(wrong) - 4} more" if len(wrong) > 4 else ""),
+        "make setup",
     )
 
 

@@ -45,8 +45,8 @@ def day_page(settings: Settings, day: date) -> Path:
 
 def pages_of(site: Site, now: datetime) -> Iterator[tuple[str, str]]:
     """Each page's path under the reports, and its text."""
-    environment = _environment()
-    yield "index.html", _render(environment, "index", site, now, "", **_index(site))
+    environment = _environment(site)
+    yield "index.html", _render(environment, "index", "", now=now, **_index(site))
     for place, day in enumerate(site.days):
         values = {
             "day": day,
@@ -55,11 +55,11 @@ def pages_of(site: Site, now: datetime) -> Iterator[tuple[str, str]]:
             "account_names": _account_names(day),
             "bar_of": bar_of,
         }
-        yield f"days/{day.day}.html", _render(environment, "day", site, now, "../", **values)
+        yield f"days/{day.day}.html", _render(environment, "day", "../", **values)
     for record in site.retrainings:
         yield (
             f"retrainings/{record['day']}.html",
-            _render(environment, "retraining", site, now, "../", **_retraining(record)),
+            _render(environment, "retraining", "../", **_retraining(record)),
         )
 
 
@@ -116,25 +116,24 @@ def _retraining(record: Record) -> dict[str, Any]:
     }
 
 
-def _environment() -> Environment:
+def _environment(site: Site) -> Environment:
     from jinja2 import Environment, FileSystemLoader
+    from markupsafe import Markup
 
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
     )
+    style = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
+    environment.globals |= {"site": site, "style": Markup(style)}  # noqa: S704 - our own file, not data
+    return environment
 
 
-def _render(environment: Environment, name: str, site: Site, now: datetime, root: str, **values: Any) -> str:
-    from markupsafe import Markup
-
-    style = Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file, not data
-    return environment.get_template(f"{name}.html.j2").render(
-        site=site, now=now, root=root, style=style, **values
-    )
+def _render(environment: Environment, name: str, root: str, **values: Any) -> str:
+    return environment.get_template(f"{name}.html.j2").render(root=root, **values)
 
 
 def _write_if_changed(path: Path, text: str) -> None:

@@ -16,7 +16,7 @@ from contracts.tables import TABLES
 from jobs.io.commit import digest_of
 from jobs.io.model_files import load_model
 from jobs.io.registry import model_folder
-from jobs.io.state import PROMOTIONS
+from jobs.io.state import PROMOTIONS, State
 from jobs.ranking.next_item import NextItemModel, allowed_items
 from jobs.ranking.world import World, load_world
 from jobs.runs import StepContext, lists_table, manifest_of
@@ -32,7 +32,7 @@ def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str
     """Score every user with the champion of the run's manifest; write the day's lists to the lake."""
     torch.set_num_threads(context.settings.threads)
     manifest = manifest_of(context.state, kind, day)
-    version = manifest["champion"] if kind == names.DAILY else _just_promoted(context, day)
+    version = manifest["champion"] if kind == names.DAILY else promoted_on(context.state, day)
     table = TABLES[lists_table(kind)]
     inputs = digest_of([manifest["settings"], manifest["feed"], version, *_input_digests(context, day)])
     if context.lake.is_current(table.name, day, inputs):
@@ -117,9 +117,9 @@ def _load_champion(context: StepContext, version: str | None) -> NextItemModel |
     return load_model(model_folder(context.settings, version, promoted["sha256"]), promoted["sha256"])
 
 
-def _just_promoted(context: StepContext, day: date) -> str:
+def promoted_on(state: State, day: date) -> str:
     """The champion that the retraining of this day has promoted."""
-    for version, record in context.state.all(PROMOTIONS).items():
+    for version, record in state.all(PROMOTIONS).items():
         if record["day"] == day.isoformat():
             return version
     raise PartitionMissing(f"no model was promoted on {day}. Retrain: foretaste retrain --day {day}")

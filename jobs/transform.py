@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 #: Where dbt_project.yml puts the tables that are exported.
-_SCHEMAS = {
+SCHEMAS = {
     names.FCT_INTERACTIONS: "marts",
     names.FCT_IMPRESSIONS: "marts",
     names.DIM_ITEMS: "marts",
@@ -170,7 +170,7 @@ def _export_query(table: Table, by: str, days: Sequence[date]) -> str:
     keys = [f'{column} collate "C"' if table.columns[column] == "text" else column for column in order]
     wanted = ", ".join(f"date '{day}'" for day in days)
     return (
-        f"select {', '.join(table.columns)} from {_SCHEMAS[table.name]}.{table.short_name} "
+        f"select {', '.join(table.columns)} from {SCHEMAS[table.name]}.{table.short_name} "
         f"where {by} in ({wanted}) order by {', '.join(keys)}"
     )
 

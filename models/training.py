@@ -37,13 +37,16 @@ class TrainConfig:
     warmup_steps: int = 50
     seed: int = 0
     num_negatives: int | None = None  # None: cross-entropy over all items, affordable up to about 5,000
+    horizon: int = 1  # a position's target is one of the next so many items, drawn anew in each epoch
     patience: int = 3  # epochs without a better validation NDCG before training stops
     threads: int = 1
     averaging: float = 0.99  # how slowly the kept average follows the weights, a step
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.batch_size, self.patience, self.threads) < 1 or self.warmup_steps < 0:
-            raise ValueError(f"{self}: epochs, batch_size, patience and threads have to be at least 1")
+        if min(self.epochs, self.batch_size, self.horizon, self.patience, self.threads) < 1:
+            raise ValueError(
+                f"{self}: epochs, batch_size, horizon, patience and threads have to be at least 1"
+            )
         if self.num_negatives is not None and self.num_negatives < 1:
             raise ValueError(f"num_negatives is {self.num_negatives}; use None for all items")
         if not 0 <= self.averaging < 1:
@@ -90,6 +93,10 @@ def fit(
     learning rate several times higher without a schedule that knows when training will end: here it reached
     in 7 epochs what plain AdamW reached in 23.
 
+    With a ``horizon`` above 1 the model learns what comes soon instead of what comes next (PinnerFormer; Pancha
+    et al., KDD 2022). Where people buy by the basket, the next item is the next line of the same invoice and
+    says little about the next visit: 10 gained a sixth of NDCG@10 there; where they take one at a time, 1 is best.
+
     However the iteration ends (all epochs, patience, or the caller closing it), the model then holds the
     average of its best epoch by validation NDCG@10, or of its last one without validation.
 
@@ -101,7 +108,7 @@ def fit(
         raise ValueError(f"none of {len(sequences)} sequences has two items; there is nothing to predict")
     num_positions = sum(len(window) - 1 for window in windows)
     rng = np.random.default_rng(config.seed)
-    trainer = _Trainer(model, config, windows)
+    trainer = _Trainer(model, config, windows, rng)
     best_ndcg, best_number, best_weights = -1.0, 0, trainer.averaged_weights()
     try:
         for number in range(1, config.epochs + 1):
@@ -126,8 +133,11 @@ def fit(
 class _Trainer:
     """The model, its running average, its optimizer and its own randomness."""
 
-    def __init__(self, model: SASRec, config: TrainConfig, windows: list[Window]) -> None:
+    def __init__(
+        self, model: SASRec, config: TrainConfig, windows: list[Window], rng: np.random.Generator
+    ) -> None:
         self._model = model
+        self._rng = rng
         self._config = config
         self._generator = torch.Generator().manual_seed(config.seed)
         self._masks = model.use_dropout_from(self._generator, sum(map(len, windows)))
@@ -154,7 +164,7 @@ class _Trainer:
 
     def _step(self, windows: list[Window]) -> float:
         history_BL, lengths_B = pad([window[:-1] for window in windows], self._model.config)
-        targets_P = torch.from_numpy(np.concatenate([window[1:] for window in windows]))
+        targets_P = torch.from_numpy(_targets(windows, self._config.horizon, self._rng))
         is_real_BL = torch.arange(history_BL.shape[1]) < lengths_B.unsqueeze(1)
         states_PD = self._model(history_BL)[is_real_BL]
         if self._log_q_N is None or self._config.num_negatives is None:
@@ -169,10 +179,9 @@ class _Trainer:
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._num_steps += 1
+        warmth = min(1.0, self._num_steps / (self._config.warmup_steps + 1))
         for group in self._optimizer.param_groups:
-            group["lr"] = self._config.learning_rate * min(
-                1.0, self._num_steps / (self._config.warmup_steps + 1)
-            )
+            group["lr"] = self._config.learning_rate * warmth
         self._optimizer.step()
         self._follow()
         return loss.item() * len(targets_P)
@@ -210,6 +219,16 @@ def _batches(windows: list[Window], batch_size: int, rng: np.random.Generator) -
     starts = np.arange(0, len(windows), batch_size)
     for start in rng.permutation(starts):
         yield [windows[index] for index in ordered[start : start + batch_size]]
+
+
+def _targets(windows: list[Window], horizon: int, rng: np.random.Generator) -> Window:
+    """For each input of each window one of the ``horizon`` items after it, or of those that are left."""
+    targets = []
+    for window in windows:
+        num_left = np.arange(len(window) - 1, 0, -1)
+        ahead = (rng.random(len(num_left)) * np.minimum(num_left, horizon)).astype(np.int64)
+        targets.append(window[1:][np.arange(len(num_left)) + ahead])
+    return np.concatenate(targets)
 
 
 def _log_proposal(windows: list[Window], num_items: int) -> Tensor:

@@ -35,7 +35,10 @@ class AirflowRuns:
     """The runs that one Airflow has had."""
 
     def __init__(self, settings: Settings) -> None:
-        url = settings.airflow_db_url.get_secret_value() or f"sqlite:///{settings.home / 'airflow' / 'airflow.db'}"
+        url = (
+            settings.airflow_db_url.get_secret_value()
+            or f"sqlite:///{settings.home / 'airflow' / 'airflow.db'}"
+        )
         self._engine = sa.create_engine(url, poolclass=sa.NullPool)
 
     def tasks(self) -> list[TaskRun]:

@@ -25,7 +25,7 @@ SERVICE_CENTS = np.array([490, 300])
 ANNOUNCED_DAYS = 3
 NEVER = 1_000_000
 
-_POPULARITY_EXPONENT = 0.75  # inside a category; with the categories' own shares 0.7-1.0 over all items
+_POPULARITY_EXPONENT = 1.15  # inside a category; with the categories' own shares 0.7-1.0 over all items
 _STYLE_LIFT = 8.0  # an item of a person's style appeals so many times more
 _NOUNS = (
     "kettle", "lamp", "rug", "mug", "novel", "jacket", "racket", "planter", "puzzle", "headphones", "serum", "backpack",
@@ -36,8 +36,36 @@ _CATEGORIES = (
     "furniture", "stationery", "jewellery", "camping", "tools", "bedding", "shoes", "watches", "tea", "art", "pets", "cycling",
 )  # fmt: skip
 _ADJECTIVES = ("classic", "rustic", "sleek", "playful")  # one a style: a title tells what the item is like
-_COLOURS = ("amber", "blue", "coral", "dusk", "ebony", "fern", "gold", "hazel", "ivory", "jade", "lilac", "moss", "navy", "olive")
-_BRANDS = ("Aster", "Birke", "Calla", "Dorne", "Elmo", "Farn", "Ginko", "Holm", "Iris", "Juno", "Kiefer", "Linde")
+_COLOURS = (
+    "amber",
+    "blue",
+    "coral",
+    "dusk",
+    "ebony",
+    "fern",
+    "gold",
+    "hazel",
+    "ivory",
+    "jade",
+    "lilac",
+    "moss",
+    "navy",
+    "olive",
+)
+_BRANDS = (
+    "Aster",
+    "Birke",
+    "Calla",
+    "Dorne",
+    "Elmo",
+    "Farn",
+    "Ginko",
+    "Holm",
+    "Iris",
+    "Juno",
+    "Kiefer",
+    "Linde",
+)
 
 
 @dataclass(frozen=True)
@@ -130,9 +158,10 @@ def _fashion(config: ShopConfig, catalogue: Catalogue, period: str) -> Fashion:
         members = np.flatnonzero(catalogue.category_N == category)
         for style in range(NUM_STYLES):
             own = members[catalogue.style_N[members] == style]
-            # Half-way between "anything" and "what is popular": followers spread what is bought.
-            weight = np.sqrt(appeal_N[members]) * np.where(catalogue.style_N[members] == style, _STYLE_LIFT, 1)
-            followers_NK[own] = rng.choice(members, size=(len(own), len(FOLLOWER_SHARES)), p=weight / weight.sum())
+            weight = appeal_N[members] * np.where(catalogue.style_N[members] == style, _STYLE_LIFT, 1)
+            followers_NK[own] = rng.choice(
+                members, size=(len(own), len(FOLLOWER_SHARES)), p=weight / weight.sum()
+            )
     # The fourth follower comes from anywhere: what goes with it rather than what is like it.
     followers_NK[:, 3] = rng.choice(config.num_items, size=config.num_items, p=appeal_N / appeal_N.sum())
     return Fashion(appeal_N, followers_NK)

@@ -20,8 +20,8 @@ class ShopConfig:
     num_categories: int = 12
     start: date = date(2026, 1, 5)
     shift_day: date | None = None  # from this day on tastes and fashions are others
-    shifted_share: float = 0.6  # of people and of items, that the shift moves
-    sessions_per_user: float = 0.18  # a day, on average over people
+    shifted_share: float = 0.7  # of people and of items, that the shift moves
+    sessions_per_user: float = 0.165  # a day, on average over people
 
     def __post_init__(self) -> None:
         if not 2 <= self.num_categories <= 24 or self.num_items < 8 * self.num_categories:

@@ -56,10 +56,14 @@ def wait_for_run(runs: AirflowRuns, dag_id: str, count: int) -> str:
                 _show_task(task, shown)
             if current[0].run_state in _OVER:
                 if current[0].run_state != "success":
-                    raise DemoFailed(f"{dag_id} {run_ids[count - 1]} failed; its log is under HOME/airflow/logs")
+                    raise DemoFailed(
+                        f"{dag_id} {run_ids[count - 1]} failed; its log is under HOME/airflow/logs"
+                    )
                 return run_ids[count - 1]
         time.sleep(1)
-    raise DemoFailed(f"{dag_id}: run {count} was not over after {_RUN_TIMEOUT} s; look at it: foretaste status")
+    raise DemoFailed(
+        f"{dag_id}: run {count} was not over after {_RUN_TIMEOUT} s; look at it: foretaste status"
+    )
 
 
 def _show_task(task: TaskRun, shown: set[tuple[str, str]]) -> None:
@@ -84,7 +88,9 @@ def run_demo(world: World, settings: Settings) -> None:
     with stage(4, f"A first champion is trained on it, judged on its last days, and published"):
         foretaste("retrain", "--day", str(world.champion_day), "--reason", "first model")
     with stage(5, f"{world.story}: the days up to {world.last_history} pass while nobody retrains"):
-        foretaste("load", "--day", str(world.champion_day + timedelta(days=1)), "--to", str(world.last_history))
+        foretaste(
+            "load", "--day", str(world.champion_day + timedelta(days=1)), "--to", str(world.last_history)
+        )
     runs = AirflowRuns(settings)
     for count, day in enumerate(world.live_days, start=1):
         with stage(5 + count, f"Airflow's scheduler runs {day}, as soon as the shop has delivered it"):
@@ -108,11 +114,15 @@ def show_summary(settings: Settings, runs: AirflowRuns) -> None:
     drift = status["drift"]
     console.print(f"Drift on {drift['day']}: [bold]{drift['verdict']}[/bold]. {'; '.join(drift['reasons'])}")
     live = status["published"]
-    console.print(f"Published: {live['version']} of {live['day']}, {live['num_users']} users, sha256 {live['sha256'][:16]}…")
+    console.print(
+        f"Published: {live['version']} of {live['day']}, {live['num_users']} users, sha256 {live['sha256'][:16]}…"
+    )
     if published is not None:
         console.print(_list_table(published))
     console.print("\nWhere to look next:")
-    console.print(f"  make up                         Airflow, MLflow, reports and dbt docs, with these runs in them")
+    console.print(
+        f"  make up                         Airflow, MLflow, reports and dbt docs, with these runs in them"
+    )
     console.print(f"  {settings.reports_path / 'index.html'}", markup=False)
     console.print("  .venv/bin/foretaste status | recommend USER | rollback | quarantine | doctor")
 
@@ -133,7 +143,9 @@ def _runs_table(tasks: list[TaskRun]) -> Table:
 
 
 def _rows_table(landings: dict[str, dict[str, int]]) -> Table:
-    table = Table(title="Rows of events, read = good + quarantined + duplicate + set aside", title_justify="left")
+    table = Table(
+        title="Rows of events, read = good + quarantined + duplicate + set aside", title_justify="left"
+    )
     table.add_column("landed on")
     outcomes = ("read", "good", "quarantined", "duplicate", "set_aside")
     for outcome in outcomes:
@@ -188,7 +200,9 @@ def fresh_home(settings: Settings, world: World) -> Settings:
         shutil.rmtree(home)
     home.mkdir(parents=True)
     (home / MARKER).write_text(json.dumps({"title": world.title}))
-    (home / "settings.env").write_text("".join(f"FORETASTE_{name}={value}\n" for name, value in world.settings.items()))
+    (home / "settings.env").write_text(
+        "".join(f"FORETASTE_{name}={value}\n" for name, value in world.settings.items())
+    )
     return load_settings()
 
 
@@ -206,7 +220,9 @@ def main() -> None:
         world: World
         if arguments.data == "online-retail":
             if arguments.source is None:
-                parser.error("--data online-retail needs --source: make demo DATA=online-retail SOURCE=folder")
+                parser.error(
+                    "--data online-retail needs --source: make demo DATA=online-retail SOURCE=folder"
+                )
             world = OnlineRetail(settings.home / "feed", arguments.source.absolute())
         else:
             world = SimulatedShop(settings.home / "feed", arguments.seed, has_shift=not arguments.no_shift)

@@ -17,8 +17,9 @@ from simulator.config import ShopConfig, generator
 
 _JOINING_SHARE = 0.15  # of all people; they come one after the other during the first 90 days
 _JOINING_DAYS = 90
-_CONCENTRATION = 0.3  # of a person's taste: most people care for two or three categories
-_CATEGORY_EXPONENT = 0.9  # how unequal categories are before the shift; after it their order is reversed for the moved
+_CONCENTRATION = 0.15  # of a person's taste: most people care for one or two categories
+# Half of the categories are liked so many times more than the others; a shift turns that round for whom it moves.
+_FAVOUR = 4.0
 _AGE_BANDS = ("18-24", "25-34", "35-44", "45-54", "55-64", "65+")
 _CHANNELS = ("app", "web", "newsletter")
 
@@ -91,11 +92,9 @@ def _drawn(
     config: ShopConfig, period: str, is_reversed: bool
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int8]]:
     rng = generator(config, f"tastes {period}")
-    share_C = np.arange(1.0, config.num_categories + 1) ** -_CATEGORY_EXPONENT
-    # Which categories are large is the seed's choice, and the same before and after, only turned round.
-    share_C = share_C[generator(config, "large categories").permutation(config.num_categories)]
-    if is_reversed:
-        share_C = 1 / share_C
+    # Which half is in favour is the seed's choice, and the same one before and after.
+    is_liked_C = generator(config, "favour").permutation(config.num_categories) < config.num_categories // 2
+    share_C = np.where(is_liked_C != is_reversed, _FAVOUR, 1.0)
     share_C = share_C / share_C.mean()
     gamma_UC = rng.standard_gamma(_CONCENTRATION * share_C, (config.num_users, config.num_categories))
     gamma_UC = gamma_UC.astype(np.float32) + np.float32(1e-6)

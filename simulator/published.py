@@ -32,7 +32,8 @@ def read_published(settings: Settings) -> Published | None:
         assert isinstance(live, bytes)
         pointer = Pointer.from_json(live)
         items = {
-            int(index): json.loads(item) for index, item in client.hgetall(names.items_key(pointer.version)).items()
+            int(index): json.loads(item)
+            for index, item in client.hgetall(names.items_key(pointer.version)).items()
         }
         lists = {}
         for bucket in range(pointer.num_buckets):

@@ -47,7 +47,9 @@ class SimulatedShop:
         self.last_history = self.first + timedelta(days=59)
         self.live_days = (self.first + timedelta(days=60), self.first + timedelta(days=61))
         shift_day = self.champion_day + timedelta(days=1) if has_shift else None
-        self.title = f"a simulated shop (seed {seed}), {'one shift of taste' if has_shift else 'no shift of taste'}"
+        self.title = (
+            f"a simulated shop (seed {seed}), {'one shift of taste' if has_shift else 'no shift of taste'}"
+        )
         self.story = f"Taste shifts on {shift_day}" if has_shift else "Nothing happens"
         self.settings = _scheduled(self.live_days)
         self._feed = feed

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 _OUTPUTS = (names.HISTORIES, names.COVISITATION, names.SEQUENCES)
 _NEEDED = ("event_id", "user_id", "item_id", "occurred_at", "event_date", "known_date", "weight")
-_ROWS_A_FILE = 500_000
+_ROWS_A_FILE = 400_000
+#: Below this many rows Spark's JVM spends more on optimizing its code than on running it.
+_ROWS_OF_A_SHORT_SESSION = 600_000
 
 
 def run(day: date, context: StepContext) -> dict[str, Any]:
@@ -42,8 +44,9 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     from jobs.io.spark import spark_session
 
     paths = lake.files(names.FCT_INTERACTIONS, [date.fromisoformat(manifest.day) for manifest in read])
-    num_files = 1 + sum(manifest.num_rows for manifest in read) // _ROWS_A_FILE
-    with spark_session(context.settings) as spark:
+    num_rows = sum(manifest.num_rows for manifest in read)
+    num_files = 1 + num_rows // _ROWS_A_FILE
+    with spark_session(context.settings, is_short=num_rows < _ROWS_OF_A_SHORT_SESSION) as spark:
         written = _build(spark, paths, day, chosen, lake, num_files, inputs)
     return {"rows": written, "event_days": len(read)}
 
@@ -75,30 +78,31 @@ def _interaction_manifests(lake: Lake, day: date, history_days: int) -> list[Man
 def _build(
     spark: SparkSession, paths: list[Path], day: date, chosen: dict[str, Any], lake: Lake, num_files: int, inputs: str
 ) -> dict[str, int]:
-    from pyspark import StorageLevel
-
-    from jobs.features.covisitation import covisitation
+    from jobs.features.covisitation import covisitation, number_items
     from jobs.features.histories import known_interactions, ordered_histories, ordered_steps
     from jobs.features.training_set import cutoffs, training_set
 
     read = spark.read.schema(spark_schema(FCT_INTERACTIONS, _NEEDED)).parquet(*(escape_glob(path) for path in paths))
-    # One shuffle by user serves the order of steps and what was seen; the number of files follows from the input alone.
-    interactions = known_interactions(read, day, chosen["history_days"]).repartition(num_files, "user_id")
-    steps = ordered_steps(interactions).persist(StorageLevel.MEMORY_AND_DISK)
+    # Kept by user, in a number of parts that follows from the input alone: every table begins with what one user did.
+    interactions = known_interactions(read, day, chosen["history_days"]).repartition(num_files, "user_id").persist()
+    steps = ordered_steps(interactions).persist()
+    items = number_items(interactions).persist()
     built: dict[str, tuple[DataFrame, list[str]]] = {
         names.SEQUENCES: (training_set(steps, day, chosen["judge_days"]), ["user_id", "sequence_number"]),
         names.HISTORIES: (ordered_histories(interactions, steps, chosen["history_length"]), ["user_id"]),
         names.COVISITATION: (
-            covisitation(interactions, cutoffs(day, chosen["judge_days"])),
+            covisitation(interactions, items, cutoffs(day, chosen["judge_days"])),
             ["item_id", "cutoff_date", "neighbour_rank"],
         ),
     }
     written = {}
     for table, (rows, order) in built.items():
         folder = lake.staging(table, day)
+        # Equal bytes on every run: rows go to files by a hash of the key and are ordered by a unique one.
         rows.repartition(num_files, order[0]).sortWithinPartitions(*order).write.parquet(str(folder / "spark"))
         written[table] = lake.commit(table, day, folder, num_rows=_count_rows(folder), inputs=inputs).num_rows
-    steps.unpersist()
+    for kept in (items, steps, interactions):
+        kept.unpersist()
     return written
 
 

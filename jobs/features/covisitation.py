@@ -1,4 +1,8 @@
-"""Which items one user acts upon within a day."""
+"""Which items one user acts upon within a day.
+
+Items are numbered while they are counted, because a pair of numbers is one integer: adding up millions of
+pairs of texts would take five times as long.
+"""
 
 from __future__ import annotations
 
@@ -15,70 +19,102 @@ MAX_ITEMS_A_DAY = 50
 #: Neighbours kept for an item.
 MAX_NEIGHBOURS = 50
 
+_LOW_BITS = 0xFFFFFFFF
 
-def covisitation(interactions: DataFrame, cutoffs: Sequence[date]) -> DataFrame:
-    """One row per cut-off, item and neighbour, with the weight of what happened up to the cut-off.
+
+def number_items(interactions: DataFrame) -> DataFrame:
+    """One row per item, numbered from 1 in the order of the ids, so that ties by number are ties by id."""
+    by_id = Window.orderBy("item_id").rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    items = interactions.where(F.col("weight") > 0).select("item_id").distinct()
+    return items.select("item_id", F.row_number().over(by_id).cast("bigint").alias("item"))
+
+
+def covisitation(interactions: DataFrame, items: DataFrame, cutoffs: Sequence[date]) -> DataFrame:
+    """One row per cut-off, item and neighbour: the heaviest neighbours by what happened up to the cut-off.
 
     Two items of one user and day weigh as much as the lesser of them; the weights of all users and days add up.
+
+    Args:
+        items: the numbers of the items, from :func:`number_items`.
     """
-    pairs = _pairs(_baskets(interactions))
-    summed = pairs.groupBy("low_id", "high_id").agg(
-        *(_weight_until(cutoff).alias(f"weight_{index}") for index, cutoff in enumerate(cutoffs))
+    pairs = _pairs(_baskets(interactions, items))
+    weights = [f"weight_{index}" for index in range(len(cutoffs))]
+    summed = pairs.groupBy("pair").agg(
+        *(_weight_until(cutoff).alias(weight) for cutoff, weight in zip(cutoffs, weights, strict=True))
     )
-    weights = F.array(
+    low, high = F.shiftright("pair", 32), F.col("pair").bitwiseAND(F.lit(_LOW_BITS))
+    both_ways = F.array(
+        F.struct(low.alias("item"), high.alias("neighbour")),
+        F.struct(high.alias("item"), low.alias("neighbour")),
+    )
+    directed = summed.select(F.explode(both_ways).alias("of"), *weights).select("of.*", *weights)
+    heaviest = directed.groupBy("item").agg(*(_heaviest(weight).alias(weight) for weight in weights))
+    by_cutoff = F.array(
         *(
-            F.struct(F.lit(cutoff).alias("cutoff_date"), F.col(f"weight_{index}").alias("weight"))
-            for index, cutoff in enumerate(cutoffs)
+            F.struct(F.lit(cutoff).alias("cutoff_date"), F.col(weight).alias("keys"))
+            for cutoff, weight in zip(cutoffs, weights, strict=True)
         )
     )
-    both_ways = F.array(
-        F.struct(F.col("low_id").alias("item_id"), F.col("high_id").alias("neighbour_id")),
-        F.struct(F.col("high_id").alias("item_id"), F.col("low_id").alias("neighbour_id")),
+    ranked = (
+        heaviest.select("item", F.explode(by_cutoff).alias("of"))
+        .select("item", "of.cutoff_date", F.posexplode("of.keys").alias("position", "key"))
+        .select(
+            "cutoff_date",
+            "item",
+            (F.lit(_LOW_BITS) - F.col("key").bitwiseAND(F.lit(_LOW_BITS))).alias("neighbour"),
+            F.shiftright("key", 32).alias("weight"),
+            (F.col("position") + 1).alias("neighbour_rank"),
+        )
     )
-    rows = (
-        summed.select("low_id", "high_id", F.explode(weights).alias("of"))
-        .where(F.col("of.weight") > 0)
-        .select("of.cutoff_date", F.explode(both_ways).alias("pair"), "of.weight")
-        .select("cutoff_date", "pair.item_id", "pair.neighbour_id", "weight")
-    )
-    best_first = Window.partitionBy("cutoff_date", "item_id").orderBy(F.col("weight").desc(), "neighbour_id")
-    rank = F.row_number().over(best_first.rowsBetween(Window.unboundedPreceding, Window.currentRow))
+    neighbours = items.select(F.col("item_id").alias("neighbour_id"), F.col("item").alias("neighbour"))
     return (
-        rows.withColumn("neighbour_rank", rank)
-        .where(F.col("neighbour_rank") <= MAX_NEIGHBOURS)
+        ranked.join(F.broadcast(items), on="item", how="inner")
+        .join(F.broadcast(neighbours), on="neighbour", how="inner")
         .select("cutoff_date", "item_id", "neighbour_id", "weight", "neighbour_rank")
     )
 
 
-def _baskets(interactions: DataFrame) -> DataFrame:
-    """One row per user and day: the latest items with their weights."""
-    items = (
+def _baskets(interactions: DataFrame, items: DataFrame) -> DataFrame:
+    """One row per user and day with two items or more: the latest items with their weights."""
+    of_item = (
         interactions.where(F.col("weight") > 0)
-        .groupBy("user_id", "event_date", "item_id")
+        .join(F.broadcast(items), on="item_id", how="inner")
+        .groupBy("user_id", "event_date", "item")
         .agg(
-            F.max(F.struct("occurred_at", "event_id")).alias("last"),
+            F.max("occurred_at").alias("last_at"),
             F.least(F.sum("weight"), F.lit(MAX_WEIGHT)).cast("bigint").alias("weight"),
         )
     )
-    latest_first = F.sort_array(F.collect_list(F.struct("last", "item_id", "weight")), asc=False)
-    return items.groupBy("user_id", "event_date").agg(F.slice(latest_first, 1, MAX_ITEMS_A_DAY).alias("items"))
+    basket = F.collect_list(F.struct("last_at", "item", "weight"))
+    latest = F.slice(F.sort_array("items", asc=False), 1, MAX_ITEMS_A_DAY)
+    return (
+        of_item.groupBy("user_id", "event_date")
+        .agg(basket.alias("items"))
+        .where(F.size("items") > 1)
+        .select("event_date", F.when(F.size("items") > MAX_ITEMS_A_DAY, latest).otherwise(F.col("items")).alias("items"))
+    )
 
 
 def _pairs(baskets: DataFrame) -> DataFrame:
-    """Every unordered pair of each basket."""
+    """Every unordered pair of each basket: the lower number in the upper half of one integer."""
     return (
-        baskets.where(F.size("items") > 1)
-        .select("event_date", "items", F.explode("items").alias("low"))
-        .select("event_date", "low", F.explode("items").alias("high"))
-        .where(F.col("low.item_id") < F.col("high.item_id"))
+        baskets.select("event_date", "items", F.explode("items").alias("low"))
+        .select("event_date", "low.item", "low.weight", F.explode("items").alias("high"))
+        .where(F.col("item") < F.col("high.item"))
         .select(
             "event_date",
-            F.col("low.item_id").alias("low_id"),
-            F.col("high.item_id").alias("high_id"),
-            F.least("low.weight", "high.weight").alias("weight"),
+            (F.shiftleft("item", 32) + F.col("high.item")).alias("pair"),
+            F.least("weight", "high.weight").alias("weight"),
         )
     )
 
 
 def _weight_until(cutoff: date) -> Column:
-    return F.sum(F.when(F.col("event_date") <= F.lit(cutoff), F.col("weight")).otherwise(F.lit(0))).cast("bigint")
+    return F.sum(F.when(F.col("event_date") <= F.lit(cutoff), F.col("weight")).otherwise(F.lit(0)))
+
+
+def _heaviest(weight: str) -> Column:
+    """The neighbours with the greatest weights; among equals, those with the lesser ids. Heaviest first."""
+    key = F.shiftleft(weight, 32) + (F.lit(_LOW_BITS) - F.col("neighbour"))
+    taken = F.when(F.col(weight) > 0, key)
+    return F.max_by(taken, taken, MAX_NEIGHBOURS)

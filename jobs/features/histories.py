@@ -22,11 +22,12 @@ def ordered_steps(interactions: DataFrame) -> DataFrame:
     """
     by_time = Window.partitionBy("user_id").orderBy("occurred_at", "event_id")
     up_to_here = by_time.rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    step = F.struct("item_id", "event_date")
-    following = F.lead(step).over(by_time)
+    is_repeated = (F.lead("item_id").over(by_time) == F.col("item_id")) & (
+        F.lead("event_date").over(by_time) == F.col("event_date")
+    )
     return (
         interactions.where(F.col("weight") > 0)
-        .withColumn("is_repeated", F.coalesce(step == following, F.lit(False)))
+        .withColumn("is_repeated", F.coalesce(is_repeated, F.lit(False)))
         .where(~F.col("is_repeated"))
         .select(
             "user_id",

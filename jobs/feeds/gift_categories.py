@@ -9,6 +9,7 @@ a category is known when the title is.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 OTHER = "other"
 
@@ -70,6 +71,7 @@ _PATTERNS = tuple(
 )
 
 
+@lru_cache(maxsize=16_384)  # titles repeat, day after day
 def category_of(title: str | None) -> str:
     """The category that a title belongs to; ``other`` where no rule knows it."""
     lowered = (title or "").lower()

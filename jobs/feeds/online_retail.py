@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -62,26 +63,51 @@ _FILE = re.compile(r"(\d{4}-\d{2}-\d{2})\.csv(\.gz)?")
 
 @dataclass
 class Catalogue:
-    """What the shop knows of its goods and customers, day by day: nothing later than the last line added."""
+    """What the shop knows of its goods and customers: nothing later than the last lines it was told."""
 
-    titles: dict[str, Counter[str]] = field(
-        default_factory=dict
-    )  # of each item, how often each title was used
+    titles: dict[str, Counter[str]] = field(default_factory=dict)  # by item: how often each title was used
     prices: dict[str, str] = field(default_factory=dict)  # the last one
-    countries: dict[str, str] = field(default_factory=dict)
-    created_at: dict[str, str] = field(default_factory=dict)
-    delivered: dict[str, tuple[str, str]] = field(default_factory=dict)  # title and price as last delivered
+    users: dict[str, Row] = field(default_factory=dict)
+    _told: dict[str, Row] = field(default_factory=dict)  # each item's row as it was last taken
+    _touched_items: set[str] = field(default_factory=set)
+    _touched_users: set[str] = field(default_factory=set)
 
-    def changed_items(self, items: set[str]) -> list[Row]:
-        """Rows of those items that are new or whose title or price is another than delivered before."""
+    def learn(self, lines: list[list[str]]) -> None:
+        """Take note of a day's lines."""
+        for invoice, code, description, quantity, local_time, price, customer, country in lines:
+            item, user = item_id(code), user_id(customer)
+            # A line without a price is a note about the stock ("damaged", "?"), not a description of goods.
+            if item not in SERVICE_ITEMS and _is_positive(price):
+                titles = self.titles.setdefault(item, Counter())
+                if title := " ".join(description.split()):
+                    titles[title] += 1
+                if item not in self.prices or not is_return(invoice, quantity):
+                    self.prices[item] = price
+                self._touched_items.add(item)
+            attributes = _user_attributes(country)
+            known = self.users.get(user)
+            if user and (known is None or known[2] != attributes):
+                self.users[user] = (user, known[1] if known else to_utc(local_time), attributes)
+                self._touched_users.add(user)
+
+    def take_items(self) -> list[Row]:
+        """Rows of the items that are new or have another title or price since rows were last taken."""
         rows: list[Row] = []
-        for item in sorted(items):
-            counts = self.titles[item]
+        for item in sorted(self._touched_items):
+            titles = self.titles[item]
             # Of titles used equally often the one that was used first: dictionaries keep that order.
-            known = (max(counts, key=lambda title: counts[title]) if counts else "", self.prices[item])
-            if self.delivered.get(item) != known:
-                self.delivered[item] = known
-                rows.append((item, known[0], category_of(known[0]), "", known[1]))
+            title = max(titles, key=lambda candidate: titles[candidate]) if titles else ""
+            row = (item, title, category_of(title), "", self.prices[item])
+            if self._told.get(item) != row:
+                self._told[item] = row
+                rows.append(row)
+        self._touched_items.clear()
+        return rows
+
+    def take_users(self) -> list[Row]:
+        """Rows of the users who are new or have moved to another country since rows were last taken."""
+        rows = [self.users[user] for user in sorted(self._touched_users)]
+        self._touched_users.clear()
         return rows
 
 
@@ -90,31 +116,42 @@ def import_online_retail(
 ) -> dict[str, Any]:
     """Write the feed; one delivery a file, received on the file's day. Everything is read before anything is written.
 
+    A delivery tells what is new since the feed's deliveries before it; the first one of a feed tells of all goods
+    and customers that the shop has known up to then. So importing day by day gives what one import gives.
+
     Args:
-        first: the first day to deliver; the catalogue starts empty on it.
-        last: the last day to deliver.
+        first: the first day to deliver; that of the source without one.
+        last: the last day to deliver; that of the source without one.
 
     Raises:
         FeedInvalid: no files, or one of them is truncated, empty or has another header.
     """
     files = _files_by_day(source)
-    chosen = {day: path for day, path in files.items() if (first or day) <= day <= (last or day)}
+    chosen = [day for day in files if (first or day) <= day <= (last or day)]
     if not chosen:
         raise FeedInvalid(
-            f"{source} has no day from {first} to {last}: it reaches from {min(files)} to {max(files)}"
+            f"{source} has no day from {first or 'its first'} to {last or 'its last'}: "
+            f"it reaches from {min(files)} to {max(files)}"
         )
-    lines = {day: read_rows(path, HEADER)[1] for day, path in chosen.items()}
+    lines = {day: read_rows(path, HEADER)[1] for day, path in files.items() if day <= chosen[-1]}
     writer = FeedWriter(feed)
-    writer.describe(_description(sorted(files)))
+    writer.describe(_description(list(files)))
+    feed_starts = min([chosen[0], *writer.delivered_days("events")])
     catalogue = Catalogue()
-    counts: Counter[str] = Counter()
+    counts = Counter(dict.fromkeys(("events", "items", "users", "anonymous", "returns", "service_lines"), 0))
     for day, rows in lines.items():
-        events, items, users = deliver_day(rows, catalogue)
+        catalogue.learn(rows)
+        if day < feed_starts:
+            continue
+        items, users = catalogue.take_items(), catalogue.take_users()
+        if day < chosen[0]:
+            continue
+        events = event_rows(rows)
         counts.update(events=len(events), items=len(items), users=len(users))
         counts["anonymous"] += sum(1 for event in events if not event[1])
         counts["returns"] += sum(1 for event in events if event[3] == "return")
         counts["service_lines"] += sum(1 for event in events if event[2] in SERVICE_ITEMS)
-        # Items and users first: events of a day whose goods nobody described would be set aside.
+        # Items and users first: whoever waits for the day's events finds the goods described.
         if items:
             writer.deliver("items", day, ITEM_COLUMNS, items)
         if users:
@@ -123,8 +160,8 @@ def import_online_retail(
     return {
         "shop": SHOP,
         "feed": str(feed),
-        "first_day": min(chosen).isoformat(),
-        "last_day": max(chosen).isoformat(),
+        "first_day": chosen[0].isoformat(),
+        "last_day": chosen[-1].isoformat(),
         "days": len(chosen),
         **counts,
         "deliveries_written": writer.num_written,
@@ -132,45 +169,37 @@ def import_online_retail(
     }
 
 
-def deliver_day(lines: list[list[str]], catalogue: Catalogue) -> tuple[list[Row], list[Row], list[Row]]:
-    """The rows of one day's deliveries of events, items and users; the catalogue learns from them."""
-    events: list[Row] = []
-    touched: set[str] = set()
-    users: dict[str, Row] = {}
+def event_rows(lines: list[list[str]]) -> list[Row]:
+    """One event a line, in the order of the file."""
+    rows: list[Row] = []
     line_numbers: Counter[str] = Counter()
-    for invoice, code, description, quantity, local_time, price, customer, country in lines:
+    for invoice, code, _, quantity, local_time, price, customer, _ in lines:
         line_numbers[invoice] += 1
-        item = item_id(code)
-        user = customer.removesuffix(".0")  # the set's customers went through a column of floats
-        occurred_at = to_utc(local_time)
-        is_return = invoice.startswith("C") or quantity.startswith("-")
-        events.append(
+        is_returned = is_return(invoice, quantity)
+        rows.append(
             (
                 # Four digits, so that the order of ids is the order of lines where the minute is the same.
                 f"{invoice}-{line_numbers[invoice]:04d}",
-                user,
-                item,
-                "return" if is_return else "purchase",
-                occurred_at,
+                user_id(customer),
+                item_id(code),
+                "return" if is_returned else "purchase",
+                to_utc(local_time),
                 invoice,
-                quantity.removeprefix("-") if is_return else quantity,
+                quantity.removeprefix("-") if is_returned else quantity,
                 price,
             )
         )
-        # A line without a price is a note about the stock ("damaged", "?"), not a description of goods.
-        if item not in SERVICE_ITEMS and _is_positive(price):
-            touched.add(item)
-            title = " ".join(description.split())
-            counts = catalogue.titles.setdefault(item, Counter())
-            if title:
-                counts[title] += 1
-            if not is_return or item not in catalogue.prices:
-                catalogue.prices[item] = price
-        if user and catalogue.countries.get(user) != country:
-            catalogue.countries[user] = country
-            created_at = catalogue.created_at.setdefault(user, occurred_at)
-            users[user] = (user, created_at, json.dumps({"country": country}))
-    return events, catalogue.changed_items(touched), [users[user] for user in sorted(users)]
+    return rows
+
+
+def is_return(invoice: str, quantity: str) -> bool:
+    """Cancelled invoices begin with a C; goods written off have a negative quantity and no price."""
+    return invoice.startswith("C") or quantity.startswith("-")
+
+
+def user_id(customer: str) -> str:
+    """A customer's number; the set's went through a column of floats (17850.0). Empty: anonymous."""
+    return customer.strip().removesuffix(".0")
 
 
 def item_id(code: str) -> str:
@@ -182,6 +211,7 @@ def item_id(code: str) -> str:
     return code.strip().upper()
 
 
+@lru_cache(maxsize=4096)  # an invoice's lines share their minute
 def to_utc(local_time: str) -> str:
     """British local time as UTC; what is no time stays as it is, for the landing to quarantine.
 
@@ -195,6 +225,12 @@ def to_utc(local_time: str) -> str:
     return moment.astimezone(UTC).isoformat()
 
 
+@lru_cache(maxsize=256)
+def _user_attributes(country: str) -> str:
+    return json.dumps({"country": country})
+
+
+@lru_cache(maxsize=16_384)
 def _is_positive(price: str) -> bool:
     try:
         return float(price) > 0

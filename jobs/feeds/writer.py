@@ -46,6 +46,11 @@ class FeedWriter:
         beside.write_text(text + "\n", encoding="utf-8")
         beside.replace(path)
 
+    def delivered_days(self, kind: str) -> list[date]:
+        """The days of the deliveries that are complete."""
+        folders = (self.feed / kind).glob(f"received=*/{SUCCESS}")
+        return sorted(date.fromisoformat(path.parent.name.removeprefix("received=")) for path in folders)
+
     def deliver(
         self, kind: str, received: date, columns: Sequence[str], rows: Iterable[Sequence[object]]
     ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 import sys
 from collections.abc import Sequence
@@ -56,6 +57,7 @@ def invoke(settings: Settings, arguments: Sequence[str]) -> dbtRunnerResult:
     home.mkdir(parents=True, exist_ok=True)
     with environment_of_library(_environment(settings)):
         result = dbtRunner().invoke(["--log-level", "none", "--log-level-file", "info", *arguments, *_locations(settings)])
+    _close_log()
     if isinstance(result.exception, KeyboardInterrupt | SystemExit):  # dbt swallows a polite end of the process
         raise result.exception
     if result.exception is not None:
@@ -63,6 +65,14 @@ def invoke(settings: Settings, arguments: Sequence[str]) -> dbtRunnerResult:
             f"dbt could not begin: {_first_words(str(result.exception))} Its log: {home / 'logs' / 'dbt.log'}"
         ) from result.exception
     return result
+
+
+def _close_log() -> None:
+    """dbt leaves its log open until the process ends, which may be a long one."""
+    log = logging.getLogger("file_log")
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+        handler.close()
 
 
 def _locations(settings: Settings) -> list[str]:

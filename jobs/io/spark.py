@@ -49,8 +49,11 @@ appender.console.layout.pattern = %d{yyyy-MM-dd HH:mm:ss,SSS} spark %c{1} %m%n%e
 
 
 @contextmanager
-def spark_session(settings: Settings) -> Iterator[SparkSession]:
+def spark_session(settings: Settings, *, is_short: bool = False) -> Iterator[SparkSession]:
     """A Spark session whose JVM ends with the block; inside another session's block, that one.
+
+    Args:
+        is_short: there is little to compute, so that starting fast matters more than running fast.
 
     Raises:
         JavaMissing: no Java, or one that is too old.
@@ -64,7 +67,7 @@ def spark_session(settings: Settings) -> Iterator[SparkSession]:
         return
     java_version()
     _refuse_silent_master(settings.spark_master)
-    session = _start(settings)
+    session = _start(settings, is_short)
     try:
         _refuse_master_without_workers(session, settings.spark_master)
         yield session
@@ -94,12 +97,12 @@ def java_version() -> int:
     return int(found[1])
 
 
-def _start(settings: Settings) -> SparkSession:
+def _start(settings: Settings, is_short: bool) -> SparkSession:
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.appName("foretaste")
-    for key, value in _configuration(settings).items():
+    for key, value in _configuration(settings, is_short).items():
         builder = builder.config(key, value)
     try:
         with _own_environment():
@@ -111,7 +114,7 @@ def _start(settings: Settings) -> SparkSession:
         ) from error
 
 
-def _configuration(settings: Settings) -> dict[str, str]:
+def _configuration(settings: Settings, is_short: bool) -> dict[str, str]:
     folder = settings.home / "spark"
     temporary = folder / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
@@ -122,6 +125,8 @@ def _configuration(settings: Settings) -> dict[str, str]:
         _quoted(f"-Djava.io.tmpdir={temporary}"),
         _quoted(f"-Dlog4j2.configurationFile={logging.as_uri()}"),
     ]
+    if is_short:
+        java_options.append("-XX:TieredStopAtLevel=1")  # half the time of a day of some thousand events
     configuration = {
         "spark.master": settings.spark_master,
         "spark.ui.enabled": "false",
@@ -131,9 +136,11 @@ def _configuration(settings: Settings) -> dict[str, str]:
         "spark.sql.catalogImplementation": "in-memory",  # no Hive, no Derby
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.parquet.compression.codec": "zstd",
-        "spark.sql.shuffle.partitions": str(4 * _local_threads(settings.spark_master)),
-        "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",  # small days: few tasks
-        "spark.sql.sources.useV1SourceList": "parquet",
+        "spark.sql.shuffle.partitions": str(8 * _local_threads(settings.spark_master)),
+        "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",  # a small day needs few tasks
+        "spark.sql.adaptive.advisoryPartitionSizeInBytes": "8m",
+        "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",  # a folder a day is no work for a job
+        "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "10000",
         "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
     }
     if settings.spark_master.startswith("local"):

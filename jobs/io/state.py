@@ -53,6 +53,7 @@ RUNS = "runs"  # kind/day → the manifest that fixes the run, and its digest
 PUBLICATIONS = "publications"  # version → day, kind, digest
 PROMOTIONS = "promotions"  # MLflow version → the day it was promoted on, its digest
 RETRAININGS = "retrainings"  # day → reason and verdict
+ROLLBACKS = "rollbacks"  # fence → from which version to which
 VERDICTS = "verdicts"  # day → the drift monitor's verdict
 
 
@@ -191,6 +192,12 @@ class State:
                 .where(_LEASE.c.fence == lease.fence)
                 .values(pid=None, pid_started=None, expires_at=self._clock() + keep_seconds if keep_seconds else 0.0)
             )
+
+    def holder(self) -> str | None:
+        """Who holds the lease, in words; None when nobody does."""
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(_LEASE)).one()
+        return self._why_held(row, "").rstrip(".") or None
 
     def next_fence(self) -> int:
         """A fence above every other, for a flip that needs no lease (a rollback)."""

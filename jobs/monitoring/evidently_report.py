@@ -60,9 +60,7 @@ def drift_report(columns: Sequence[Column]) -> DriftReport:
     for column, metric in zip(columns, found["metrics"], strict=True):
         assert metric["config"]["column"] == column.name, "Evidently returned its metrics in another order"
         values[column.name] = _as_judged(column, float(metric["value"]))
-    return DriftReport(
-        values, snapshot.get_html_str(as_iframe=False), json.dumps(found, sort_keys=True, indent=1)
-    )
+    return DriftReport(values, page, json.dumps(found, sort_keys=True, indent=1))
 
 
 def _threshold(column: Column) -> float:

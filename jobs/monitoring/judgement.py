@@ -18,7 +18,7 @@ from jobs.monitoring.evidently_report import DriftReport, drift_report
 from jobs.monitoring.list_outcomes import ListOutcome, list_measure, list_outcome
 from jobs.monitoring.outcomes import click_measure, share_columns, taste_measure
 from jobs.monitoring.panel import Panel, first_event_day, read_panel
-from jobs.monitoring.snapshots import feature_columns, list_columns
+from jobs.monitoring.snapshots import MAX_LISTS, feature_columns, first_items, list_columns
 from jobs.monitoring.tastes import Leads
 from jobs.monitoring.thresholds import Thresholds
 from jobs.monitoring.validity import Volume, column_reasons, volume_reasons
@@ -159,9 +159,11 @@ def _columns(
             "predictions are not judged: the champion has no lists of an earlier day to compare with"
         )
     else:
-        predictions = list_columns(
-            context.lake, first, (names.LISTS, day), thresholds, context.settings.threads
+        before, now = (
+            first_items(context.lake, *which, context.settings.threads, max_users=MAX_LISTS)
+            for which in (first, (names.LISTS, day))
         )
+        predictions = list_columns(before, now, thresholds)
     return [*features, *predictions, *share_columns(panel, windows, thresholds)], notes
 
 

@@ -53,9 +53,10 @@ def share_columns(panel: Panel, windows: Windows, thresholds: Thresholds) -> lis
 
 
 def _user_days(events: pd.DataFrame) -> pd.Series[Any]:
-    """A person's day: its events resemble each other."""
-    days: pd.Series[Any] = events["event_date"].dt.strftime("|%Y-%m-%d")
-    return events["user_id"] + days
+    """A person's day, as a number: its events resemble each other."""
+    import pandas as pd
+
+    return pd.util.hash_pandas_object(events[["user_id", "event_date"]], index=False)
 
 
 def taste_measure(

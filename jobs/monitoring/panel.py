@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from contracts import names
 from contracts.feed import days_between
 from jobs.io.lake import Lake

@@ -24,7 +24,7 @@ _KEYS = ("user_id", "item_id", "feature_date")
 #: The shop's growth is no drift of its items: these are compared as multiples of the day's mean.
 _RELATIVE = ("popularity_micros", "popularity_7d", "views_28d", "purchases_28d", "buyers_28d", "returns_28d")
 _FIRST_ITEMS = 10
-_MAX_LISTS = 2000
+MAX_LISTS = 2000
 
 
 def feature_columns(
@@ -47,7 +47,7 @@ def feature_columns(
         for name in table.columns:
             if name not in _KEYS:
                 columns.append(
-                    _feature(f"{prefix}.{name}", before[name], now[name], history_days, thresholds)
+                    feature_column(f"{prefix}.{name}", before[name], now[name], history_days, thresholds)
                 )
     return columns, ""
 
@@ -60,9 +60,10 @@ def _features(lake: Lake, table: str, day: date) -> pd.DataFrame:
     return frame
 
 
-def _feature(
+def feature_column(
     name: str, before: pd.Series[Any], now: pd.Series[Any], history_days: int, thresholds: Thresholds
 ) -> Column:
+    """One feature before and now, judged if it looks back no further than the reference's history reaches."""
     lookback = thresholds.features.lookback_days.get(name)
     note = ""
     if lookback is None:
@@ -91,16 +92,13 @@ def _compressed(values: pd.Series[Any], is_relative: bool) -> pd.Series[Any]:
     return numbers.clip(lower=0).transform(np.log1p) - (-numbers).clip(lower=0).transform(np.log1p)
 
 
-def list_columns(
-    lake: Lake, before: tuple[str, date], now: tuple[str, date], thresholds: Thresholds, threads: int
-) -> list[Column]:
+def list_columns(first: pd.DataFrame, today: pd.DataFrame, thresholds: Thresholds) -> list[Column]:
     """What the champion recommends: categories and items of the first ten, and the best score.
 
     Args:
-        before: table and day of the champion's first lists.
-        now: table and day of today's.
+        first: the champion's first lists, as :func:`first_items` gives them.
+        today: its lists of the day.
     """
-    first, today = (first_items(lake, *which, threads, max_users=_MAX_LISTS) for which in (before, now))
     wanted: tuple[tuple[str, str, float], ...] = (
         ("category", "Categories recommended", thresholds.predictions.category_bits),
         ("item_id", "Items recommended", thresholds.predictions.item_bits),

@@ -110,18 +110,22 @@ def _chart(
         ]
         lines.append(Line(" ".join(f"{x},{y}" for x, y in points), points[-1], is_second=index > 0))
     first, last = series[0][0], series[0][-1]
-    latest = shown.format(float(last[1]))
-    alarm = f", alarm from {shown.format(threshold)}" if threshold else ""
+    latest = _shown(shown, last[1])
+    alarm = f", alarm from {_shown(shown, threshold)}" if threshold else ""
     return Chart(
         title=title,
-        summary=f"{title}: {shown.format(float(first[1]))} on {first[0].day}, {latest} on {last[0].day}{alarm}",
+        summary=f"{title}: {_shown(shown, first[1])} on {first[0].day}, {latest} on {last[0].day}{alarm}",
         latest=latest,
         lines=lines,
         threshold_y=height(threshold) if threshold else None,
-        note=f"alarm from {shown.format(threshold)}" if threshold else note,
+        note=f"alarm from {_shown(shown, threshold)}" if threshold else note,
         first_day=f"{first[0].day:%-d %b}",
         last_day=f"{last[0].day:%-d %b}",
     )
+
+
+def _shown(form: str, value: Any) -> str:
+    return form.format(float(value)).replace(",", "\u202f").replace("-", "−")
 
 
 @dataclass(frozen=True)

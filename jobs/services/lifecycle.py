@@ -118,7 +118,7 @@ def connected(settings: Settings) -> Settings:
         name: value
         for server in registry.servers.values()
         for name, value in server["publishes"].items()
-        if text_of(getattr(settings, name)) in ("", registry.published[name])
+        if registry.is_ours(name, text_of(getattr(settings, name)))
     }
     secret = {name for name in published if isinstance(getattr(settings, name), SecretStr)}
     return settings.model_copy(
@@ -133,7 +133,7 @@ def airflow_environment(settings: Settings, dags: Path = DAGS) -> dict[str, str]
     common = {name: value for name, value in environment(settings).items() if name != HOME_MARK}
     return {
         **common,
-        **given_settings(settings, _known(settings, registry)),
+        **_given(settings, registry),
         **configuration(settings, port, dags),
     }
 
@@ -158,14 +158,17 @@ def render(statuses: list[ServiceStatus]) -> str:
 def _is_external(settings: Settings, registry: Registry, name: str) -> bool:
     """Does a setting name somebody else's server? What an earlier start of ours wrote there is not somebody else's."""
     setting = REPLACED_BY[name]
-    return text_of(getattr(settings, setting)) not in ("", registry.published.get(setting))
+    return not registry.is_ours(setting, text_of(getattr(settings, setting)))
 
 
-def _known(settings: Settings, registry: Registry) -> dict[str, str]:
-    """Variables that every process finds in the files of the home folder."""
+def _given(settings: Settings, registry: Registry) -> dict[str, str]:
+    """What tasks cannot read for themselves in the files of the home folder."""
     files = {**dotenv_values(settings.services_env_path), **dotenv_values(settings.home / "settings.env")}
-    ours = {f"FORETASTE_{name.upper()}": value for name, value in registry.published.items()}
-    return {**ours, **{name: value for name, value in files.items() if value is not None}}
+    held = {variable.removeprefix("FORETASTE_").lower(): [text or ""] for variable, text in files.items()}
+    names = {*held, *registry.published}
+    return given_settings(
+        settings, {name: [*held.get(name, []), *registry.published.get(name, [])] for name in names}
+    )
 
 
 def _describe(settings: Settings, registry: Registry, names: list[str], dags: Path) -> list[Server]:
@@ -175,9 +178,7 @@ def _describe(settings: Settings, registry: Registry, names: list[str], dags: Pa
         "valkey": valkey,
         "seaweedfs": seaweed,
         "mlflow": mlflow,
-        "airflow": lambda settings, ports: airflow(
-            settings, ports, given_settings(settings, _known(settings, registry)), dags
-        ),
+        "airflow": lambda settings, ports: airflow(settings, ports, _given(settings, registry), dags),
         "reports": pages,
     }
     ports = Ports(settings, in_use, registry.ports)
@@ -215,7 +216,8 @@ def _start(
 ) -> dict[str, float]:
     """Start servers side by side; returns the seconds that each took until it answered."""
     for server in begun:
-        registry.published.update(server.publishes)
+        for setting, value in server.publishes.items():
+            registry.publish(setting, value)
     _publish(settings, registry)
     since = time.monotonic()
     seconds: dict[str, float] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from contracts.errors import SettingInvalid
 from contracts.settings import Settings
@@ -36,22 +36,33 @@ class Ports:
         last: ports of the last start, preferred so that addresses stay the same.
     """
 
-    def __init__(self, settings: Settings, in_use: Mapping[str, int], last: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        in_use: Mapping[str, int],
+        last: Mapping[str, int],
+        is_free: Callable[[int], bool] = is_free,
+    ) -> None:
         self._settings = settings
         self._in_use = in_use
         self._last = last
+        self._is_free = is_free
         self.chosen: dict[str, int] = {}
 
-    def named(self, setting: str) -> int:
+    def named(self, setting: str, is_spoilt: Callable[[int], bool] = lambda port: False) -> int:
         """The port of a setting such as ``redis_port``.
+
+        Args:
+            is_spoilt: says of a free port that this server cannot use it all the same.
 
         Raises:
             SettingInvalid: it was set by hand and somebody else has it.
         """
         wanted: int = getattr(self._settings, setting)
         if setting not in self._settings.model_fields_set:
-            return self._choose(setting, [wanted])
-        if self._in_use.get(setting) != wanted and (wanted in self.chosen.values() or not is_free(wanted)):
+            return self._choose(setting, [wanted], is_spoilt)
+        is_taken = wanted in self.chosen.values() or is_spoilt(wanted) or not self._is_free(wanted)
+        if is_taken and self._in_use.get(setting) != wanted:
             variable = f"FORETASTE_{setting.upper()}"
             raise SettingInvalid(
                 f"{variable}={wanted}: port {wanted} of {LOOPBACK} is taken. "
@@ -60,18 +71,19 @@ class Ports:
         self.chosen[setting] = wanted
         return wanted
 
-    def any(self, name: str) -> int:
+    def any(self, name: str, is_spoilt: Callable[[int], bool] = lambda port: False) -> int:
         """A port that nobody needs to know."""
-        return self._choose(name, [])
+        return self._choose(name, [], is_spoilt)
 
-    def _choose(self, name: str, preferred: list[int]) -> int:
+    def _choose(self, name: str, preferred: list[int], is_spoilt: Callable[[int], bool]) -> int:
         if name in self._in_use:
             self.chosen[name] = self._in_use[name]
             return self._in_use[name]
         if name in self._last:
             preferred = [*preferred, self._last[name]]
         for port in (*preferred, *(_FIRST + secrets.randbelow(_LAST - _FIRST) for _ in range(1000))):
-            if port not in self.chosen.values() and port not in self._in_use.values() and is_free(port):
+            is_given = port in self.chosen.values() or port in self._in_use.values()
+            if not is_given and not is_spoilt(port) and self._is_free(port):
                 self.chosen[name] = port
                 return port
         raise SettingInvalid(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sysconfig
 from pathlib import Path
@@ -19,9 +20,9 @@ _PARTS = ("master", "volume", "filer", "s3")
 
 def seaweed(settings: Settings, ports: Ports) -> Server:
     """The embedded SeaweedFS, with one identity and the bucket that lists are published to."""
-    s3_port = ports.named("s3_port")
-    http = {part: s3_port if part == "s3" else ports.any(f"seaweed_{part}") for part in _PARTS}
-    grpc = {part: ports.any(f"seaweed_{part}_grpc") for part in _PARTS}
+    s3_port = ports.named("s3_port", _is_spoilt)
+    http = {part: s3_port if part == "s3" else ports.any(f"seaweed_{part}", _is_spoilt) for part in _PARTS}
+    grpc = {part: ports.any(f"seaweed_{part}_grpc", _is_spoilt) for part in _PARTS}
     access = settings.s3_access_key.get_secret_value() or kept(settings, "s3.access_key", key)[:20]
     secret = settings.s3_secret_key.get_secret_value() or kept(settings, "s3.secret_key", key)
     folder = settings.home / "seaweedfs"
@@ -100,6 +101,12 @@ def _sockets(http: dict[str, int], grpc: dict[str, int]) -> tuple[str, ...]:
     """Sockets that it makes in /tmp, whatever TMPDIR says, and leaves behind when it is killed."""
     served = [f"/tmp/seaweedfs-{part}-{http[part]}.sock" for part in ("filer", "s3")]  # noqa: S108
     return (*served, *(f"/tmp/seaweedfs-{part}-grpc-{port}.sock" for part, port in grpc.items()))  # noqa: S108
+
+
+def _is_spoilt(port: int) -> bool:
+    """Does a socket of that number belong to another user? It cannot be replaced, and SeaweedFS ends over it."""
+    sockets = Path("/tmp").glob(f"seaweedfs-*-{port}.sock")  # noqa: S108
+    return any(path.stat().st_uid != os.getuid() != 0 for path in sockets)
 
 
 def _create_bucket(settings: Settings, url: str, access: str, secret: str) -> None:

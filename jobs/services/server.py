@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,18 +76,17 @@ def environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def given_settings(settings: Settings, known: Mapping[str, str]) -> dict[str, str]:
+def given_settings(settings: Settings, known: Mapping[str, Collection[str]]) -> dict[str, str]:
     """The settings that a person gave, as environment variables: what ``up`` was called with is what tasks see.
 
     Args:
-        known: variables that tasks read for themselves from the files of the home folder.
+        known: for each setting, values that did not come from a person, or that stand in a file of the home
+            folder, where every process reads them as they are at that time.
     """
-    given = {
-        f"FORETASTE_{name.upper()}": text_of(getattr(settings, name))
-        for name in sorted(settings.model_fields_set)
+    given = {name: text_of(getattr(settings, name)) for name in sorted(settings.model_fields_set | {"home"})}
+    return {
+        f"FORETASTE_{name.upper()}": text for name, text in given.items() if text not in known.get(name, ())
     }
-    kept = {variable: text for variable, text in given.items() if known.get(variable) != text}
-    return {**kept, "FORETASTE_HOME": str(settings.home)}
 
 
 def text_of(value: object) -> str:

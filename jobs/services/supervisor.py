@@ -58,7 +58,9 @@ class Registry:
     path: Path
     records: dict[str, Record] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)  # of the last start; kept when servers end
-    published: dict[str, str] = field(default_factory=dict)  # setting → value, by the last start
+    published: dict[str, list[str]] = field(
+        default_factory=dict
+    )  # setting → values of all starts, the last one last
     servers: dict[str, dict[str, Any]] = field(
         default_factory=dict
     )  # that run: name → url, login, ports, publishes
@@ -91,6 +93,14 @@ class Registry:
     def is_running(self, server: str) -> bool:
         records = self.of_server(server)
         return bool(records) and all(record.is_alive() for record in records)
+
+    def publish(self, setting: str, value: str) -> None:
+        """Remember an address as ours, so that settings which were read before it changed are not taken for a person's."""
+        earlier = [other for other in self.published.get(setting, []) if other != value]
+        self.published[setting] = [*earlier, value]
+
+    def is_ours(self, setting: str, value: str) -> bool:
+        return value in ("", *self.published.get(setting, []))
 
     def forget(self, server: str) -> None:
         self.records = {name: record for name, record in self.records.items() if record.server != server}

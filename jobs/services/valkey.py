@@ -19,6 +19,7 @@ appendfsync everysec
 maxmemory-policy noeviction
 save ""
 daemonize no
+set-proc-title no
 enable-debug-command no
 """
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +18,15 @@ from contracts import names
 from contracts.settings import load_settings
 from contracts.tables import TABLES
 from jobs import monitor
-from jobs.io.schemas import arrow_schema, schema_of
+from jobs.io.schemas import arrow_schema
 from jobs.io.state import PROMOTIONS, PUBLICATIONS, RETRAININGS, VERDICTS, State
 from jobs.io.warehouse import open_warehouse
-from jobs.monitoring.columns import NUMBERS, Column
+from jobs.monitoring.columns import NUMBERS, SHARES, Column
 from jobs.monitoring.divergence import js_bits, wasserstein
 from jobs.monitoring.evidently_report import drift_report
 from jobs.monitoring.keep import DRIFT_VERDICTS
+from jobs.monitoring.panel import read_panel
+from jobs.monitoring.windows import Span
 from jobs.runs import StepContext
 
 pytestmark = pytest.mark.integration
@@ -31,6 +34,7 @@ pytestmark = pytest.mark.integration
 FIRST = date(2011, 1, 1)
 PROMOTED = date(2011, 2, 9)  # day 40
 DAY = date(2011, 2, 25)  # day 56
+YESTERDAY = DAY - timedelta(days=1)
 NUM_USERS, NUM_ITEMS, NUM_CATEGORIES = 420, 60, 6
 EVENTS_A_DAY = 500
 
@@ -42,15 +46,14 @@ class Shop:
     context: StepContext
     num_days: int = 56
     shifted_from: date | None = None  # from this day on two thirds of the people have another taste
-    fashion_from: date | None = None  # from this day on everybody wants the first category's items
+    fashion_from: date | None = None  # from this day on nearly everybody wants the first category
     kept_share: float = 1.0  # of the events after PROMOTED
-    lost_type: str = ""  # after PROMOTED
-    feature_factor: float = 1.0  # of the user features on DAY
-    lists_from: int = 0  # the first item that DAY's lists begin at
+    feature_factor: float = 1.0  # of the features on DAY
+    missing_features: float = 0.0  # the share of the features on DAY that is missing
+    first_listed: int = 0  # DAY's lists know no item before this one
 
     def build(self) -> None:
         rng = np.random.default_rng(3)
-        category = np.arange(NUM_ITEMS) % NUM_CATEGORIES
         tastes = rng.dirichlet(np.full(NUM_CATEGORIES, 0.3), NUM_USERS)
         others = rng.dirichlet(np.full(NUM_CATEGORIES, 0.3), NUM_USERS)
         is_fickle = rng.random(NUM_USERS) < 2 / 3
@@ -60,101 +63,93 @@ class Shop:
             if self.shifted_from and day >= self.shifted_from:
                 now = np.where(is_fickle[:, None], others, tastes)
             if self.fashion_from and day >= self.fashion_from:
-                now = np.tile(np.eye(NUM_CATEGORIES)[0], (NUM_USERS, 1))
-            self._write_events(day, now, category, rng)
-        for day in (PROMOTED, DAY - timedelta(days=1), DAY):
-            self._write_catalogue(day, category)
-            self._write_features(day, rng)
-        self._write_lists(names.LISTS_RETRAINED, PROMOTED, 0)
-        self._write_lists(names.LISTS, DAY - timedelta(days=1), 0)
-        self._write_lists(names.LISTS, DAY, self.lists_from)
-        state = self.context.state
-        state.put(PROMOTIONS, "1", {"day": PROMOTED.isoformat(), "sha256": "-"})
-        yesterday = (DAY - timedelta(days=1)).isoformat()
-        state.put(PUBLICATIONS, "v0001", {"day": yesterday, "kind": names.DAILY})
+                now = 0.1 * tastes + 0.9 * np.eye(NUM_CATEGORIES)[0]
+            self.write_events(day, now, rng)
+        for day in (PROMOTED, YESTERDAY, DAY):
+            self.write_catalogue(day)
+            self.write_features(day, rng)
+        self.write_lists(names.LISTS_RETRAINED, PROMOTED, 0)
+        self.write_lists(names.LISTS, YESTERDAY, 0)
+        self.write_lists(names.LISTS, DAY, self.first_listed)
+        self.context.state.put(PROMOTIONS, "1", {"day": PROMOTED.isoformat(), "sha256": "-"})
+        self.context.state.put(PUBLICATIONS, "v0001", {"day": YESTERDAY.isoformat(), "kind": names.DAILY})
 
-    def _write_events(
-        self, day: date, tastes: npt.NDArray[np.float64], category: npt.NDArray[np.int64], rng: np.random.Generator
-    ) -> None:
-        is_after = day > PROMOTED
-        num = int(EVENTS_A_DAY * (self.kept_share if is_after else 1.0))
+    def write_events(self, day: date, tastes: npt.NDArray[np.float64], rng: np.random.Generator) -> None:
+        num = int(EVENTS_A_DAY * (self.kept_share if day > PROMOTED else 1.0))
         users = rng.integers(0, NUM_USERS, num)
         chosen = (tastes[users].cumsum(axis=1) > rng.random(num)[:, None]).argmax(axis=1)
         items = chosen + NUM_CATEGORIES * rng.integers(0, NUM_ITEMS // NUM_CATEGORIES, num)
-        types = np.where(rng.random(num) < 0.2, "purchase", "view")
-        rows = [
-            {
-                "event_id": f"{day}-{index:05d}",
-                "user_id": f"u{user:04d}",
-                "item_id": f"i{item:03d}",
-                "event_type": event_type,
-                "occurred_at": datetime(day.year, day.month, day.day, 12),
-                "event_date": day,
-                "known_date": day,
-                "session_id": None,
-                "weight": 1,
-                "quantity": 1,
-                "revenue_cents": 0,
-            }
-            for index, (user, item, event_type) in enumerate(zip(users, items, types, strict=True))
-            if not (is_after and event_type == self.lost_type)
-        ]
-        self._replace(names.FCT_INTERACTIONS, day, rows)
+        self.replace(names.FCT_INTERACTIONS, day, **events(day, users, items))
 
-    def _write_catalogue(self, day: date, category: npt.NDArray[np.int64]) -> None:
-        self._replace(
+    def write_catalogue(self, day: date) -> None:
+        self.replace(
             names.DIM_ITEMS,
             day,
-            [
-                {
-                    "item_id": f"i{item:03d}",
-                    "feature_date": day,
-                    "title": f"item {item}",
-                    "category": f"c{category[item]}",
-                    "brand": None,
-                    "price_cents": 100 + item,
-                    "is_available": True,
-                }
-                for item in range(NUM_ITEMS)
-            ],
+            item_id=[item_id(item) for item in range(NUM_ITEMS)],
+            feature_date=[day] * NUM_ITEMS,
+            category=[f"c{item % NUM_CATEGORIES}" for item in range(NUM_ITEMS)],
+            is_available=[True] * NUM_ITEMS,
         )
 
-    def _write_features(self, day: date, rng: np.random.Generator) -> None:
+    def write_features(self, day: date, rng: np.random.Generator) -> None:
         factor = self.feature_factor if day == DAY else 1.0
-        users = {
+        num_missing = int(NUM_USERS * self.missing_features) if day == DAY else 0
+        users: dict[str, Any] = {
             name: np.rint(factor * (1 + rng.gamma(2, 4, NUM_USERS))).astype(int).tolist()
             for name in TABLES[names.FEAT_USER_DAILY].columns
         }
-        # Recency and tenure grow with the calendar, as they do.
+        users["views_28d"][:num_missing] = [None] * num_missing
+        # Tenure grows with the calendar, as it does.
         users["tenure_days"] = [(day - FIRST).days] * NUM_USERS
-        users |= {"user_id": [f"u{user:04d}" for user in range(NUM_USERS)], "feature_date": [day] * NUM_USERS}
-        items = {
+        users |= {"user_id": [user_id(user) for user in range(NUM_USERS)], "feature_date": [day] * NUM_USERS}
+        items: dict[str, Any] = {
             name: rng.poisson(50, NUM_ITEMS).tolist() for name in TABLES[names.FEAT_ITEM_DAILY].columns
         }
-        items |= {"item_id": [f"i{item:03d}" for item in range(NUM_ITEMS)], "feature_date": [day] * NUM_ITEMS}
-        for table, columns in ((names.FEAT_USER_DAILY, users), (names.FEAT_ITEM_DAILY, items)):
-            self.context.lake.replace(
-                table, day, pa.table(columns, schema=schema_of(TABLES[table].columns)), inputs="test"
-            )
+        items |= {"item_id": [item_id(item) for item in range(NUM_ITEMS)], "feature_date": [day] * NUM_ITEMS}
+        self.replace(names.FEAT_USER_DAILY, day, **users)
+        self.replace(names.FEAT_ITEM_DAILY, day, **items)
 
-    def _write_lists(self, table: str, day: date, first: int) -> None:
-        self._replace(
+    def write_lists(self, table: str, day: date, first: int) -> None:
+        places = np.arange(10)
+        self.replace(
             table,
             day,
-            [
-                {
-                    "user_id": f"u{user:04d}",
-                    "source": "personal",
-                    "is_short": False,
-                    "item_ids": [f"i{first + (user + place) % (NUM_ITEMS - first):03d}" for place in range(10)],
-                    "scores": [1.0 - 0.05 * place - 0.0001 * (user % 7) for place in range(10)],
-                }
+            user_id=[user_id(user) for user in range(NUM_USERS)],
+            source=["personal"] * NUM_USERS,
+            is_short=[False] * NUM_USERS,
+            item_ids=[
+                [item_id(first + (user + place) % (NUM_ITEMS - first)) for place in places]
                 for user in range(NUM_USERS)
             ],
+            scores=[(1 - 0.05 * places - 0.0001 * (user % 7)).tolist() for user in range(NUM_USERS)],
         )
 
-    def _replace(self, table: str, day: date, rows: list[dict[str, object]]) -> None:
-        self.context.lake.replace(table, day, pa.Table.from_pylist(rows, schema=arrow_schema(TABLES[table])), inputs="test")
+    def replace(self, table: str, day: date, **columns: Any) -> None:
+        schema = arrow_schema(TABLES[table])
+        num_rows = len(next(iter(columns.values())))
+        filled = {name: columns.get(name, [None] * num_rows) for name in schema.names}
+        self.context.lake.replace(table, day, pa.table(filled, schema=schema), inputs="test")
+
+
+def item_id(number: int) -> str:
+    return f"i{number:03d}"
+
+
+def user_id(number: int) -> str:
+    return f"u{number:04d}"
+
+
+def events(day: date, users: npt.NDArray[np.int64], items: npt.NDArray[np.int64]) -> dict[str, Any]:
+    """Columns of a day's interactions."""
+    return {
+        "event_id": [f"{day}-{index:05d}" for index in range(len(users))],
+        "user_id": [user_id(user) for user in users],
+        "item_id": [item_id(item) for item in items],
+        "event_type": ["purchase" if index % 5 == 0 else "view" for index in range(len(users))],
+        "event_date": [day] * len(users),
+        "known_date": [day] * len(users),
+        "weight": [1] * len(users),
+    }
 
 
 @pytest.fixture
@@ -165,15 +160,179 @@ def context(tmp_path: Path) -> Iterator[StepContext]:
         yield StepContext.of(settings, lease)
 
 
-def verdict_of(context: StepContext) -> dict[str, object]:
-    return json.loads((context.settings.reports_path / "drift" / DAY.isoformat() / "verdict.json").read_text())
+def folder(context: StepContext, day: date = DAY) -> Path:
+    return context.settings.reports_path / "drift" / day.isoformat()
 
 
-def test_a_world_that_stays_as_it_is_is_ok(context: StepContext) -> None:
+def verdict_of(context: StepContext) -> dict[str, Any]:
+    return dict(json.loads((folder(context) / "verdict.json").read_text()))
+
+
+def statuses(context: StepContext) -> dict[str, str]:
+    return {kind: found["status"] for kind, found in verdict_of(context)["kinds"].items()}
+
+
+def drifted(context: StepContext) -> set[str]:
+    kinds = verdict_of(context)["kinds"].values()
+    return {measure["name"] for kind in kinds for measure in kind["measures"] if measure["status"] == "drift"}
+
+
+def test_a_world_that_stays_as_it_is_is_ok_and_everything_is_kept(context: StepContext) -> None:
     Shop(context).build()
     result = monitor.run(DAY, context)
-    verdict = verdict_of(context)
-    assert (result["verdict"], result["rings"]) == ("ok", False), result
-    assert {kind: found["status"] for kind, found in verdict["kinds"].items()} == dict.fromkeys(
-        ("features", "predictions", "outcomes"), "ok"
+    assert (result["verdict"], result["reasons"], result["rings"], result["is_newest"]) == (
+        "ok",
+        [],
+        False,
+        True,
     )
+    assert statuses(context) == {"features": "ok", "predictions": "ok", "outcomes": "ok"}
+    assert drifted(context) == set()
+    verdict = verdict_of(context)
+    assert verdict["windows"] == {
+        "reference": {"first": "2011-01-13", "last": "2011-02-09"},
+        "current": {"first": "2011-02-19", "last": "2011-02-25"},
+    }
+    assert verdict["lists_of_the_day_before"]["lists_day"] == YESTERDAY.isoformat()
+    assert json.loads((folder(context) / "report.json").read_text())["metrics"]
+    page = (folder(context) / "report.html").read_text()
+    assert 'src="http' not in page
+    assert context.state.get(VERDICTS, DAY.isoformat()) == {
+        **verdict,
+        "rings": False,
+        "has_rung": False,
+        "is_newest": True,
+    }
+    with open_warehouse(context.settings) as warehouse:
+        rows = warehouse.read("select * from ops.drift_verdicts", DRIFT_VERDICTS.columns).to_pylist()
+    assert [(row["day"], row["verdict"], row["champion"]) for row in rows] == [(DAY, "ok", "1")]
+    assert Path(result["report"]).exists()
+    assert (context.settings.reports_path / "index.html").exists()
+
+
+def test_a_second_run_gives_the_same_verdict_and_late_events_do_not_change_it(context: StepContext) -> None:
+    shop = Shop(context)
+    shop.build()
+    monitor.run(DAY, context)
+    first = (folder(context) / "verdict.json").read_bytes()
+    late_day = DAY - timedelta(days=2)
+    known = context.lake.read(names.FCT_INTERACTIONS, late_day).to_pydict()
+    late = events(late_day, np.zeros(400, np.int64), np.zeros(400, np.int64))
+    late |= {
+        "known_date": [DAY + timedelta(days=1)] * 400,
+        "event_id": [f"late-{index}" for index in range(400)],
+    }
+    shop.replace(names.FCT_INTERACTIONS, late_day, **{name: known[name] + list(late[name]) for name in late})
+    monitor.run(DAY, context)
+    assert (folder(context) / "verdict.json").read_bytes() == first
+    with open_warehouse(context.settings) as warehouse:
+        assert warehouse.read("select day from ops.drift_verdicts", {"day": "date"}).num_rows == 1
+
+
+def test_tastes_that_moved_ring_the_alarm_once(context: StepContext) -> None:
+    Shop(context, shifted_from=PROMOTED + timedelta(days=1)).build()
+    result = monitor.run(DAY, context)
+    assert (result["verdict"], result["rings"]) == ("drift", True)
+    assert drifted(context) == {"tastes_lost"}
+    assert result["reasons"][0].startswith("outcomes: tastes lost")
+    context.state.put(RETRAININGS, DAY.isoformat(), {"day": DAY.isoformat(), "reason": "drift"})
+    again = monitor.run(DAY, context)
+    assert (again["verdict"], again["rings"]) == ("drift", False)
+    record = context.state.get(VERDICTS, DAY.isoformat())
+    assert record is not None
+    assert record["has_rung"]
+
+
+def test_a_fashion_moves_categories_and_items(context: StepContext) -> None:
+    Shop(context, fashion_from=PROMOTED + timedelta(days=5)).build()
+    monitor.run(DAY, context)
+    assert {"events.category", "events.item"} <= drifted(context)
+
+
+def test_a_fashion_of_three_days_is_no_drift(context: StepContext) -> None:
+    Shop(context, fashion_from=DAY - timedelta(days=2)).build()
+    monitor.run(DAY, context)
+    found = {measure["name"]: measure for measure in verdict_of(context)["kinds"]["outcomes"]["measures"]}
+    assert found["events.category"]["effect"] > found["events.category"]["threshold"]
+    assert (found["events.category"]["status"], found["events.category"]["note"]) == (
+        "ok",
+        "seen in one half of the window only",
+    )
+
+
+def test_a_backfill_of_a_drifted_day_rings_nothing(context: StepContext) -> None:
+    Shop(context, shifted_from=PROMOTED + timedelta(days=1)).build()
+    context.state.put(
+        PUBLICATIONS, "v0002", {"day": (DAY + timedelta(days=1)).isoformat(), "kind": names.DAILY}
+    )
+    result = monitor.run(DAY, context)
+    assert (result["verdict"], result["is_newest"], result["rings"]) == ("drift", False, False)
+
+
+def test_features_that_doubled_and_lists_that_narrowed_are_drift_of_their_kinds(context: StepContext) -> None:
+    Shop(context, feature_factor=2.5, first_listed=45).build()
+    assert monitor.run(DAY, context)["verdict"] == "drift"
+    assert statuses(context) == {"features": "drift", "predictions": "drift", "outcomes": "ok"}
+    # What looks back 90 days, and what moves with the calendar, is shown and never judged.
+    assert {"user.views_28d", "lists.item"} <= drifted(context)
+    assert not {"user.recency_days", "user.tenure_days", "user.spend_cents_90d"} & drifted(context)
+
+
+def test_a_tracker_that_loses_half_the_events_is_invalid_and_rings_nothing(context: StepContext) -> None:
+    Shop(context, kept_share=0.5, shifted_from=PROMOTED + timedelta(days=1)).build()
+    result = monitor.run(DAY, context)
+    assert (result["verdict"], result["rings"]) == ("invalid", False)
+    assert result["reasons"] == [
+        "outcomes: volume collapsed: 250 events a day, 0.50 of the reference's 500 (floor 0.55)"
+    ]
+    assert not (folder(context) / "report.html").exists()
+
+
+def test_a_feature_that_went_missing_is_invalid(context: StepContext) -> None:
+    Shop(context, missing_features=0.5).build()
+    result = monitor.run(DAY, context)
+    assert result["verdict"] == "invalid"
+    assert result["reasons"] == [
+        "features: user.views_28d is missing in 50.0% of rows (0.0% in the reference)"
+    ]
+
+
+def test_a_young_shop_is_ok_because_there_is_nothing_to_compare_with(context: StepContext) -> None:
+    Shop(context, num_days=8).build()
+    result = monitor.run(FIRST + timedelta(days=7), context)
+    assert (result["verdict"], result["rings"]) == ("ok", False)
+    assert "nothing to compare with yet" in result["reasons"][0]
+
+
+def test_only_the_latest_full_reports_are_kept(context: StepContext) -> None:
+    Shop(context).build()
+    settings = context.settings.model_copy(update={"reports_kept": 1})
+    for day in (YESTERDAY, DAY):
+        monitor.run(day, StepContext(settings, context.state, context.lease, context.lake, context.run_id))
+    assert not (folder(context, YESTERDAY) / "report.html").exists()
+    assert (folder(context, YESTERDAY) / "verdict.json").exists()
+    assert (folder(context, DAY) / "report.html").exists()
+
+
+def test_the_panel_holds_whole_people_up_to_its_rows(context: StepContext) -> None:
+    Shop(context).build()
+    span = Span(DAY - timedelta(days=6), DAY)
+    everybody = read_panel(context.lake, span, DAY, max_rows=100_000, threads=1).events
+    some = read_panel(context.lake, span, DAY, max_rows=1_000, threads=1).events
+    assert 1_000 <= len(some) < 1_100
+    counts = everybody["user_id"].value_counts()
+    assert some["user_id"].value_counts().to_dict() == counts[some["user_id"].unique()].to_dict()
+
+
+def test_evidently_measures_what_our_noise_is_estimated_for(rng: np.random.Generator) -> None:
+    import pandas as pd
+
+    before, now = rng.integers(0, 8, 900), rng.integers(0, 6, 700)
+    high, low = rng.gamma(2, 3, 900), rng.gamma(2, 4, 700)
+    shares = Column("outcomes", "s", "s", SHARES, pd.Series(before).astype(str), pd.Series(now).astype(str))
+    numbers = Column("features", "n", "n", NUMBERS, pd.Series(high), pd.Series(low))
+    values = drift_report([shares, numbers]).values
+    assert values["s"] == pytest.approx(
+        js_bits(np.bincount(before, minlength=8), np.bincount(now, minlength=8))
+    )
+    assert values["n"] == pytest.approx(wasserstein(high, low))

@@ -41,15 +41,27 @@ categories as (
 
 ),
 
+accounts as (
+
+    select
+        users.user_id,
+        days.feature_date,
+        min(cast(users.created_at as date)) as created_date
+    from {{ ref('stg_engine__feature_days') }} as days
+    inner join {{ ref('stg_shop__users') }} as users on days.feature_date >= users.known_date
+    group by users.user_id, days.feature_date
+
+),
+
 beginnings as (
 
     select
-        dated.user_id,
+        seen.user_id,
         days.feature_date,
-        coalesce(min(dated.created_date), min(dated.first_event_date)) as began_date
+        min(seen.event_date) as first_event_date
     from {{ ref('stg_engine__feature_days') }} as days
-    inner join {{ ref('int_users_dated') }} as dated on days.feature_date >= dated.known_date
-    group by dated.user_id, days.feature_date
+    inner join {{ ref('int_user_days_aggregated') }} as seen on days.feature_date >= seen.known_date
+    group by seen.user_id, days.feature_date
 
 )
 
@@ -57,8 +69,10 @@ select
     activity.user_id,
     activity.feature_date,
     activity.recency_days,
-    -- An account that was opened after the shop's first word of its user is no reason for a negative age.
-    cast(greatest(activity.feature_date - beginnings.began_date, 0) as integer) as tenure_days,
+    -- An account that is opened tomorrow is no reason for a negative age.
+    cast(
+        greatest(activity.feature_date - coalesce(accounts.created_date, beginnings.first_event_date), 0) as integer
+    ) as tenure_days,
     cast(activity.active_days_28d as integer) as active_days_28d,
     cast(coalesce(activity.views_28d, 0) as bigint) as views_28d,
     cast(coalesce(activity.purchases_28d, 0) as bigint) as purchases_28d,
@@ -69,5 +83,7 @@ select
 from activity
 inner join beginnings
     on activity.user_id = beginnings.user_id and activity.feature_date = beginnings.feature_date
+left join accounts
+    on activity.user_id = accounts.user_id and activity.feature_date = accounts.feature_date
 left join categories
     on activity.user_id = categories.user_id and activity.feature_date = categories.feature_date

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from models.sasrec import SASRec, SASRecConfig
-from models.training import TrainConfig, Validation, _batches, _windows, fit
+from models.training import TrainConfig, Validation, _batches, _targets, _windows, fit
 
 SHAPE = SASRecConfig(num_items=8, width=8, blocks=1, heads=1, dropout=0.2, max_length=6)
 CONFIG = TrainConfig(epochs=4, batch_size=8, learning_rate=1e-2, warmup_steps=2, seed=5)
@@ -49,7 +49,7 @@ def test_training_leaves_torchs_generator_and_threads_as_they_were(two_tastes):
 @pytest.mark.parametrize("num_negatives", [None, 6])
 def test_it_learns_what_comes_next(two_tastes, num_negatives):
     config = dataclasses.replace(
-        CONFIG, epochs=12, learning_rate=3e-2, averaging=0.8, num_negatives=num_negatives
+        CONFIG, epochs=24, learning_rate=3e-2, averaging=0.8, num_negatives=num_negatives
     )
     model, epochs = train(two_tastes, config)
     assert epochs[-1].loss < epochs[0].loss - 0.3
@@ -109,7 +109,9 @@ def test_a_learning_rate_that_explodes_is_named(two_tastes):
         train(two_tastes, dataclasses.replace(CONFIG, learning_rate=1e30, epochs=30))
 
 
-@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"num_negatives": 0}, {"averaging": 1.0}, {"threads": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": 0}, {"num_negatives": 0}, {"averaging": 1.0}, {"horizon": 0}, {"threads": 0}]
+)
 def test_a_config_that_cannot_work_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         dataclasses.replace(CONFIG, **wrong)
@@ -120,10 +122,28 @@ def test_windows_predict_every_item_but_the_first_exactly_once():
     assert [window.tolist() for window in windows] == [[5, 6, 7, 8, 9], [1, 2, 3, 4, 5], [0, 1], [0, 1, 2]]
 
 
+def test_a_target_is_one_of_the_items_within_the_horizon(rng):
+    windows = [np.arange(20, 26), np.arange(3)]
+    assert _targets(windows, 1, rng).tolist() == [21, 22, 23, 24, 25, 1, 2]
+    drawn = np.array([_targets(windows, 3, rng) for _ in range(200)])
+    possible = [set(column.tolist()) for column in drawn.T]
+    assert possible == [{21, 22, 23}, {22, 23, 24}, {23, 24, 25}, {24, 25}, {25}, {1, 2}, {2}]
+
+
+def test_a_horizon_teaches_what_comes_soon(two_tastes):
+    config = dataclasses.replace(CONFIG, epochs=30, learning_rate=3e-2, averaging=0.8)
+    by_horizon = {}
+    for horizon in (1, 3):
+        model, _ = train(two_tastes, dataclasses.replace(config, horizon=horizon))
+        scores_N = model.score([np.array([0, 1, 2])])[0]
+        by_horizon[horizon] = scores_N[0] - scores_N[3]  # 3 comes next, 0 after it
+    assert by_horizon[3] > by_horizon[1] + 1
+
+
 def test_every_window_is_in_one_batch_among_windows_of_its_length(rng):
     windows = [np.full(2 + index % 5, index) for index in range(23)]
     batches = list(_batches(windows, 4, rng))
     assert sorted(int(window[0]) for batch in batches for window in batch) == list(range(23))
-    assert all(len(batch[-1]) - len(batch[0]) <= 1 for batch in batches)
+    assert all(max(map(len, batch)) - min(map(len, batch)) <= 1 for batch in batches)
     again = list(_batches(windows, 4, rng))
     assert [int(window[0]) for window in again[0]] != [int(window[0]) for window in batches[0]]

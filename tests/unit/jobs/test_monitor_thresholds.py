@@ -1,0 +1,359 @@
+"""Every threshold of expectations/drift.toml decides something: each has a test that turns on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from contracts.errors import SettingInvalid
+from jobs.monitoring.columns import DRIFT, NUMBERS, OK, SHARES, SHOWN, UNJUDGED, Column, Measure
+from jobs.monitoring.divergence import Noise, js_bits, wasserstein
+from jobs.monitoring.list_outcomes import list_measure
+from jobs.monitoring.outcomes import click_measure, share_columns, taste_measure
+from jobs.monitoring.panel import Panel
+from jobs.monitoring.snapshots import feature_column, list_columns
+from jobs.monitoring.thresholds import Thresholds, load_thresholds, parse_thresholds
+from jobs.monitoring.validity import Volume, column_reasons, volume_reasons
+from jobs.monitoring.verdict import decide, judged, measure_column
+from jobs.monitoring.windows import Span, TasteSpans, Windows, choose_windows
+
+FIRST = date(2011, 1, 1)
+WEEK = timedelta(days=7)
+
+
+def with_threshold(path: str, value: float) -> Thresholds:
+    """The reviewed thresholds with one of them changed."""
+    section, name = path.split(".", 1)
+    thresholds = load_thresholds()
+    changed = getattr(thresholds, section).model_copy(update={name: value})
+    return thresholds.model_copy(update={section: changed})
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(5)
+
+
+def measured(**values: Any) -> Measure:
+    known = {
+        "kind": "outcomes",
+        "name": "m",
+        "label": "m",
+        "unit": "share",
+        "status": UNJUDGED,
+        "value": 0.5,
+        "threshold": 0.3,
+    }
+    return Measure(**(known | values))
+
+
+def numbers(count: int, shift: float, threshold: float = 0.3, kind: str = "features") -> Column:
+    values = pd.Series(np.random.default_rng(1).normal(size=count))
+    return Column(kind, "c", "c", NUMBERS, values, values + shift, threshold)  # type: ignore[arg-type]
+
+
+def shares(counts: list[int], other: list[int], threshold: float) -> Column:
+    before, now = (pd.Series(np.repeat(list("abcdefghij")[: len(rows)], rows)) for rows in (counts, other))
+    return Column(
+        "predictions", "c", "c", SHARES, before, now, threshold, pd.Series(range(len(before))), len(now)
+    )
+
+
+def status_of(column: Column, thresholds: Thresholds) -> str:
+    if column.method == NUMBERS:
+        value = wasserstein(column.reference.to_numpy(), column.current.to_numpy())
+    else:
+        names = sorted(set(column.reference) | set(column.current))
+        value = js_bits(
+            column.reference.value_counts().reindex(names, fill_value=0).to_numpy(),
+            column.current.value_counts().reindex(names, fill_value=0).to_numpy(),
+        )
+    return measure_column(column, value, thresholds.evidence, rng()).status
+
+
+def volume(rows: dict[str, int], open_days: int = 7) -> Volume:
+    return Volume(rows, open_days, 7)
+
+
+def panel_of(events: pd.DataFrame | None = None, impressions: pd.DataFrame | None = None) -> Panel:
+    empty = pd.DataFrame({"event_date": pd.to_datetime([])})
+    return Panel(empty, empty if events is None else events, empty if impressions is None else impressions)
+
+
+def two_weeks() -> Windows:
+    before, now = Span(FIRST, FIRST + timedelta(days=6)), Span(FIRST + WEEK, FIRST + timedelta(days=13))
+    return Windows(before, now, before.last, TasteSpans(before, before, before, now))
+
+
+def taste_panel(num_users: int, num_moved: int, purity: float = 1.0) -> Panel:
+    """Each person likes one of four categories; in the second week ``num_moved`` of them like the next one."""
+    rows = []
+    for user in range(num_users):
+        for offset in range(14):
+            is_moved = offset >= 7 and user < num_moved
+            is_stray = offset % 7 >= round(7 * purity)
+            category = (user + is_moved + (offset if is_stray else 0)) % 4
+            rows.append((f"u{user:03d}", f"i{category}", f"c{category}", FIRST + timedelta(days=offset)))
+    events = pd.DataFrame(rows, columns=["user_id", "item_id", "category", "event_date"])
+    return panel_of(events.assign(event_date=pd.to_datetime(events["event_date"])))
+
+
+def taste_status(panel: Panel, thresholds: Thresholds) -> str:
+    return taste_measure(panel, two_weeks(), thresholds, rng())[0].status
+
+
+def click_panel(rate_now: float) -> Panel:
+    rows = []
+    for user in range(300):
+        for offset in range(14):
+            clicked = 2 if offset < 7 else int(2 * rate_now)
+            rows.append((pd.Timestamp(FIRST + timedelta(days=offset)), f"u{user}", 10, clicked))
+    return panel_of(
+        impressions=pd.DataFrame(rows, columns=["event_date", "user_id", "num_shown", "num_clicked"])
+    )
+
+
+def outcome(ours: float, popular: float, num_users: int = 300) -> dict[str, Any]:
+    return {
+        "num_users": num_users,
+        "ndcg_at_10": ours,
+        "popularity_ndcg_at_10": popular,
+        "hit_rate_at_10": 0.2,
+        "difference_squares": num_users * ((ours - popular) ** 2 + 1e-5),
+    }
+
+
+def turn_min_rows() -> None:
+    column = shares([300, 300], [590, 10], 0.05)
+    assert status_of(column, with_threshold("evidence.min_rows", 600)) == DRIFT
+    assert status_of(column, with_threshold("evidence.min_rows", 601)) == SHOWN
+
+
+def turn_min_users() -> None:
+    assert status_of(numbers(200, 1.0), with_threshold("evidence.min_users", 200)) == DRIFT
+    assert status_of(numbers(200, 1.0), with_threshold("evidence.min_users", 201)) == SHOWN
+    assert taste_status(taste_panel(201, 201), with_threshold("evidence.min_users", 201)) == DRIFT
+    assert taste_status(taste_panel(201, 201), with_threshold("evidence.min_users", 202)) == UNJUDGED
+
+
+def turn_reference_days() -> None:
+    for days in (14, 28):
+        windows = choose_windows(
+            FIRST + timedelta(days=60), FIRST, FIRST + timedelta(days=44), monitor_days=7, reference_days=days
+        )
+        assert windows is not None
+        assert windows.reference.num_days == days
+
+
+def turn_sample_rows() -> None:
+    panel = taste_panel(60, 0)
+    for rows in (100, 200):
+        column = share_columns(panel, two_weeks(), with_threshold("evidence.sample_rows", rows))[0]
+        assert (len(column.reference), len(column.current)) == (rows, rows)
+
+
+def turn_noise_draws() -> None:
+    column = shares([300, 300], [310, 290], 0.05)
+    found = {
+        measure_column(column, 0.1, with_threshold("evidence.noise_draws", draws).evidence, rng()).noise
+        for draws in (10, 50)
+    }
+    assert len(found) == 2
+
+
+def turn_noise_sigmas() -> None:
+    noise = Noise(0.1, 0.1)  # an effect of 0.4: four standard deviations
+    assert judged(measured(), noise, with_threshold("evidence.noise_sigmas", 3.9).evidence).status == DRIFT
+    assert judged(measured(), noise, with_threshold("evidence.noise_sigmas", 4.1).evidence).status == OK
+
+
+def turn_persistence() -> None:
+    found = measured(halves=(0.9, 0.12))  # 0.4 of the threshold in the second half
+    assert (
+        judged(found, Noise(0, 0.01), with_threshold("evidence.persistence", 0.39).evidence).status == DRIFT
+    )
+    assert judged(found, Noise(0, 0.01), with_threshold("evidence.persistence", 0.41).evidence).status == OK
+
+
+def turn_min_volume() -> None:
+    before, now = volume({"view": 1000}), volume({"view": 500})
+    assert volume_reasons(before, now, with_threshold("validity.min_volume", 0.49).validity) == []
+    (reason,) = volume_reasons(before, now, with_threshold("validity.min_volume", 0.51).validity)
+    assert "volume collapsed" in reason
+
+
+def turn_min_open_days() -> None:
+    before, now = volume({"view": 700}), volume({"view": 300}, open_days=3)
+    assert volume_reasons(before, now, with_threshold("validity.min_open_days", 0.42).validity) == []
+    (reason,) = volume_reasons(before, now, with_threshold("validity.min_open_days", 0.43).validity)
+    assert "3 of 7 expected ones have events" in reason
+
+
+def turn_min_type_share() -> None:
+    before, now = volume({"view": 900, "cart": 100}), volume({"view": 1000})
+    assert volume_reasons(before, now, with_threshold("validity.min_type_share", 0.11).validity) == []
+    (reason,) = volume_reasons(before, now, with_threshold("validity.min_type_share", 0.09).validity)
+    assert "cart events have all but vanished" in reason
+
+
+def turn_kept_type_share() -> None:
+    before, now = volume({"view": 900, "cart": 100}), volume({"view": 980, "cart": 20})
+    assert volume_reasons(before, now, with_threshold("validity.kept_type_share", 0.19).validity) == []
+    assert volume_reasons(before, now, with_threshold("validity.kept_type_share", 0.21).validity) != []
+
+
+def turn_max_null_rise() -> None:
+    column = numbers(1000, 0.0)
+    broken = replace(column, current=column.current.mask(column.current.index < 300))
+    for limit, num_reasons in ((0.31, 0), (0.29, 1)):
+        thresholds = with_threshold("validity.max_null_rise", limit)
+        assert len(column_reasons([broken], thresholds.validity, thresholds.evidence)) == num_reasons
+
+
+def turn_min_share_drifted() -> None:
+    one_in_four = [measured(kind="features", status=DRIFT, effect=0.5)] + [
+        measured(kind="features", status=OK)
+    ] * 3
+    for share, verdict in ((0.25, "drift"), (0.26, "ok")):
+        assert (
+            decide(one_in_four, {}, with_threshold("features.min_share_drifted", share).features).verdict
+            == verdict
+        )
+
+
+def turn_features_threshold() -> None:
+    before = pd.Series(np.random.default_rng(1).gamma(2, 5, 1000))
+    for threshold, status in ((0.2, DRIFT), (2.0, OK)):
+        thresholds = with_threshold("features.threshold", threshold)
+        assert (
+            status_of(feature_column("user.views_28d", before, before * 1.6, 45, thresholds), thresholds)
+            == status
+        )
+
+
+def turn_lookback_days() -> None:
+    values = pd.Series(np.arange(1000))
+    for days, status in ((45, DRIFT), (46, SHOWN)):
+        thresholds = with_threshold("features.lookback_days", {"user.views_28d": days})  # type: ignore[arg-type]
+        assert (
+            status_of(feature_column("user.views_28d", values, values + 2000, 45, thresholds), thresholds)
+            == status
+        )
+
+
+def turn_list_bits(name: str, column: int) -> Callable[[], None]:
+    def turn() -> None:
+        users = pd.Series([f"u{row}" for row in range(800)])
+        first = pd.DataFrame({"user_id": users, "place": 1, "score": 1.0})
+        first, today = (
+            first.assign(item_id=np.arange(800) % k, category=np.arange(800) % k) for k in (10, 5)
+        )
+        # Half of ten equal items gone is 0.311 bits.
+        for bits, status in ((0.25, DRIFT), (0.33, OK)):
+            thresholds = with_threshold(f"predictions.{name}", bits)
+            assert status_of(list_columns(first, today, thresholds)[column], thresholds) == status
+
+    return turn
+
+
+def turn_outcome_bits(name: str, column: int) -> Callable[[], None]:
+    def turn() -> None:
+        days = pd.to_datetime([FIRST + timedelta(days=row % 14) for row in range(5600)])
+        is_now = days >= pd.Timestamp(FIRST + WEEK)
+        users = pd.Series([f"u{row // 14}" for row in range(5600)])
+        kinds = np.where(is_now, np.arange(5600) % 5, np.arange(5600) % 10)
+        panel = panel_of(
+            pd.DataFrame({"user_id": users, "item_id": kinds, "category": kinds, "event_date": days})
+        )
+        for bits, status in ((0.25, DRIFT), (0.33, OK)):
+            thresholds = with_threshold(f"outcomes.{name}", bits)
+            assert status_of(share_columns(panel, two_weeks(), thresholds)[column], thresholds) == status
+
+    return turn
+
+
+def turn_taste_lost() -> None:
+    panel = taste_panel(300, 90)  # three in ten: their lead turns from 3/4 into -1/4, so 0.4 is lost
+    assert taste_status(panel, with_threshold("outcomes.taste_lost", 0.38)) == DRIFT
+    assert taste_status(panel, with_threshold("outcomes.taste_lost", 0.42)) == OK
+
+
+def turn_min_taste_lead() -> None:
+    panel = taste_panel(300, 300)
+    assert taste_status(panel, with_threshold("outcomes.min_taste_lead", 0.74)) == DRIFT
+    assert taste_status(panel, with_threshold("outcomes.min_taste_lead", 0.76)) == UNJUDGED
+
+
+def turn_ctr_lost() -> None:
+    panel = click_panel(0.5)
+    for lost, status in ((0.49, DRIFT), (0.51, OK)):
+        assert (
+            click_measure(panel, two_weeks(), with_threshold("outcomes.ctr_lost", lost), rng()).status
+            == status
+        )
+
+
+def turn_ndcg_below_popularity() -> None:
+    windows = two_weeks()
+    outcomes = {windows.current.last - timedelta(days=back): outcome(0.08, 0.10) for back in range(4)}
+    for share, status in ((0.19, DRIFT), (0.21, OK)):
+        thresholds = with_threshold("outcomes.ndcg_below_popularity", share)
+        assert list_measure(outcomes, windows, thresholds).status == status
+
+
+TURNS: dict[str, Callable[[], None]] = {
+    "evidence.min_rows": turn_min_rows,
+    "evidence.min_users": turn_min_users,
+    "evidence.reference_days": turn_reference_days,
+    "evidence.sample_rows": turn_sample_rows,
+    "evidence.noise_draws": turn_noise_draws,
+    "evidence.noise_sigmas": turn_noise_sigmas,
+    "evidence.persistence": turn_persistence,
+    "validity.min_volume": turn_min_volume,
+    "validity.min_open_days": turn_min_open_days,
+    "validity.max_null_rise": turn_max_null_rise,
+    "validity.min_type_share": turn_min_type_share,
+    "validity.kept_type_share": turn_kept_type_share,
+    "features.min_share_drifted": turn_min_share_drifted,
+    "features.threshold": turn_features_threshold,
+    "features.lookback_days": turn_lookback_days,
+    "predictions.category_bits": turn_list_bits("category_bits", 0),
+    "predictions.item_bits": turn_list_bits("item_bits", 1),
+    "outcomes.category_bits": turn_outcome_bits("category_bits", 0),
+    "outcomes.item_bits": turn_outcome_bits("item_bits", 1),
+    "outcomes.taste_lost": turn_taste_lost,
+    "outcomes.min_taste_lead": turn_min_taste_lead,
+    "outcomes.ctr_lost": turn_ctr_lost,
+    "outcomes.ndcg_below_popularity": turn_ndcg_below_popularity,
+}
+
+
+@pytest.mark.parametrize("path", TURNS)
+def test_a_verdict_turns_on_the_threshold(path: str) -> None:
+    TURNS[path]()
+
+
+def test_every_threshold_has_such_a_test() -> None:
+    written = load_thresholds().model_dump()
+    # panel_rows is read by the panel's query alone: the integration test turns on it.
+    expected = {*TURNS, "evidence.panel_rows"}
+    assert {f"{section}.{name}" for section, values in written.items() for name in values} == expected
+
+
+def test_an_item_alarm_does_not_ring_at_what_online_retail_does_every_month() -> None:
+    assert load_thresholds().outcomes.item_bits > 0.16
+
+
+def test_columns_that_grow_with_the_calendar_are_never_judged() -> None:
+    judged_columns = load_thresholds().features.lookback_days
+    assert not {"user.recency_days", "user.tenure_days", "item.age_days"} & set(judged_columns)
+
+
+def test_a_misspelt_threshold_is_refused_by_name() -> None:
+    with pytest.raises(SettingInvalid, match="min_volum"):
+        parse_thresholds("[validity]\nmin_volum = 0.5\n")
