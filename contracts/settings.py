@@ -97,10 +97,10 @@ class Settings(BaseSettings):
     # Landing
     max_malformed_share: Share = Field(default=0.01, description="A delivery with more malformed rows stops the day.")
     volume_low: Annotated[float, Field(ge=0)] = Field(
-        default=0.25, description="A day below this multiple of its median volume is refused."
+        default=0.1, description="A day below this multiple of its median volume is refused."
     )
     volume_high: Annotated[float, Field(gt=0)] = Field(
-        default=4.0, description="A day above this multiple of its median volume is refused."
+        default=10.0, description="A day above this multiple of its median volume is refused."
     )
     volume_min_days: Days = Field(default=5, description="Deliveries that must have been seen before volume is judged.")
 

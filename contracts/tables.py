@@ -226,6 +226,12 @@ LISTS = Table(names.LISTS, "One row per user: the ranked list of the day.", ("us
 LISTS_RETRAINED = Table(
     names.LISTS_RETRAINED, "One row per user: the ranked list a retraining gave.", ("user_id",), dict(_LIST_COLUMNS)
 )
+ROW_ACCOUNTS = Table(
+    "ops/row_accounts",
+    "One row per delivery, outcome and reason: how many rows came to it.",
+    ("received_date", "kind", "outcome", "reason"),
+    {"received_date": "date", "kind": "text", "outcome": "text", "reason": "text", "num_rows": "bigint"},
+)
 
 TABLES: dict[str, Table] = {
     table.name: table

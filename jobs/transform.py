@@ -32,7 +32,9 @@ SCHEMAS = {
     names.FEAT_ITEM_DAILY: "features",
     names.FEAT_USER_CATEGORY_DAILY: "features",
 }
-_PROJECT_BUILT = f"{names.WAREHOUSE_OPS}.dbt_project"  # one row: the digest of the project that built the tables
+
+#: One row: the digest of the project that built the tables.
+_PROJECT_BUILT = f"{names.WAREHOUSE_OPS}.dbt_project"
 
 
 def run(day: date, context: StepContext, first: date | None = None) -> dict[str, Any]:
@@ -55,17 +57,17 @@ def run(day: date, context: StepContext, first: date | None = None) -> dict[str,
         _ask_for(warehouse, "event_date", event_days)
         _ask_for(warehouse, "feature_date", feature_days)
     built = dbt.build(settings, full_refresh=is_rebuilt)
-    rows: dict[str, int] = {}
     with open_warehouse(settings) as warehouse:
+        facts = dict.fromkeys(event_days, _inputs(context, digest, None))
+        features = {each: _inputs(context, digest, each) for each in feature_days}
+        rows = {name: _export(warehouse, lake, name, "event_date", facts) for name in names.BY_EVENT_DAY}
+        # What _unbuilt_since looks at comes last: an export that was cut short is caught up with.
+        rows |= {
+            name: _export(warehouse, lake, name, "feature_date", features) for name in names.BY_FEATURE_DAY
+        }
         _remember(warehouse, digest)
-        deliveries = {key: record for key, record in context.state.all(DELIVERIES).items()}
-        for table in names.BY_EVENT_DAY:
-            inputs = {each: _inputs(deliveries, digest, None, settings) for each in event_days}
-            rows[TABLES[table].short_name] = _export(warehouse, lake, TABLES[table], "event_date", event_days, inputs)
-        for table in names.BY_FEATURE_DAY:
-            inputs = {each: _inputs(deliveries, digest, each, settings) for each in feature_days}
-            rows[TABLES[table].short_name] = _export(warehouse, lake, TABLES[table], "feature_date", feature_days, inputs)
-    return {"feature_days": len(feature_days), "event_days": len(event_days), "rows": rows, **built}
+    counts = {TABLES[name].short_name: num_rows for name, num_rows in rows.items()}
+    return {"feature_days": len(feature_days), "event_days": len(event_days), "rows": counts, **built}
 
 
 def generate_docs(settings: Settings) -> Path:
@@ -91,7 +93,9 @@ def _touched(state: State, since: date | None, day: date) -> set[date]:
     landings = {date.fromisoformat(key): record for key, record in state.all(LANDINGS).items()}
     if day not in landings:
         raise PartitionMissing(f"day {day} has not been landed. Land it: foretaste step land --day {day}")
-    seen = [record for landed, record in landings.items() if (since is None or since <= landed) and landed <= day]
+    seen = [
+        record for landed, record in landings.items() if (since is None or since <= landed) and landed <= day
+    ]
     return {date.fromisoformat(touched) for record in seen for touched in record["touched"]}
 
 
@@ -101,7 +105,7 @@ def _prepare(warehouse: Warehouse, digest: str) -> bool:
         warehouse.execute(create_statement(names.WAREHOUSE_RAW, table))
     warehouse.execute(f"create table if not exists {_PROJECT_BUILT} (digest text)")
     found = warehouse.read(f"select digest from {_PROJECT_BUILT}", {"digest": "text"})
-    return found.column("digest").to_pylist() != [digest]
+    return bool(found.column("digest").to_pylist() != [digest])
 
 
 def _remember(warehouse: Warehouse, digest: str) -> None:
@@ -137,29 +141,30 @@ def _ask_for(warehouse: Warehouse, column: str, days: Sequence[date]) -> None:
     warehouse.execute(f"create table if not exists {target} ({column} date)")
     warehouse.execute(f"delete from {target}")
     if days:
-        warehouse.execute(f"insert into {target} values {', '.join(f'''(date '{day}')''' for day in days)}")
+        listed = ", ".join(f"(date '{day}')" for day in days)
+        warehouse.execute(f"insert into {target} values {listed}")
 
 
-def _inputs(deliveries: dict[str, Any], digest: str, known: date | None, settings: Settings) -> str:
+def _inputs(context: StepContext, digest: str, known: date | None) -> str:
     """The digest of what a partition was made of: the deliveries it could see, the project, the half-life."""
-    visible = {
+    deliveries = {
         key: record["sha256"]
-        for key, record in deliveries.items()
+        for key, record in context.state.all(DELIVERIES).items()
         if known is None or record["known_date"] <= known.isoformat()
     }
-    return digest_of({"deliveries": visible, "project": digest, "half_life_days": settings.half_life_days})
+    return digest_of([deliveries, digest, context.settings.half_life_days])
 
 
-def _export(
-    warehouse: Warehouse, lake: Lake, table: Table, by: str, days: Sequence[date], inputs: dict[date, str]
-) -> int:
+def _export(warehouse: Warehouse, lake: Lake, name: str, by: str, inputs: dict[date, str]) -> int:
     """Write the partitions of several days from one query; a day without rows gets an empty partition."""
+    days = sorted(inputs)
     if not days:
         return 0
+    table = TABLES[name]
     rows = warehouse.read(_export_query(table, by, days), table.columns)
     begin = 0
     for day, end in zip(days, _ends(rows, by, days), strict=True):
-        lake.replace(table.name, day, rows.slice(begin, end - begin), inputs=inputs[day])
+        lake.replace(name, day, rows.slice(begin, end - begin), inputs=inputs[day])
         begin = end
     return int(rows.num_rows)
 

@@ -68,11 +68,16 @@ class MLPRanker(nn.Module):
             nn.init.normal_(layer.weight, std=math.sqrt(1 / layer.in_features), generator=generator)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, features_RF: Tensor) -> Tensor:
-        """One score for each row."""
-        # asinh is a line in the middle and a logarithm in the tails: counts of millions keep their order
-        # without drowning the rest.
-        standard_RF = torch.asinh((features_RF - self.middle) / self.spread)
+    def standardise(self, features_RF: Tensor) -> Tensor:
+        """Features about zero, about one apart, tails drawn in.
+
+        asinh is a line in the middle and a logarithm in the tails: counts of millions keep their order
+        without drowning the rest.
+        """
+        return torch.asinh((features_RF - self.middle) / self.spread)
+
+    def forward(self, standard_RF: Tensor) -> Tensor:
+        """One score for each standardised row."""
         inner_RF = standard_RF
         for layer in self.layers[:-1]:
             inner_RF = functional.gelu(layer(inner_RF))
@@ -98,7 +103,7 @@ class MLPRanker(nn.Module):
         groups = _groups(len(features_RF), offsets_G, labels_R)
         ranker._learn_scale(features_RF)
         positives_R = torch.from_numpy(np.asarray(labels_R) > 0)
-        rows_RF = torch.from_numpy(features_RF)
+        rows_RF = ranker.standardise(torch.from_numpy(features_RF))
         optimizer = torch.optim.AdamW(
             ranker.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
@@ -133,7 +138,7 @@ class MLPRanker(nn.Module):
             ValueError: other columns than those learnt, or in another order, or not finite.
         """
         rows_RF = torch.from_numpy(self._checked(features_RF, feature_names))
-        parts = [self(chunk_RF).numpy() for chunk_RF in torch.split(rows_RF, 1 << 14)]
+        parts = [self(self.standardise(chunk_RF)).numpy() for chunk_RF in torch.split(rows_RF, 1 << 14)]
         return np.concatenate([*parts, np.empty(0)]).astype(np.float64)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:

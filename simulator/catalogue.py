@@ -152,7 +152,7 @@ def _fashion(config: ShopConfig, catalogue: Catalogue, period: str) -> Fashion:
     rank_N = np.empty(config.num_items, np.int64)
     for category, count in enumerate(num_in_category):
         rank_N[catalogue.category_N == category] = rng.permutation(count)
-    appeal_N = (rank_N + 1.0) ** -_POPULARITY_EXPONENT
+    appeal_N = np.power(rank_N + 1.0, -_POPULARITY_EXPONENT).astype(np.float64)
     followers_NK = np.empty((config.num_items, len(FOLLOWER_SHARES)), np.int64)
     for category in range(config.num_categories):
         members = np.flatnonzero(catalogue.category_N == category)
@@ -185,7 +185,7 @@ def item_rows(catalogue: Catalogue, config: ShopConfig, day: date) -> list[tuple
         is_told_N = known_N & (
             is_new_N | (prices_N != catalogue.prices(offset - 1)) | (catalogue.sold_out_N == offset)
         )
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for item in np.flatnonzero(is_told_N):
         starts, ends = int(catalogue.on_sale_from_N[item]), int(catalogue.sold_out_N[item])
         category = catalogue.categories_C[catalogue.category_N[item]]

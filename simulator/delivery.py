@@ -51,16 +51,18 @@ def write_description(feed: Path, description: FeedDescription) -> None:
 
 
 def write_delivery(feed: Path, kind: str, received: date, table: pa.Table) -> None:
-    """One delivery as gzipped CSV, written beside its place and renamed whole."""
+    """One delivery as gzipped CSV, written elsewhere in the feed and moved to its place whole."""
     place = feed / delivery_folder(kind, received)
-    staged = place.with_name(f".{place.name}.part")
-    shutil.rmtree(staged, ignore_errors=True)
+    staged = feed / ".incoming" / f"{kind}-{received}"
+    shutil.rmtree(staged.parent, ignore_errors=True)
     staged.mkdir(parents=True)
     (staged / f"{kind}.csv.gz").write_bytes(csv_bytes(table))
     (staged / SUCCESS).touch()
+    place.parent.mkdir(exist_ok=True)
     if place.exists():
-        shutil.rmtree(place)
+        place.rename(staged.with_suffix(".old"))
     staged.rename(place)
+    shutil.rmtree(staged.parent)
 
 
 def csv_bytes(table: pa.Table) -> bytes:

@@ -20,7 +20,7 @@ PLACES = 10
 #: Share of impressions that are clicked, by place, as measured in real shops.
 CLICKS_BY_PLACE = np.array([0.31, 0.105, 0.076, 0.06, 0.051, 0.044, 0.038, 0.033, 0.029, 0.026])
 #: A perfect item is clicked so much more often than the average one those shares were measured with.
-_TASTE_LIFT = 3.0
+_TASTE_LIFT = 4.0
 #: What an item of a liked category in another style is worth.
 _OTHER_STYLE = 0.35
 
@@ -65,7 +65,7 @@ def show_lists(
     visits: list[int] = []
     items: list[int] = []
     places: list[int] = []
-    for visit in np.flatnonzero(~arrivals.is_anonymous_V):
+    for visit in np.flatnonzero(~arrivals.is_anonymous_V).tolist():
         user = int(arrivals.user_V[visit])
         if user not in items_by_user:
             ids = published.get(str(people.user_ids_U[user]), ())[:PLACES]

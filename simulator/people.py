@@ -94,10 +94,9 @@ def _drawn(
     rng = generator(config, f"tastes {period}")
     # Which half is in favour is the seed's choice, and the same one before and after.
     is_liked_C = generator(config, "favour").permutation(config.num_categories) < config.num_categories // 2
-    share_C = np.where(is_liked_C != is_reversed, _FAVOUR, 1.0)
-    share_C = share_C / share_C.mean()
-    gamma_UC = rng.standard_gamma(_CONCENTRATION * share_C, (config.num_users, config.num_categories))
-    gamma_UC = gamma_UC.astype(np.float32) + np.float32(1e-6)
-    taste_UC = gamma_UC / gamma_UC.sum(axis=1, keepdims=True)
+    share_C = np.where(is_liked_C != is_reversed, _FAVOUR, 1.0) * 2 / (1 + _FAVOUR)
+    drawn_UC = rng.standard_gamma(_CONCENTRATION * share_C, (config.num_users, config.num_categories))
+    weight_UC = drawn_UC.astype(np.float32) + np.float32(1e-6)
+    taste_UC = weight_UC / weight_UC.sum(axis=1, keepdims=True)
     style_UC = rng.integers(0, NUM_STYLES, (config.num_users, config.num_categories), dtype=np.int8)
     return taste_UC, style_UC

@@ -11,7 +11,7 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
-from simulator.catalogue import FOLLOWER_SHARES, Catalogue, Fashion, style_weights
+from simulator.catalogue import FOLLOWER_SHARES, NUM_STYLES, Catalogue, Fashion, style_weights
 from simulator.config import ShopConfig, generator
 from simulator.people import People, Tastes
 
@@ -189,7 +189,8 @@ def _walk(
         is_repeated = np.zeros(len(here), bool)
         for before in range(1, step + 1):
             is_repeated |= item_T[places - before] == looked_at
-        again = chooser.draw(styles, categories, config.num_categories, rng.random(len(here)))
+        any_style = rng.integers(0, NUM_STYLES, len(here), dtype=np.int8)
+        again = chooser.draw(any_style, categories, config.num_categories, rng.random(len(here)))
         looked_at = np.where(is_repeated & ~is_back, again, looked_at)
         item_T[places] = np.where(looked_at >= 0, looked_at, something)
     return item_T

@@ -1,29 +1,22 @@
 {#- The few expressions that DuckDB and PostgreSQL spell differently, or that would differ in their last bit. -#}
 
-{#- An integer divided by an integer, rounded down; null when the divisor is zero. Both are taken to be positive. -#}
+{#- A whole number that holds the product of two bigints. -#}
+{% macro huge(number) -%}
+    cast({{ number }} as {{ 'numeric' if target.type == 'postgres' else 'hugeint' }})
+{%- endmacro %}
+
+{#- One whole number divided by another, rounded down, null when that is zero. Neither is negative. -#}
 {% macro divide_down(dividend, divisor) -%}
-    {{ return(adapter.dispatch('divide_down')(dividend, divisor)) }}
+    {%- if target.type == 'postgres' -%}
+    cast(div({{ huge(dividend) }}, nullif({{ huge(divisor) }}, 0)) as bigint)
+    {%- else -%}
+    cast({{ huge(dividend) }} // nullif({{ huge(divisor) }}, 0) as bigint)
+    {%- endif -%}
 {%- endmacro %}
 
-{% macro duckdb__divide_down(dividend, divisor) -%}
-    cast(cast({{ dividend }} as hugeint) // nullif(cast({{ divisor }} as hugeint), 0) as bigint)
-{%- endmacro %}
-
-{% macro postgres__divide_down(dividend, divisor) -%}
-    cast(div(cast({{ dividend }} as numeric), nullif(cast({{ divisor }} as numeric), 0)) as bigint)
-{%- endmacro %}
-
-{#- part / whole in millionths, rounded down. Neither a double nor a bigint could hold the product. -#}
+{#- part / whole in millionths, rounded down. -#}
 {% macro share_micros(part, whole) -%}
-    {{ return(adapter.dispatch('share_micros')(part, whole)) }}
-{%- endmacro %}
-
-{% macro duckdb__share_micros(part, whole) -%}
-    cast((cast({{ part }} as hugeint) * 1000000) // nullif(cast({{ whole }} as hugeint), 0) as bigint)
-{%- endmacro %}
-
-{% macro postgres__share_micros(part, whole) -%}
-    cast(div(cast({{ part }} as numeric) * 1000000, nullif(cast({{ whole }} as numeric), 0)) as bigint)
+    {{ divide_down(huge(part) ~ ' * 1000000', whole) }}
 {%- endmacro %}
 
 {#- What a weight of one is worth after so many days, in millionths: sums of integers are the same in any order. -#}

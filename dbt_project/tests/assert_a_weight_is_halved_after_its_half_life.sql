@@ -8,4 +8,4 @@ from {{ ref('int_days_windowed') }}
 where
     (age_days = 0 and decay_micros <> 1000000)
     or (age_days = {{ var('half_life_days') }} and decay_micros <> 500000)
-    or (age_days = {{ 2 * var('half_life_days') }} and decay_micros <> 250000)
+    or (age_days = {{ 2 * (var('half_life_days') | int) }} and decay_micros <> 250000)

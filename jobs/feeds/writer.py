@@ -1,4 +1,4 @@
-"""Write a feed folder: every delivery beside its place, renamed whole, the same bytes for the same rows."""
+"""Write a feed folder: every delivery elsewhere first, then moved to its place whole, the same bytes for the same rows."""
 
 from __future__ import annotations
 
@@ -66,14 +66,17 @@ class FeedWriter:
         if names == sorted([SUCCESS, file.name]) and file.read_bytes() == content:
             self.num_unchanged += 1
             return
-        staged = place.with_name(f".{place.name}.part")
-        shutil.rmtree(staged, ignore_errors=True)  # what an import that was killed left behind
+        # Outside the folders that readers list; what an import that was killed left there goes first.
+        staged = self.feed / ".incoming" / f"{kind}-{received}"
+        shutil.rmtree(staged.parent, ignore_errors=True)
         staged.mkdir(parents=True)
         (staged / file.name).write_bytes(content)
         (staged / SUCCESS).touch()
+        place.parent.mkdir(exist_ok=True)
         if place.exists():
-            shutil.rmtree(place)
+            place.rename(staged.with_suffix(".old"))
         staged.rename(place)
+        shutil.rmtree(staged.parent)
         self.num_written += 1
 
     def _shop(self) -> str | None:

@@ -24,7 +24,9 @@ def project_digest(project: Path = PROJECT) -> str:
     """What the tables are computed by: a change of a query or of a weight asks for all days to be built again."""
     sources = [project / "dbt_project.yml"]
     sources += [path for room in ("macros", "models", "seeds") for path in (project / room).rglob("*.*")]
-    counted = sorted(path for path in sources if path.suffix in (".sql", ".csv") or path.name == "dbt_project.yml")
+    counted = sorted(
+        path for path in sources if path.suffix in (".sql", ".csv") or path.name == "dbt_project.yml"
+    )
     return digest_of([[path.relative_to(project).as_posix(), sha256_of_file(path)] for path in counted])
 
 
@@ -56,9 +58,13 @@ def invoke(settings: Settings, arguments: Sequence[str]) -> dbtRunnerResult:
     home = settings.home / "dbt"
     home.mkdir(parents=True, exist_ok=True)
     with environment_of_library(_environment(settings)):
-        result = dbtRunner().invoke(["--log-level", "none", "--log-level-file", "info", *arguments, *_locations(settings)])
+        result = dbtRunner().invoke(
+            ["--log-level", "none", "--log-level-file", "info", *arguments, *_locations(settings)]
+        )
     _close_log()
-    if isinstance(result.exception, KeyboardInterrupt | SystemExit):  # dbt swallows a polite end of the process
+    if isinstance(
+        result.exception, KeyboardInterrupt | SystemExit
+    ):  # dbt swallows a polite end of the process
         raise result.exception
     if result.exception is not None:
         raise ForetasteError(
@@ -125,10 +131,24 @@ def _refuse(settings: Settings, failures: Sequence[Any]) -> None:
 def _look(settings: Settings, node: Any) -> str:
     """The command that shows the rows a test has found."""
     if not settings.is_warehouse_embedded:
-        query = settings.home / "dbt" / "target" / "compiled" / node.package_name / node.original_file_path / node.path
+        query = (
+            settings.home
+            / "dbt"
+            / "target"
+            / "compiled"
+            / node.package_name
+            / node.original_file_path
+            / node.path
+        )
         return shlex.join(["psql", "-f", str(query)])
     variables = [f"{name}={shlex.quote(value)}" for name, value in _environment(settings).items()]
-    command = [str(Path(sys.executable).with_name("dbt")), "show", "--select", node.name, *_locations(settings)]
+    command = [
+        str(Path(sys.executable).with_name("dbt")),
+        "show",
+        "--select",
+        node.name,
+        *_locations(settings),
+    ]
     return " ".join([*variables, shlex.join(command)])
 
 

@@ -140,6 +140,7 @@ def _configuration(settings: Settings, is_short: bool) -> dict[str, str]:
         "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",  # a small day needs few tasks
         "spark.sql.adaptive.advisoryPartitionSizeInBytes": "8m",
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",  # a folder a day is no work for a job
+        "spark.sql.inMemoryColumnarStorage.compressed": "false",  # kept for seconds
         "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "10000",
         "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
     }

@@ -212,10 +212,16 @@ class State:
         """Write one record, replacing what stood under its key."""
         self.put_many(collection, {key: body})
 
-    def put_many(self, collection: str, bodies: dict[str, dict[str, Any]]) -> None:
-        """Write several records at once, or none."""
+    def put_many(
+        self,
+        collection: str,
+        bodies: dict[str, dict[str, Any]],
+        also: tuple[str, str, dict[str, Any]] | None = None,
+    ) -> None:
+        """Write several records at once, or none; ``also`` is one of another collection: (collection, key, body)."""
+        written = [(collection, key, body) for key, body in bodies.items()] + ([also] if also else [])
         with self.write() as connection:
-            for key, body in bodies.items():
+            for collection, key, body in written:
                 connection.execute(
                     _RECORDS.delete().where(_RECORDS.c.collection == collection, _RECORDS.c.key == key)
                 )

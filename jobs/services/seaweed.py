@@ -63,7 +63,7 @@ def seaweed(settings: Settings, ports: Ports) -> Server:
         ),
         configuration=text,
         environment={"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"},  # one volume a bucket at first, not seven
-        is_ready=lambda: answers(s3_port, "/healthz")[0] == 200,
+        is_ready=lambda: answers(s3_port, "/healthz")[0] == 200 and _has_volumes(http["master"]),
         timeout=60,
         # Its parts wait fifteen seconds for one another before they end. All it has acknowledged is with the
         # kernel by then, so ending it at once loses nothing.
@@ -101,6 +101,12 @@ def _sockets(http: dict[str, int], grpc: dict[str, int]) -> tuple[str, ...]:
     """Sockets that it makes in /tmp, whatever TMPDIR says, and leaves behind when it is killed."""
     served = [f"/tmp/seaweedfs-{part}-{http[part]}.sock" for part in ("filer", "s3")]  # noqa: S108
     return (*served, *(f"/tmp/seaweedfs-{part}-grpc-{port}.sock" for part, port in grpc.items()))  # noqa: S108
+
+
+def _has_volumes(master_port: int) -> bool:
+    """Has the volume server reported to the master? Until it has, what was stored earlier cannot be read."""
+    status, body = answers(master_port, "/dir/status")
+    return status == 200 and json.loads(body)["Topology"]["Max"] > 0
 
 
 def _is_spoilt(port: int) -> bool:

@@ -33,7 +33,9 @@ D1, D2, D3, D4 = DAYS = days_between(date(2011, 3, 1), date(2011, 3, 4))
 EXPORTED = (*names.BY_EVENT_DAY, *names.BY_FEATURE_DAY)
 
 
-def event(event_id: str, user: str | None, item: str, kind: str, at: str, known: date | None = None, **more: Any) -> dict[str, Any]:
+def event(
+    event_id: str, user: str | None, item: str, kind: str, at: str, known: date | None = None, **more: Any
+) -> dict[str, Any]:
     occurred = datetime.fromisoformat(f"2011-{at}:00")
     known_date = known or occurred.date()
     return {
@@ -89,7 +91,9 @@ EVENTS = [
 ]
 
 
-def item(item_id: str, category: str | None, price: int | None, received: date, **more: Any) -> dict[str, Any]:
+def item(
+    item_id: str, category: str | None, price: int | None, received: date, **more: Any
+) -> dict[str, Any]:
     return {
         "item_id": item_id,
         "title": item_id.title(),
@@ -115,7 +119,9 @@ USERS = [{"user_id": "ann", "created_at": datetime(2011, 1, 30, 7), "received_da
 
 
 def table_of(table: Table, rows: list[dict[str, Any]]) -> pa.Table:
-    return pa.Table.from_pylist([dict.fromkeys(table.columns) | row for row in rows], schema=arrow_schema(table))
+    return pa.Table.from_pylist(
+        [dict.fromkeys(table.columns) | row for row in rows], schema=arrow_schema(table)
+    )
 
 
 @contextmanager
@@ -125,7 +131,10 @@ def context_of(settings: Settings) -> Iterator[StepContext]:
 
 
 def land(
-    settings: Settings, *days: date, events: list[dict[str, Any]] = EVENTS, items: list[dict[str, Any]] = ITEMS
+    settings: Settings,
+    *days: date,
+    events: list[dict[str, Any]] = EVENTS,
+    items: list[dict[str, Any]] = ITEMS,
 ) -> None:
     """What landing leaves behind: rows that become known on these days, and a record of the days they touch."""
     with context_of(settings) as context, open_warehouse(settings) as warehouse:
@@ -140,7 +149,9 @@ def land(
                     replace("raw", table, "received_date", [day], table_of(table, known), context.lease)
             context.state.put(LANDINGS, day.isoformat(), {"touched": [each.isoformat() for each in touched]})
             context.state.put(
-                DELIVERIES, f"events/{day}", {"sha256": f"of {day}", "known_date": day.isoformat(), "landed_day": day.isoformat()}
+                DELIVERIES,
+                f"events/{day}",
+                {"sha256": f"of {day}", "known_date": day.isoformat(), "landed_day": day.isoformat()},
             )
 
 
@@ -164,7 +175,9 @@ def digests(settings: Settings, tables: tuple[str, ...] = EXPORTED) -> dict[tupl
 @pytest.fixture(scope="module", autouse=True)
 def _no_settings_from_the_shell_for_shared_homes() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("FORETASTE_") and name != "FORETASTE_DATA"]:
+        for name in [
+            name for name in os.environ if name.startswith("FORETASTE_") and name != "FORETASTE_DATA"
+        ]:
             patch.delenv(name)
         yield
 
@@ -256,7 +269,10 @@ def test_features_of_an_item_are_those_worked_out_by_hand(bulk: Settings) -> Non
 
 
 def test_affinity_is_the_share_of_what_a_user_liked(bulk: Settings) -> None:
-    shares = {row["category"]: row["affinity_micros"] for row in rows_of(bulk, names.FEAT_USER_CATEGORY_DAILY, D3, user_id="jon")}
+    shares = {
+        row["category"]: row["affinity_micros"]
+        for row in rows_of(bulk, names.FEAT_USER_CATEGORY_DAILY, D3, user_id="jon")
+    }
     kitchen, tableware = 3 * 905_724, 3 * 1_000_000
     assert shares == {
         "kitchen": kitchen * 1_000_000 // (kitchen + tableware),
@@ -272,7 +288,9 @@ def test_the_catalogue_is_as_known_when_the_day_ended(bulk: Settings) -> None:
         ["bag", "cup", "hat", "mug", "pen"],
     ]
     cups = [rows_of(bulk, names.DIM_ITEMS, day, item_id="cup")[0] for day in DAYS]
-    assert [(cup["category"], cup["price_cents"]) for cup in cups] == 2 * [("kitchen", 1000)] + 2 * [("tableware", 1200)]
+    assert [(cup["category"], cup["price_cents"]) for cup in cups] == 2 * [("kitchen", 1000)] + 2 * [
+        ("tableware", 1200)
+    ]
     bags = [rows_of(bulk, names.DIM_ITEMS, day, item_id="bag")[0] for day in DAYS]
     assert [bag["is_available"] for bag in bags] == [True, False, False, False]
 
@@ -282,12 +300,19 @@ def test_an_event_counts_from_the_day_on_that_knows_its_item(bulk: Settings) -> 
     assert (view["event_id"], view["event_date"], view["known_date"]) == ("c1", D2, D4)
     assert rows_of(bulk, names.FEAT_USER_DAILY, D3, user_id="cid") == []
     assert rows_of(bulk, names.FEAT_USER_DAILY, D4, user_id="cid")[0]["views_28d"] == 1
-    assert all(rows_of(bulk, names.FCT_INTERACTIONS, day, user_id="dan") == [] for day in DAYS)  # a fee is no item
+    assert all(
+        rows_of(bulk, names.FCT_INTERACTIONS, day, user_id="dan") == [] for day in DAYS
+    )  # a fee is no item
 
 
 def test_impressions_say_what_followed_and_when_that_was_known(bulk: Settings) -> None:
     (cup,) = rows_of(bulk, names.FCT_IMPRESSIONS, D1)
-    assert (cup["event_id"], cup["is_clicked"], cup["is_purchased"], cup["clicked_known_date"]) == ("a0", True, True, D1)
+    assert (cup["event_id"], cup["is_clicked"], cup["is_purchased"], cup["clicked_known_date"]) == (
+        "a0",
+        True,
+        True,
+        D1,
+    )
     (mug,) = rows_of(bulk, names.FCT_IMPRESSIONS, D2)
     assert (mug["event_id"], mug["is_clicked"], mug["clicked_known_date"]) == ("e1", True, D4)
     assert (mug["is_purchased"], mug["purchased_known_date"]) == (False, None)
@@ -352,16 +377,17 @@ def test_a_day_whose_transform_never_ran_is_caught_up_with(tmp_path: Path, bulk:
         assert Lake.of(settings).verify(table, D4).digest == Lake.of(bulk).verify(table, D4).digest
 
 
-def test_all_days_are_built_again_when_the_project_has_changed(tmp_path: Path) -> None:
-    settings = load_settings(home=tmp_path)
-    land(settings, *DAYS)
-    run(settings, D4, first=D1)
+def test_all_days_are_built_again_when_the_project_has_changed(
+    daily: tuple[Settings, dict[tuple[str, date], str]],
+) -> None:
+    settings, _ = daily
     before = digests(settings)
     with open_warehouse(settings) as warehouse:
-        warehouse.execute("update intermediate.int_item_days_aggregated set weight = 7")  # what an older weight gave
+        warehouse.execute(
+            "update intermediate.int_item_days_aggregated set weight = 7"
+        )  # what an older weight gave
         warehouse.execute("update ops.dbt_project set digest = 'of an older release'")
-    land(settings, D4)
-    assert run(settings, D4)["event_days"] == len(DAYS)
+    assert run(settings, D4, first=D1)["event_days"] == len(DAYS)
     assert digests(settings) == before
 
 
@@ -399,7 +425,9 @@ def test_a_failing_data_test_refuses_and_exports_nothing(tmp_path: Path) -> None
 # Both warehouses
 
 
-def test_rows_are_the_same_on_duckdb_and_postgresql(tmp_path: Path, bulk: Settings, postgres_url: str) -> None:
+def test_rows_are_the_same_on_duckdb_and_postgresql(
+    tmp_path: Path, bulk: Settings, postgres_url: str
+) -> None:
     settings = load_settings(home=tmp_path, warehouse_url=postgres_url)
     land(settings, *DAYS)
     run(settings, D2, first=D1)

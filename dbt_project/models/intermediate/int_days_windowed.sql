@@ -1,7 +1,7 @@
 {{ config(materialized='table') }}
 
 -- After 21 half-lives a weight is worth less than half a millionth: nothing older can change a sum.
-{%- set oldest = [21 * var('half_life_days'), 90] | max %}
+{%- set oldest = [21 * (var('half_life_days') | int), 90] | max %}
 
 select
     days.feature_date,
@@ -9,4 +9,4 @@ select
     cast(ages.age_days as integer) as age_days,
     {{ decay_micros('ages.age_days') }} as decay_micros
 from {{ ref('stg_engine__feature_days') }} as days
-cross join generate_series(0, {{ oldest - 1 }}) as ages(age_days)
+cross join generate_series(0, {{ oldest - 1 }}) as ages (age_days)

@@ -1,0 +1,200 @@
+"""The feed, as it lies in a folder or below an S3 prefix: what it says of itself, and its deliveries."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from contracts.errors import FeedInvalid, ForetasteError
+from contracts.feed import KINDS, SUCCESS, FeedDescription, delivery_folder
+from contracts.settings import Settings
+
+FEED_JSON = "feed.json"
+_FORMATS = (".csv", ".jsonl", ".ndjson", ".parquet")
+_S3 = "s3://"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One complete delivery: its files on this machine, and the digest of their names and bytes."""
+
+    kind: str
+    received: date
+    files: tuple[Path, ...]
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}/{self.received.isoformat()}"
+
+    def sha256(self) -> str:
+        """sha256 over the sorted names and bytes of the files."""
+        digest = hashlib.sha256()
+        for path in self.files:
+            with path.open("rb") as stream:
+                digest.update(f"{path.name}\x1f{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something in a feed that its shop should mend."""
+
+    place: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.what}"
+
+
+def read_description(settings: Settings, location: str | None = None) -> FeedDescription:
+    """``feed.json``, validated.
+
+    Raises:
+        FeedInvalid: it is missing or says something impossible; the message names the field.
+    """
+    location = location or settings.feed_location
+    try:
+        text = _read_object(settings, location, FEED_JSON)
+    except FileNotFoundError as error:
+        raise FeedInvalid(f"{location} has no {FEED_JSON}. Write one as docs/feeds.md shows, or import a data set: foretaste import") from error
+    try:
+        return FeedDescription(**json.loads(text))
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, issue['loc']))}: {issue['msg']}" for issue in error.errors())
+        raise FeedInvalid(f"{location}/{FEED_JSON}: {told}. See docs/feeds.md") from error
+    except (ValueError, TypeError) as error:
+        raise FeedInvalid(f"{location}/{FEED_JSON} is not a JSON object: {error}. See docs/feeds.md") from error
+
+
+def is_delivery_complete(settings: Settings, day: date) -> bool:
+    """Has the day's delivery of events been completed, or is none expected?"""
+    if not read_description(settings).expects_delivery(day):
+        return True
+    try:
+        _read_object(settings, settings.feed_location, f"{delivery_folder('events', day)}/{SUCCESS}")
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def complete_deliveries(settings: Settings, location: str, *, until: date | None = None) -> list[Delivery]:
+    """Every complete delivery received up to a day, by day and then by kind; files of S3 are fetched first.
+
+    Raises:
+        FeedInvalid: a folder has another name than ``received=YYYY-MM-DD``, or a file is not a plain file of a known format.
+    """
+    if location.startswith(_S3):
+        location = str(_fetch(settings, location, until))
+    root = Path(location)
+    found = [delivery for kind in KINDS for delivery in _deliveries_of(root, kind, until)]
+    return sorted(found, key=lambda delivery: (delivery.received, KINDS.index(delivery.kind)))
+
+
+def check_feed(location: str, settings: Settings, *, every: bool = False) -> list[Problem]:
+    """What a shop should mend: description, folders, headers and rows of the newest (or every) delivery."""
+    from jobs.landing.classify import classify_all
+
+    try:
+        description = read_description(settings, location)
+        deliveries = complete_deliveries(settings, location)
+    except ForetasteError as error:
+        return [Problem(location, str(error))]
+    problems = [] if deliveries else [Problem(location, f"no delivery is complete: none of its folders holds {SUCCESS}")]
+    newest = {kind: max((each.received for each in deliveries if each.kind == kind), default=None) for kind in KINDS}
+    for delivery in deliveries:
+        if not every and delivery.received != newest[delivery.kind]:
+            continue
+        try:
+            (classified,) = classify_all([delivery], description)
+        except ForetasteError as error:
+            problems.append(Problem(delivery.key, str(error)))
+            continue
+        problems += [
+            Problem(f"{delivery.key} {example['source_file']}:{example['line']}", f"{reason}: {count} rows, such as {example['raw_line']}")
+            for reason, count, example in classified.quarantine_summary()
+        ]
+    return problems
+
+
+def _deliveries_of(root: Path, kind: str, until: date | None) -> Iterator[Delivery]:
+    for folder in sorted((root / kind).glob("*")):
+        if not folder.is_dir():
+            continue
+        name = folder.name.removeprefix("received=")
+        try:
+            received = date.fromisoformat(name)
+        except ValueError as error:
+            raise FeedInvalid(f"{folder}: a delivery's folder is named received=YYYY-MM-DD. Rename or remove it") from error
+        if (folder / SUCCESS).exists() and (until is None or received <= until):
+            yield Delivery(kind, received, tuple(_files(folder)))
+
+
+def _files(folder: Path) -> list[Path]:
+    files = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(("_", ".")):
+            continue
+        if path.is_symlink() or not path.is_file():
+            raise FeedInvalid(f"{path} is not a plain file: links, pipes and folders are not read. Deliver the file itself")
+        if not path.name.removesuffix(".gz").endswith(_FORMATS):
+            raise FeedInvalid(f"{path}: a delivery holds {', '.join(_FORMATS)} files, plain or .gz. Convert or remove it")
+        files.append(path)
+    return files
+
+
+def _read_object(settings: Settings, location: str, name: str) -> str:
+    if not location.startswith(_S3):
+        return (Path(location) / name).read_text(encoding="utf-8-sig")
+    bucket, prefix = _bucket_and_prefix(location)
+    client = _s3(settings)
+    try:
+        return str(client.get_object(Bucket=bucket, Key=prefix + name)["Body"].read().decode("utf-8-sig"))
+    except client.exceptions.NoSuchKey as error:
+        raise FileNotFoundError(name) from error
+
+
+def _fetch(settings: Settings, location: str, until: date | None) -> Path:
+    """Copy complete deliveries of an S3 prefix below HOME/tmp; a file of the same size and tag is not fetched again."""
+    bucket, prefix = _bucket_and_prefix(location)
+    client = _s3(settings)
+    root = settings.home / "tmp" / "feed"
+    keys = [
+        (item["Key"].removeprefix(prefix), item["ETag"].strip('"'))
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        for item in page.get("Contents", ())
+    ]
+    complete = {name.rsplit("/", 1)[0] for name, _ in keys if name.endswith(f"/{SUCCESS}")}
+    for name, tag in keys:
+        folder = name.rsplit("/", 1)[0]
+        if folder not in complete or (until is not None and folder.rpartition("=")[2] > until.isoformat()):
+            continue
+        path, mark = root / name, root / f"{folder}/.{name.rsplit('/', 1)[1]}.{tag}"
+        if not mark.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            client.download_file(bucket, prefix + name, str(path))
+            mark.touch()
+    return root
+
+
+def _bucket_and_prefix(location: str) -> tuple[str, str]:
+    bucket, _, prefix = location.removeprefix(_S3).partition("/")
+    return bucket, f"{prefix.rstrip('/')}/" if prefix else ""
+
+
+def _s3(settings: Settings) -> Any:
+    import boto3
+
+    return boto3.client(
+        "s3",
+        endpoint_url=None if settings.s3_endpoint_url in ("", "aws") else settings.s3_endpoint_url,
+        region_name=settings.s3_region,
+        aws_access_key_id=settings.s3_access_key.get_secret_value() or None,
+        aws_secret_access_key=settings.s3_secret_key.get_secret_value() or None,
+    )

@@ -1,0 +1,311 @@
+"""Histories, co-visitation and training set on a shop that one can check by hand.
+
+The day is 2011-03-01, the horizon two days: fit ends on 02-25, rank on 02-27, judge is the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.testing import assertDataFrameEqual
+
+from contracts import names
+from contracts.errors import PartitionMissing, PartitionTorn
+from contracts.settings import Settings, load_settings
+from contracts.tables import FCT_INTERACTIONS, TABLES
+from jobs.features import build
+from jobs.features.covisitation import MAX_ITEMS_A_DAY, MAX_NEIGHBOURS, covisitation, number_items
+from jobs.features.histories import known_interactions, ordered_histories, ordered_steps
+from jobs.features.training_set import cutoffs, training_set
+from jobs.io.lake import Lake
+from jobs.io.schemas import arrow_schema
+from jobs.io.spark import spark_session
+from jobs.io.state import State
+from jobs.runs import StepContext
+
+pytestmark = pytest.mark.integration
+
+DAY = date(2011, 3, 1)
+VIEW, CART, PURCHASE, RETURN = 1, 3, 5, -5
+
+# user, item, when (day of the year's March, minutes), weight, known on; ids count up in this order
+Event = tuple[str, str, str, int]
+EVENTS: list[Event] = [
+    # anna looks at a lamp, puts it into her cart and buys it: one step, and then a vase
+    ("anna", "lamp", "2011-02-24 09:00", VIEW),
+    ("anna", "lamp", "2011-02-24 09:01", CART),
+    ("anna", "lamp", "2011-02-24 09:02", PURCHASE),
+    ("anna", "vase", "2011-02-24 09:03", VIEW),
+    # the next day the vase again: another day is another step; between two other items the lamp returns
+    ("anna", "vase", "2011-02-26 10:00", VIEW),
+    ("anna", "lamp", "2011-02-28 10:00", VIEW),
+    ("anna", "rug", "2011-02-28 10:01", VIEW),
+    ("anna", "lamp", "2011-02-28 10:02", VIEW),
+    # ben buys and gives back: seen, but one step less; two events of one minute stand in the order of their ids
+    ("ben", "rug", "2011-02-25 12:00", PURCHASE),
+    ("ben", "bowl", "2011-02-25 12:00", VIEW),
+    ("ben", "rug", "2011-03-01 08:00", RETURN),
+    ("ben", "vase", "2011-03-01 08:05", RETURN),
+    # carl only ever gave things back: no history
+    ("carl", "rug", "2011-03-01 08:00", RETURN),
+]
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """One JVM for the file, in a home whose path has a space in it."""
+    settings = load_settings(home=tmp_path_factory.mktemp("spark home"), spark_memory="1g")
+    with spark_session(settings, is_short=True) as session:
+        yield session
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings(home=tmp_path / "a home", history_length=3, judge_days=2, history_days=30)
+
+
+def rows_of(events: list[Event]) -> list[dict[str, object]]:
+    rows = []
+    for number, (user, item, at, weight) in enumerate(events, start=1):
+        moment = datetime.fromisoformat(at)
+        rows.append(
+            {
+                "event_id": f"e{number:03d}",
+                "user_id": user,
+                "item_id": item,
+                "event_type": {VIEW: "view", CART: "cart", PURCHASE: "purchase", RETURN: "return"}[weight],
+                "occurred_at": moment,
+                "event_date": moment.date(),
+                "known_date": moment.date(),
+                "session_id": None,
+                "weight": weight,
+                "quantity": 1,
+                "revenue_cents": 100,
+            }
+        )
+    return rows
+
+
+def frame(spark: SparkSession, events: list[Event]) -> DataFrame:
+    columns = build._NEEDED
+    schema = build.spark_schema(FCT_INTERACTIONS, columns)
+    return spark.createDataFrame([tuple(row[name] for name in columns) for row in rows_of(events)], schema)
+
+
+def export(settings: Settings, rows: list[dict[str, object]]) -> None:
+    """Write rows of fct_interactions to the lake, a partition for each of their days."""
+    with State.of(settings).lease("test", "transform", 60, is_last=True) as lease:
+        lake = Lake.of(settings, lease)
+        for event_date in sorted({row["event_date"] for row in rows}):
+            of_day = [row for row in rows if row["event_date"] == event_date]
+            table = pa.Table.from_pylist(of_day, schema=arrow_schema(FCT_INTERACTIONS))
+            lake.replace(names.FCT_INTERACTIONS, event_date, table, inputs=str(len(of_day)))
+
+
+def run(settings: Settings, day: date = DAY) -> dict[str, object]:
+    with State.of(settings).lease("test", "build", 60, is_last=True) as lease:
+        return build.run(day, StepContext.of(settings, lease))
+
+
+def digests(settings: Settings, day: date = DAY) -> list[str]:
+    lake = Lake.of(settings)
+    return [lake.verify(table, day).digest for table in (names.HISTORIES, names.COVISITATION, names.SEQUENCES)]
+
+
+def types_of(schema: pa.Schema) -> list[tuple[str, str]]:
+    """Names and types; whether Spark knows a column to be never null is its own affair."""
+    return [(field.name, str(field.type).replace("element:", "item:").replace(" not null", "")) for field in schema]
+
+
+def types_in(lake: Lake, table: str) -> list[tuple[str, str]]:
+    return types_of(lake.read(table, DAY).schema)
+
+
+def test_steps_follow_time_and_repeats_within_a_day_count_once(spark: SparkSession) -> None:
+    steps = ordered_steps(frame(spark, EVENTS))
+    expected = spark.createDataFrame(
+        [
+            ("anna", 1, "lamp", date(2011, 2, 24)),
+            ("anna", 2, "vase", date(2011, 2, 24)),
+            ("anna", 3, "vase", date(2011, 2, 26)),
+            ("anna", 4, "lamp", date(2011, 2, 28)),
+            ("anna", 5, "rug", date(2011, 2, 28)),
+            ("anna", 6, "lamp", date(2011, 2, 28)),
+            ("ben", 1, "rug", date(2011, 2, 25)),
+            ("ben", 2, "bowl", date(2011, 2, 25)),
+        ],
+        "user_id string, sequence_number int, item_id string, event_date date",
+    )
+    assertDataFrameEqual(steps, expected, ignoreNullable=True)
+
+
+def test_a_history_keeps_the_latest_items_and_everything_seen(spark: SparkSession) -> None:
+    interactions = frame(spark, EVENTS)
+    histories = ordered_histories(interactions, ordered_steps(interactions), 3)
+    expected = spark.createDataFrame(
+        [
+            ("anna", ["lamp", "rug", "lamp"], ["lamp", "rug", "vase"]),
+            ("ben", ["rug", "bowl"], ["bowl", "rug", "vase"]),
+        ],
+        "user_id string, item_ids array<string>, seen_item_ids array<string>",
+    )
+    assertDataFrameEqual(histories, expected, ignoreNullable=True)
+
+
+def test_the_training_set_is_split_in_time(spark: SparkSession) -> None:
+    rows = training_set(ordered_steps(frame(spark, EVENTS)), DAY, 2).select("user_id", "sequence_number", "split")
+    expected = spark.createDataFrame(
+        [
+            ("anna", 1, "fit"),
+            ("anna", 2, "fit"),
+            ("anna", 3, "rank"),
+            ("anna", 4, "judge"),
+            ("anna", 5, "judge"),
+            ("anna", 6, "judge"),
+            ("ben", 1, "fit"),
+            ("ben", 2, "fit"),
+        ],
+        "user_id string, sequence_number int, split string",
+    )
+    assertDataFrameEqual(rows, expected, ignoreNullable=True)
+
+
+def neighbours(interactions: DataFrame, days: tuple[date, ...]) -> DataFrame:
+    return covisitation(interactions, number_items(interactions), days)
+
+
+def test_covisitation_adds_up_the_lesser_weights_of_a_day(spark: SparkSession) -> None:
+    rows = neighbours(frame(spark, EVENTS), cutoffs(DAY, 2))
+    late, middle, early = cutoffs(DAY, 2)
+    expected = []
+    for cutoff in (late, middle, early):  # 02-24: lamp 5 (9 capped), vase 1; 02-25: rug 5, bowl 1
+        expected += [(cutoff, "bowl", "rug", 1, 1), (cutoff, "rug", "bowl", 1, 2 if cutoff == late else 1)]
+        expected += [(cutoff, "lamp", "vase", 1, 2 if cutoff == late else 1), (cutoff, "vase", "lamp", 1, 1)]
+    # 02-28: lamp 2, rug 1; equal weights: bowl before lamp, rug before vase
+    expected += [(late, "lamp", "rug", 1, 1), (late, "rug", "lamp", 1, 2)]
+    expected = [row if row != (late, "rug", "bowl", 1, 2) else (late, "rug", "bowl", 1, 1) for row in expected]
+    schema = "cutoff_date date, item_id string, neighbour_id string, weight long, neighbour_rank int"
+    assertDataFrameEqual(rows, spark.createDataFrame(expected, schema), ignoreNullable=True)
+
+
+def test_heavier_neighbours_come_first(spark: SparkSession) -> None:
+    events = [
+        *((f"user{n}", item, "2011-03-01 09:00", VIEW) for n in range(3) for item in ("tea", "cup")),
+        *(("dora", item, "2011-03-01 09:00", PURCHASE) for item in ("tea", "pot")),
+        *(("emil", item, "2011-03-01 09:00", VIEW) for item in ("tea", "bag")),
+    ]
+    rows = neighbours(frame(spark, events), (DAY,)).where("item_id = 'tea'").orderBy("neighbour_rank")
+    assert [(row.neighbour_id, row.weight) for row in rows.collect()] == [("pot", 5), ("cup", 3), ("bag", 1)]
+
+
+def test_one_reseller_cannot_explode_covisitation(spark: SparkSession) -> None:
+    start = datetime(2011, 3, 1)
+    events = [
+        ("reseller", f"item{n:04d}", str(start + timedelta(seconds=n)), VIEW) for n in range(1000)
+    ]
+    rows = neighbours(frame(spark, events), (DAY,))
+    items = {row.item_id for row in rows.select("item_id").distinct().collect()}
+    assert items == {f"item{n:04d}" for n in range(1000 - MAX_ITEMS_A_DAY, 1000)}
+    assert rows.count() == MAX_ITEMS_A_DAY * (MAX_ITEMS_A_DAY - 1)
+
+
+def test_an_item_keeps_its_heaviest_neighbours_only(spark: SparkSession) -> None:
+    events = [
+        (f"user{n:03d}", item, "2011-03-01 09:00", VIEW)
+        for n in range(MAX_NEIGHBOURS + 10)
+        for item in ("hub", f"spoke{n:03d}")
+    ]
+    rows = neighbours(frame(spark, events), (DAY,)).where("item_id = 'hub'").orderBy("neighbour_rank").collect()
+    assert [row.neighbour_id for row in rows] == [f"spoke{n:03d}" for n in range(MAX_NEIGHBOURS)]
+    assert [row.neighbour_rank for row in rows] == list(range(1, MAX_NEIGHBOURS + 1))
+
+
+def test_a_run_sees_nothing_later_or_later_known(spark: SparkSession) -> None:
+    rows = rows_of(EVENTS[:3])
+    rows[1]["known_date"] = date(2011, 3, 2)
+    rows[2]["event_date"] = date(2011, 3, 2)
+    columns = build._NEEDED
+    interactions = spark.createDataFrame(
+        [tuple(row[name] for name in columns) for row in rows], build.spark_schema(FCT_INTERACTIONS, columns)
+    )
+    assert [row.event_id for row in known_interactions(interactions, DAY, 30).collect()] == ["e001"]
+
+
+@pytest.mark.usefixtures("spark")
+def test_the_built_partitions_are_what_the_contract_says(settings: Settings) -> None:
+    export(settings, rows_of(EVENTS))
+    assert run(settings)["rows"] == {names.SEQUENCES: 8, names.HISTORIES: 2, names.COVISITATION: 14}
+    lake = Lake.of(settings)
+    for table in (names.SEQUENCES, names.HISTORIES, names.COVISITATION):
+        assert types_in(lake, table) == types_of(arrow_schema(TABLES[table]))
+    histories = lake.read(names.HISTORIES, DAY).to_pydict()
+    assert dict(zip(histories["user_id"], histories["item_ids"], strict=True)) == {
+        "anna": ["lamp", "rug", "lamp"],
+        "ben": ["rug", "bowl"],
+    }
+
+
+@pytest.mark.usefixtures("spark")
+def test_later_events_change_nothing_about_an_earlier_day(settings: Settings) -> None:
+    export(settings, rows_of(EVENTS))
+    run(settings)
+    before = digests(settings)
+    late = rows_of([*EVENTS, ("anna", "bowl", "2011-02-25 07:00", PURCHASE), ("ben", "lamp", "2011-03-02 07:00", VIEW)])
+    late[-2]["known_date"] = date(2011, 3, 2)  # it happened early and was told late
+    export(settings, late)
+    assert "unchanged" not in run(settings)  # a partition that it reads was revised: built again …
+    assert digests(settings) == before  # … to the same bytes
+    assert run(settings, date(2011, 3, 2))["rows"][names.SEQUENCES] == 10  # the day after sees both
+
+
+@pytest.mark.usefixtures("spark")
+def test_permuted_events_give_the_same_bytes(settings: Settings, tmp_path: Path) -> None:
+    other = load_settings(home=tmp_path / "other", history_length=3, judge_days=2, history_days=30)
+    export(settings, rows_of(EVENTS))
+    export(other, rows_of(EVENTS)[::-1])
+    run(settings)
+    run(other)
+    assert digests(settings) == digests(other)
+
+
+def test_a_current_day_starts_no_jvm(spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    export(settings, rows_of(EVENTS))
+    run(settings)
+    before = digests(settings)
+    monkeypatch.setattr("jobs.io.spark.spark_session", lambda *arguments, **options: pytest.fail("a JVM was started"))
+    assert run(settings)["unchanged"]
+    assert digests(settings) == before
+
+
+@pytest.mark.usefixtures("spark")
+def test_another_history_length_is_another_build(settings: Settings, tmp_path: Path) -> None:
+    export(settings, rows_of(EVENTS))
+    run(settings)
+    longer = load_settings(home=tmp_path / "a home", history_length=5, judge_days=2, history_days=30)
+    assert "unchanged" not in run(longer)
+    assert [len(items) for items in Lake.of(longer).read(names.HISTORIES, DAY).to_pydict()["item_ids"]] == [5, 2]
+
+
+@pytest.mark.usefixtures("spark")
+def test_a_day_without_positive_interactions_builds_empty_tables(settings: Settings) -> None:
+    export(settings, rows_of([("carl", "rug", "2011-03-01 08:00", RETURN)]))
+    assert set(run(settings)["rows"].values()) == {0}
+    assert types_in(Lake.of(settings), names.COVISITATION) == types_of(arrow_schema(TABLES[names.COVISITATION]))
+
+
+def test_build_says_what_is_missing(settings: Settings) -> None:
+    with pytest.raises(PartitionMissing, match="fct_interactions has no partition from 2011-01-31 to 2011-03-01"):
+        run(settings)
+
+
+def test_build_refuses_a_torn_partition(settings: Settings) -> None:
+    export(settings, rows_of(EVENTS))
+    path = Lake.of(settings).files(names.FCT_INTERACTIONS, [DAY])[0]
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(PartitionTorn, match=str(path)):
+        run(settings)
