@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts import names
-from contracts.errors import PartitionMissing
+from contracts.errors import ForetasteError, PartitionMissing
 from contracts.feed import days_between
 from contracts.settings import Settings
 from contracts.tables import RAW_EVENTS, RAW_ITEMS, RAW_USERS, TABLES, Table
@@ -71,8 +71,13 @@ def run(day: date, context: StepContext, first: date | None = None) -> dict[str,
 
 
 def generate_docs(settings: Settings) -> Path:
-    """Write dbt's documentation as one static page into ``HOME/reports/dbt``."""
-    dbt.invoke(settings, ["docs", "generate", "--static"])
+    """Write dbt's documentation as one static page into ``HOME/reports/dbt``.
+
+    Raises:
+        ForetasteError: the project does not compile, or another process owns the warehouse file.
+    """
+    if not dbt.invoke(settings, ["docs", "generate", "--static"]).success:
+        raise ForetasteError(f"dbt could not write its docs. Its log: {dbt.log_of(settings)}")
     page = settings.reports_path / "dbt" / "index.html"
     page.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(settings.home / "dbt" / "target" / "static_index.html", page)

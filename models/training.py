@@ -31,7 +31,7 @@ class TrainConfig:
     """How to train; the same config, data, machine and number of threads give the same weights, bit by bit."""
 
     epochs: int = 30
-    batch_size: int = 64  # histories
+    batch_size: int = 32  # histories
     learning_rate: float = 3e-3  # high, because it is the average of the weights over time that is kept
     weight_decay: float = 0.01
     warmup_steps: int = 50

@@ -62,15 +62,18 @@ def invoke(settings: Settings, arguments: Sequence[str]) -> dbtRunnerResult:
             ["--log-level", "none", "--log-level-file", "info", *arguments, *_locations(settings)]
         )
     _close_log()
-    if isinstance(
-        result.exception, KeyboardInterrupt | SystemExit
-    ):  # dbt swallows a polite end of the process
-        raise result.exception
-    if result.exception is not None:
+    stop = result.exception
+    if isinstance(stop, KeyboardInterrupt | SystemExit):
+        raise stop  # a polite end of the process, which dbt would swallow
+    if stop is not None:
         raise ForetasteError(
-            f"dbt could not begin: {_first_words(str(result.exception))} Its log: {home / 'logs' / 'dbt.log'}"
-        ) from result.exception
+            f"dbt could not begin: {_first_words(str(stop))} Its log: {log_of(settings)}"
+        ) from stop
     return result
+
+
+def log_of(settings: Settings) -> Path:
+    return settings.home / "dbt" / "logs" / "dbt.log"
 
 
 def _close_log() -> None:
@@ -119,28 +122,20 @@ def _refuse(settings: Settings, failures: Sequence[Any]) -> None:
     if errors:
         told = "; ".join(f"{outcome.node.name}: {_first_words(outcome.message)}" for outcome in errors[:3])
         raise ForetasteError(
-            f"dbt could not build {len(errors)} of its nodes: {told} The log: {settings.home / 'dbt' / 'logs' / 'dbt.log'}"
+            f"dbt could not build {len(errors)} of its nodes: {told} Its log: {log_of(settings)}"
         )
     if failures:
-        told = "; ".join(f"{outcome.node.name} found {outcome.failures:,} rows" for outcome in failures[:3])
+        told = "; ".join(f"{outcome.node.name} found {outcome.failures:,}" for outcome in failures[:3])
         raise GateRefused(
-            f"{len(failures)} data tests failed: {told}. Nothing was exported. Look: {_look(settings, failures[0].node)}"
+            f"a data test found rows that must not be: {told}. Nothing was exported. "
+            f"Look: {_look(settings, failures[0].node)}"
         )
 
 
 def _look(settings: Settings, node: Any) -> str:
     """The command that shows the rows a test has found."""
     if not settings.is_warehouse_embedded:
-        query = (
-            settings.home
-            / "dbt"
-            / "target"
-            / "compiled"
-            / node.package_name
-            / node.original_file_path
-            / node.path
-        )
-        return shlex.join(["psql", "-f", str(query)])
+        return f'psql "$FORETASTE_WAREHOUSE_URL" -f {shlex.quote(str(node.compiled_path))}'
     variables = [f"{name}={shlex.quote(value)}" for name, value in _environment(settings).items()]
     command = [
         str(Path(sys.executable).with_name("dbt")),

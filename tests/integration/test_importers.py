@@ -1,0 +1,83 @@
+"""The importers read the real data sets."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from jobs.feeds.gift_categories import OTHER
+from jobs.feeds.movielens import import_movielens_100k
+from jobs.feeds.online_retail import SERVICE_ITEMS, import_online_retail
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def online_retail(real_data: Path) -> Path:
+    return _present(real_data / "online-retail")
+
+
+@pytest.fixture
+def movielens(real_data: Path) -> Path:
+    return _present(real_data / "movielens-100k")
+
+
+def _present(folder: Path) -> Path:
+    if not folder.is_dir():
+        pytest.skip(f"no {folder.name} at {folder}: set FORETASTE_DATA")
+    return folder
+
+
+def _rows(feed: Path, kind: str) -> list[dict[str, str]]:
+    rows: list[dict[str, str]] = []
+    for path in sorted(feed.glob(f"{kind}/received=*/*.csv.gz")):
+        with gzip.open(path, "rt", encoding="utf-8", newline="") as stream:
+            rows += csv.DictReader(stream)
+    return rows
+
+
+def test_three_days_of_online_retail_keep_every_line(online_retail: Path, tmp_path: Path) -> None:
+    told = import_online_retail(online_retail, tmp_path / "feed", last=date(2010, 12, 3))
+    events = _rows(tmp_path / "feed", "events")
+    lines = sum(
+        len((online_retail / f"2010-12-0{day}.csv").read_text(encoding="utf-8").splitlines()) - 1
+        for day in (1, 2, 3)
+    )
+    assert len(events) == len({event["event_id"] for event in events}) == told["events"] == lines
+    types = Counter(event["event_type"] for event in events)
+    assert types.keys() == {"purchase", "return"}
+    assert types["return"] == told["returns"] > 0
+    assert all(int(event["quantity"]) > 0 for event in events)
+    assert told["anonymous"] == sum(1 for event in events if not event["user_id"]) > 0
+    assert {"POST", "DOT", "M", "D"} <= {event["item_id"] for event in events} & set(SERVICE_ITEMS)
+    items = {item["item_id"]: item for item in _rows(tmp_path / "feed", "items")}
+    priced = {event["item_id"] for event in events if float(event["unit_price"]) > 0} - set(SERVICE_ITEMS)
+    assert items.keys() == priced
+    assert items["85123A"]["title"] == "WHITE HANGING HEART T-LIGHT HOLDER"
+    assert {user["user_id"] for user in _rows(tmp_path / "feed", "users")} == {
+        event["user_id"] for event in events if event["user_id"]
+    }
+
+
+def test_nearly_every_line_of_online_retail_has_a_category(online_retail: Path, tmp_path: Path) -> None:
+    import_online_retail(online_retail, tmp_path / "feed", last=date(2010, 12, 3))
+    category = {item["item_id"]: item["category"] for item in _rows(tmp_path / "feed", "items")}
+    lines = [
+        category[event["item_id"]]
+        for event in _rows(tmp_path / "feed", "events")
+        if event["item_id"] in category
+    ]
+    assert lines.count(OTHER) / len(lines) < 0.05
+    assert max(Counter(lines).values()) / len(lines) < 0.25
+
+
+def test_movielens_100k_has_its_hundred_thousand_ratings(movielens: Path, tmp_path: Path) -> None:
+    told = import_movielens_100k(movielens, tmp_path / "feed")
+    assert (told["events"], told["items"], told["users"]) == (100_000, 1682, 943)
+    assert (told["first_day"], told["last_day"]) == ("1997-09-20", "1998-04-22")
+    assert len({event["event_id"] for event in _rows(tmp_path / "feed", "events")}) == 100_000
