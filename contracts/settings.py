@@ -36,6 +36,7 @@ RUN_SETTINGS = (
     "sasrec_dropout",
     "sasrec_epochs",
     "sasrec_learning_rate",
+    "sasrec_horizon",
     "num_candidates",
 )
 
@@ -119,7 +120,10 @@ class Settings(BaseSettings):
     sasrec_heads: Annotated[int, Field(ge=1, le=16)] = Field(default=2, description="Heads of each block.")
     sasrec_dropout: Share = Field(default=0.2, description="Dropout of the transformer.")
     sasrec_epochs: Annotated[int, Field(ge=1, le=1000)] = Field(default=30, description="Most epochs of training.")
-    sasrec_learning_rate: Annotated[float, Field(gt=0, lt=1)] = Field(default=1e-3, description="AdamW's learning rate.")
+    sasrec_learning_rate: Annotated[float, Field(gt=0, lt=1)] = Field(default=3e-3, description="AdamW's learning rate.")
+    sasrec_horizon: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=10, description="Training predicts one of the next so many items: more suits shops that sell by the basket."
+    )
     threads: Annotated[int, Field(ge=1, le=256)] = Field(default=1, description="Threads of torch, NumPy and DuckDB.")
 
     # Promotion and retraining

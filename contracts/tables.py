@@ -191,6 +191,8 @@ HISTORIES = Table(
         "seen_item_ids": "text[]",  # every item acted upon in history_days, sorted
     },
 )
+#: Neighbours that co-visitation keeps for an item.
+MAX_NEIGHBOURS = 50
 COVISITATION = Table(
     names.COVISITATION,
     "One row per cut-off, item and neighbour: how often one user acted on both within a day, weighted.",
@@ -200,7 +202,7 @@ COVISITATION = Table(
         "item_id": "text",
         "neighbour_id": "text",
         "weight": "bigint",
-        "neighbour_rank": "integer",
+        "neighbour_rank": "integer",  # from 1 (heaviest) to MAX_NEIGHBOURS
     },
 )
 SEQUENCES = Table(
@@ -209,7 +211,7 @@ SEQUENCES = Table(
     ("user_id", "sequence_number"),
     {
         "user_id": "text",
-        "sequence_number": "integer",
+        "sequence_number": "integer",  # from 1, without a gap
         "item_id": "text",
         "event_date": "date",
         "split": "text",  # fit: up to D - 2h; rank: the next h days; judge: the last h days

@@ -38,6 +38,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
         "rings": rings,
         "is_newest": newest,
         "report": str(day_page(settings, day)),
+        "page_url": f"{settings.reports_url}/days/{day}.html" if settings.reports_url else "",
     }
 
 

@@ -185,6 +185,7 @@ class Trainer:
         training = TrainConfig(
             epochs=num_epochs or self.chosen["sasrec_epochs"],
             learning_rate=self.chosen["sasrec_learning_rate"],
+            horizon=self.chosen["sasrec_horizon"],
             seed=self.chosen["seed"],
             num_negatives=None if len(vocabulary) <= _FULL_SOFTMAX_ITEMS else _NUM_NEGATIVES,
             threads=self.threads,

@@ -12,12 +12,12 @@ from datetime import date
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - everybody's name for it
 
+from contracts.tables import MAX_NEIGHBOURS
+
 #: An item counts for at most this much on one day of one user: as much as a purchase.
 MAX_WEIGHT = 5
 #: Only a user's latest items of a day are paired, so that no reseller or robot explodes the join.
 MAX_ITEMS_A_DAY = 50
-#: Neighbours kept for an item.
-MAX_NEIGHBOURS = 50
 
 _LOW_BITS = 0xFFFFFFFF
 

@@ -55,6 +55,20 @@ class DayView:
         return accounts_of(self.landing or {})
 
     @property
+    def rejections(self) -> list[tuple[str, str, str, int]]:
+        """Why rows were not accepted: kind of delivery, outcome, reason, rows; most first."""
+        accounts = (self.landing or {}).get("accounts") or {}
+        found = [
+            (str(kind), str(outcome), str(reason), _total(count))
+            for kind, counts in accounts.items()
+            if isinstance(counts, dict)
+            for outcome, reasons in counts.items()
+            if isinstance(reasons, dict)
+            for reason, count in reasons.items()
+        ]
+        return sorted(found, key=lambda row: (-row[3], row))
+
+    @property
     def published(self) -> Record | None:
         return self.publications[-1] if self.publications else None
 
@@ -80,6 +94,7 @@ class Site:
     days: list[DayView]  # newest first
     retrainings: list[Record]  # with "day", newest first
     promotions: dict[str, Record]
+    dbt_docs: str = ""  # where they lie, from the reports' root; empty if they were never written
 
     @property
     def judged(self) -> list[DayView]:
@@ -113,6 +128,7 @@ def gather(state: State, reports: Path) -> Site:
         days=days,
         retrainings=[{**record, "day": key} for key, record in sorted(retrainings.items(), reverse=True)],
         promotions=promotions,
+        dbt_docs="dbt/index.html" if (reports / "dbt" / "index.html").exists() else "",
     )
 
 

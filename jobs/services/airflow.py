@@ -82,6 +82,7 @@ def configuration(settings: Settings, port: int, dags: Path = DAGS) -> dict[str,
             "scheduler_idle_sleep_time": 0.3,
             "task_instance_heartbeat_timeout": 60,
             "task_instance_heartbeat_timeout_detection_interval": 5,
+            "orphaned_tasks_check_interval": 10,  # a task whose scheduler was killed is tried again within a minute
             "enable_health_check": False,
         },
         # A worker that misses the end of its task looks again only after this long; the next task waits for it.
@@ -115,7 +116,7 @@ def _component(
         environment=environment,
         is_ready=is_ready,
         timeout=180,
-        grace=10,
+        grace=3,
     )
 
 

@@ -147,10 +147,15 @@ def exit_code(record: Record) -> int | None:
 
 
 def stop(records: Iterable[Record]) -> None:
-    """End processes and all that they started: ask, wait, then make them. Returns when they are gone."""
+    """End processes and all that they started: ask, wait, then make them. Returns when they are gone.
+
+    Only the first process of each is asked, as it knows how to end the others: a task whose step we ended
+    under its hands would count as failed, while one that is killed with its scheduler is run again.
+    """
     records = list(records)
     begun = time.monotonic()
-    _signal(_members(records), force=False)
+    asked = {record.pid for record in records}
+    _signal([process for process in _members(records) if process.pid in asked], force=False)
     while _members(records):
         waited = time.monotonic() - begun
         _signal(_members([record for record in records if waited >= record.grace]), force=True)

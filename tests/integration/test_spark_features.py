@@ -17,9 +17,9 @@ from pyspark.testing import assertDataFrameEqual
 from contracts import names
 from contracts.errors import PartitionMissing, PartitionTorn
 from contracts.settings import Settings, load_settings
-from contracts.tables import FCT_INTERACTIONS, TABLES
+from contracts.tables import FCT_INTERACTIONS, MAX_NEIGHBOURS, TABLES
 from jobs.features import build
-from jobs.features.covisitation import MAX_ITEMS_A_DAY, MAX_NEIGHBOURS, covisitation, number_items
+from jobs.features.covisitation import MAX_ITEMS_A_DAY, covisitation, number_items
 from jobs.features.histories import known_interactions, ordered_histories, ordered_steps
 from jobs.features.training_set import cutoffs, training_set
 from jobs.io.lake import Lake

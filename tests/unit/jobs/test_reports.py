@@ -156,6 +156,19 @@ def test_the_day_accounts_for_every_row_that_was_read() -> None:
     assert "read good quarantined duplicate events 1 312 1 290 15 7" in page
 
 
+def test_the_day_says_why_rows_were_not_accepted_most_frequent_first() -> None:
+    page = text_of(pages(day_view())["days/2011-03-01.html"])
+    assert "events quarantined bad time 9 events quarantined no item 6" in page
+
+
+def test_dbt_docs_are_linked_from_every_page_once_they_are_written() -> None:
+    site = Site("A shop", [day_view()], [], {}, dbt_docs="dbt/index.html")
+    found = dict(pages_of(site, NOW))
+    assert 'href="dbt/index.html"' in found["index.html"]
+    assert 'href="../dbt/index.html"' in found["days/2011-03-01.html"]
+    assert "dbt docs" not in pages(day_view())["index.html"]
+
+
 def test_accounts_without_kinds_are_those_of_events() -> None:
     assert accounts_of({"accounts": {"read": 3, "good": 2}}) == {"events": {"read": 3, "good": 2}}
     assert accounts_of({}) == {}
@@ -237,7 +250,13 @@ def test_a_page_can_be_read_with_a_screen_reader(name: str) -> None:
 def test_nothing_in_the_data_becomes_markup() -> None:
     day = day_view(
         verdict=verdict("drift", [EVIL]),
-        landing={"accounts": {EVIL: {EVIL: 1}}, "touched": [EVIL], "accepted_reason": EVIL},
+        landing={
+            "accounts": {EVIL: {EVIL: {EVIL: 1}}},
+            "touched": [EVIL],
+            "accepted_reason": EVIL,
+            "refusals": [EVIL],
+            "noted": {EVIL: 1},
+        },
         publications=[{"version": EVIL, "kind": EVIL, "sha256": EVIL, "day": "2011-03-01", "champion": EVIL}],
         champion=EVIL,
     )

@@ -25,6 +25,7 @@ DAYS = {
     "2011-06-03": """536367,85123A,CREAM HANGING HEART T-LIGHT HOLDER,1,2011-06-03 10:00:00,2.95,17850.0,United Kingdom
 C536368,22423,"REGENCY CAKESTAND, 3 TIER",-1,2011-06-03 10:02:00,10.95,12583.0,France
 536369,22423,damaged,-4,2011-06-03 10:03:00,0.0,,United Kingdom
+536369,22423,found,3,2011-06-03 10:03:00,0.0,,United Kingdom
 """,
     "2011-06-06": """536370,85123A,CREAM HANGING HEART T-LIGHT HOLDER,1,2011-06-06 10:00:00,2.95,17850.0,Germany
 536370,85123A,CREAM HANGING HEART T-LIGHT HOLDER,1,2011-06-06 10:00:00,2.95,17850.0,Germany
@@ -63,7 +64,7 @@ def test_a_line_is_a_purchase_named_by_invoice_and_line(feed, delivered) -> None
 
 
 def test_a_cancellation_is_a_return_with_a_positive_quantity(feed, delivered) -> None:
-    _, cancelled, written_off = delivered(feed, "events", "2011-06-03")
+    _, cancelled, written_off, _ = delivered(feed, "events", "2011-06-03")
     assert (cancelled["event_type"], cancelled["quantity"], cancelled["user_id"]) == ("return", "1", "12583")
     assert (written_off["event_type"], written_off["quantity"], written_off["unit_price"]) == (
         "return",

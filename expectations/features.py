@@ -1,0 +1,172 @@
+"""What has to hold of features, histories and co-visitation, before anything is scored by them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from contracts.tables import MAX_NEIGHBOURS
+from expectations import rules
+from expectations.frames import as_frame
+from expectations.rules import Rule, Suite
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+_MILLIONTHS = 1_000_000
+
+
+def _of_the_day(day: date) -> list[Rule]:
+    return [*rules.never_missing("feature_date"), *rules.within_days(day, day, "feature_date")]
+
+
+def items_frame(items: pa.Table, catalogue: pa.Table) -> pd.DataFrame:
+    """Rows by item with ``is_in_catalogue``."""
+    import pyarrow.compute as pc
+
+    known = catalogue.column("item_id").combine_chunks()
+    return as_frame(items.append_column("is_in_catalogue", pc.is_in(items.column("item_id"), value_set=known)))
+
+
+def dim_items(day: date) -> Suite:
+    return rules.suite(
+        "dim_items",
+        [
+            rules.at_least(1),
+            *rules.never_missing("item_id", "is_available"),
+            *_of_the_day(day),
+            *rules.ids("item_id"),
+            rules.one_row_per("item_id"),
+            *rules.not_negative("price_cents"),
+            rules.at_least_once([True], "is_available"),
+        ],
+    )
+
+
+def feat_item_daily(day: date, num_items: int) -> Suite:
+    """Suite of the items' features: every item of the catalogue, and no other."""
+    counts = ("popularity_micros", "popularity_7d", "views_28d", "purchases_28d", "buyers_28d", "returns_28d", "age_days")
+    return rules.suite(
+        "feat_item_daily",
+        [
+            rules.at_least(max(num_items, 1)),
+            *rules.never_missing("item_id", *counts),
+            *_of_the_day(day),
+            *rules.ids("item_id"),
+            rules.one_row_per("item_id"),
+            rules.always("is_in_catalogue", "is an item of the catalogue"),
+            *rules.not_negative(*counts, "price_cents"),
+            rules.not_above("buyers_28d", "purchases_28d", "no more buyers than purchases"),
+        ],
+    )
+
+
+def feat_user_daily(day: date) -> Suite:
+    counts = ("views_28d", "purchases_28d", "categories_28d", "tenure_days")
+    return rules.suite(
+        "feat_user_daily",
+        [
+            rules.at_least(1),
+            *rules.never_missing(
+                "user_id", "recency_days", "active_days_28d", "orders_90d", "spend_cents_90d", *counts
+            ),
+            *_of_the_day(day),
+            *rules.ids("user_id"),
+            rules.one_row_per("user_id"),
+            *rules.between(0, 89, "recency_days"),
+            *rules.between(0, 28, "active_days_28d"),
+            *rules.between(0, 90, "orders_90d"),
+            *rules.not_negative(*counts, "mean_price_cents_90d"),
+            *rules.finite("spend_cents_90d"),
+        ],
+    )
+
+
+def feat_user_category_daily(day: date) -> Suite:
+    return rules.suite(
+        "feat_user_category_daily",
+        [
+            rules.at_least(1),
+            *rules.never_missing("user_id", "category", "affinity_micros"),
+            *_of_the_day(day),
+            *rules.ids("user_id"),
+            rules.one_row_per("user_id", "category"),
+            *rules.between(0, _MILLIONTHS, "affinity_micros"),
+        ],
+    )
+
+
+def histories_frame(histories: pa.Table) -> pd.DataFrame:
+    """One row per user: how long the history is, and what is wrong in it."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    frame = as_frame(histories)
+    for column in ("item_ids", "seen_item_ids"):
+        lists = histories.column(column).combine_chunks()
+        frame[f"num_{column}"] = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+        is_blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(lists.flatten()), ""), True)
+        blanks = pc.list_parent_indices(lists).filter(is_blank).to_numpy(zero_copy_only=False)
+        frame[f"num_blank_{column}"] = np.bincount(blanks, minlength=len(frame))
+    items, seen = histories.column("item_ids").combine_chunks(), histories.column("seen_item_ids").combine_chunks()
+    every = pa.chunked_array([items.flatten(), seen.flatten()]).unique()
+    unseen = np.setdiff1d(_pairs(items, every), _pairs(seen, every)) // max(len(every), 1)
+    frame["num_unseen"] = np.bincount(unseen, minlength=len(frame))
+    return frame
+
+
+def _pairs(lists: pa.ListArray, vocabulary: pa.Array) -> pa.NumericArray:
+    """Row and item as one integer, for every entry of every list."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    rows = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False).astype(np.int64)
+    items = pc.index_in(lists.flatten(), value_set=vocabulary).to_numpy(zero_copy_only=False).astype(np.int64)
+    return rows * len(vocabulary) + items
+
+
+def histories(history_length: int) -> Suite:
+    return rules.suite(
+        "histories",
+        [
+            rules.at_least(1),
+            *rules.never_missing("user_id", "num_item_ids", "num_seen_item_ids"),
+            *rules.ids("user_id"),
+            rules.one_row_per("user_id"),
+            *rules.between(1, history_length, "num_item_ids"),
+            *rules.between(1, rules.LARGEST, "num_seen_item_ids"),
+            rules.none_of_them("num_blank_item_ids", "holds no blank item"),
+            rules.none_of_them("num_blank_seen_item_ids", "holds no blank seen item"),
+            rules.none_of_them("num_unseen", "holds no item that is not among the seen ones"),
+        ],
+    )
+
+
+def covisitation_frame(covisitation: pa.Table) -> pd.DataFrame:
+    import pyarrow.compute as pc
+
+    is_other = pc.not_equal(covisitation.column("item_id"), covisitation.column("neighbour_id"))
+    return as_frame(covisitation.append_column("is_other", is_other))
+
+
+def covisitation(cutoffs: Sequence[date]) -> Suite:
+    """Suite of the neighbours, ranked anew for each item and cut-off."""
+    import pandas as pd
+
+    return rules.suite(
+        "covisitation",
+        [
+            rules.at_least(1),
+            *rules.never_missing("cutoff_date", "item_id", "neighbour_id", "weight", "neighbour_rank"),
+            rules.one_of([pd.Timestamp(cutoff) for cutoff in cutoffs], "cutoff_date", "is one of the day's cut-offs"),
+            *rules.ids("item_id", "neighbour_id"),
+            rules.one_row_per("cutoff_date", "item_id", "neighbour_id"),
+            rules.one_row_per("cutoff_date", "item_id", "neighbour_rank"),
+            rules.always("is_other", "no item is its own neighbour"),
+            *rules.between(1, rules.LARGEST, "weight"),
+            *rules.between(1, MAX_NEIGHBOURS, "neighbour_rank"),
+        ],
+    )

@@ -1,0 +1,87 @@
+"""Evaluate a suite over a frame, and say what was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from great_expectations.core.batch import Batch
+from great_expectations.execution_engine import PandasExecutionEngine
+from great_expectations.execution_engine.pandas_batch_data import PandasBatchData
+from great_expectations.validator.validator import Validator
+
+from expectations.rules import Suite
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One expectation and what was observed."""
+
+    expectation: str
+    column: str
+    meaning: str
+    observed: str
+    is_met: bool
+
+
+def evaluate(suite: Suite, frame: pd.DataFrame) -> list[Finding]:
+    """One finding for each expectation of the suite; one that cannot be evaluated is not met.
+
+    A batch made the usual way would be hashed twice, value by value, which takes longer than to judge it. And
+    one expectation at a time: together, one that cannot be evaluated makes all be tried several times.
+    """
+    engine = PandasExecutionEngine()
+    validator = Validator(execution_engine=engine, batches=[Batch(data=PandasBatchData(engine, frame))])
+    findings = []
+    for expectation in suite.expectations:
+        results = validator.graph_validate(
+            configurations=[expectation.configuration],
+            runtime_configuration={"result_format": {"result_format": "BASIC"}, "catch_exceptions": True},
+        )
+        findings.append(_finding(expectation, results, len(frame)))
+    return findings
+
+
+def _finding(expectation: Any, results: list[Any], num_rows: int) -> Finding:
+    raised = [message for result in results for message in _raised(result.exception_info)]
+    if len(results) != 1 or raised:
+        is_met, observed = False, f"could not be evaluated: {'; '.join(raised) or f'{len(results)} results'}"
+    else:
+        is_met, observed = bool(results[0].success), _observed(results[0].result, num_rows)
+    return Finding(
+        expectation=expectation.expectation_type,
+        column=_column(expectation.configuration.kwargs),
+        meaning=expectation.description or "",
+        observed=observed,
+        is_met=is_met,
+    )
+
+
+def _column(kwargs: dict[str, Any]) -> str:
+    if "column_list" in kwargs:
+        return ", ".join(kwargs["column_list"])
+    pair = [kwargs[name] for name in ("column_A", "column_B") if name in kwargs]
+    return ", ".join(pair) or str(kwargs.get("column", "(rows)"))
+
+
+def _raised(info: dict[str, Any]) -> list[str]:
+    """Messages of what was raised: Great Expectations tells it plainly, or once for each metric."""
+    told = [info] if "raised_exception" in info else list(info.values())
+    return [str(each.get("exception_message")) for each in told if isinstance(each, dict) and each.get("raised_exception")]
+
+
+def _observed(result: dict[str, Any], num_rows: int) -> str:
+    if "unexpected_count" not in result:
+        value = result.get("observed_value")
+        return f"{value:,}" if isinstance(value, int) else str(value)
+    count = result["unexpected_count"]
+    if not count:
+        return f"all of {result.get('element_count', num_rows):,}" if num_rows else "nothing to look at"
+    examples = ", ".join(str(value) for value in result.get("partial_unexpected_list", [])[:_EXAMPLES])
+    share = count / max(result.get("element_count", num_rows), 1)
+    return f"not so in {count:,} of {result.get('element_count', num_rows):,} ({share:.2%}){f', e.g. {examples}' if examples else ''}"

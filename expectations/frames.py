@@ -1,0 +1,46 @@
+"""Frames as suites look at them: types that are compared as whole columns, and nothing hidden."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+#: What nanoseconds can tell, with a margin; a moment beyond becomes one of these, and no range contains it.
+_EARLIEST, _LATEST = datetime(1700, 1, 1), datetime(2250, 1, 1)
+
+
+def as_frame(table: pa.Table) -> pd.DataFrame:
+    """An Arrow table as pandas; columns of lists are left out.
+
+    Great Expectations compares 64-bit numbers and nanoseconds as whole columns and anything else value by
+    value. It takes NaN for a missing value, so a NaN that was written becomes infinite here: it is not missing.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    columns = {
+        field.name: _comparable(table.column(field.name), field.type)
+        for field in table.schema
+        if not pa.types.is_list(field.type)
+    }
+    frame: pd.DataFrame = pa.table(columns).to_pandas(types_mapper={pa.string(): pd.StringDtype("pyarrow")}.get)
+    return frame
+
+
+def _comparable(column: pa.ChunkedArray, of: pa.DataType) -> pa.ChunkedArray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_integer(of):
+        return column.cast(pa.int64())
+    if pa.types.is_floating(of):
+        return pc.if_else(pc.is_nan(column), pa.scalar(float("inf"), of), column).cast(pa.float64())
+    if pa.types.is_temporal(of):
+        exact = column.cast(pa.timestamp("us"))
+        clamped = pc.max_element_wise(pc.min_element_wise(exact, _LATEST, skip_nulls=False), _EARLIEST, skip_nulls=False)
+        return clamped.cast(pa.timestamp("ns"))
+    return column

@@ -1,0 +1,141 @@
+"""What has to hold of the ranked lists, of every user's, before anybody sees one.
+
+U users · E entries of all their lists
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from contracts.lists import PERSONAL, POPULAR
+from expectations import rules
+from expectations.frames import as_frame
+from expectations.rules import Suite
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+    import pyarrow as pa
+
+#: Users looked at together: bounds the memory at this many lists.
+_BLOCK = 50_000
+
+#: Lists may be short where a catalogue is small; were most of them empty, nothing would be recommended.
+MIN_FILLED_SHARE = 0.5
+
+
+def lists_frame(
+    lists: pa.Table, catalogue: pa.Table, length: int, seen: pa.Table | None = None
+) -> pd.DataFrame:
+    """One row per user: what is wrong with the list, counted.
+
+    Args:
+        catalogue: item_id and is_available of the day.
+        seen: user_id and seen_item_ids; given where nothing seen may be recommended again.
+    """
+    import pandas as pd
+
+    blocks = [lists.slice(start, _BLOCK) for start in range(0, max(lists.num_rows, 1), _BLOCK)]
+    return pd.concat([_block_frame(block, catalogue, length, seen) for block in blocks], ignore_index=True)
+
+
+def _block_frame(lists: pa.Table, catalogue: pa.Table, length: int, seen: pa.Table | None) -> pd.DataFrame:
+    import numpy as np
+    import pyarrow.compute as pc
+
+    frame = as_frame(lists)
+    items, scores = lists.column("item_ids").combine_chunks(), lists.column("scores").combine_chunks()
+    vocabulary = catalogue.column("item_id").combine_chunks()
+    is_available_N = catalogue.column("is_available").to_numpy(zero_copy_only=False).astype(bool)
+    rows_E = pc.list_parent_indices(items).to_numpy(zero_copy_only=False).astype(np.int64)
+    items_E = pc.fill_null(pc.index_in(items.flatten(), value_set=vocabulary), -1).to_numpy(zero_copy_only=False)
+
+    def per_user(is_bad_E: npt.NDArray[np.bool_], of_rows_E: npt.NDArray[np.int64] = rows_E) -> Any:
+        return np.bincount(of_rows_E[is_bad_E], minlength=len(frame))
+
+    frame["num_items"] = pc.fill_null(pc.list_value_length(items), -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    frame["num_scores"] = pc.fill_null(pc.list_value_length(scores), -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    frame["is_filled"] = frame["num_items"] > 0
+    frame["is_below_length"] = frame["num_items"] < length
+    frame["num_unknown"] = per_user(items_E < 0)
+    frame["num_unavailable"] = per_user((items_E >= 0) & ~is_available_N[items_E])
+    pairs_E = rows_E * (len(vocabulary) + 1) + items_E + 1
+    frame["num_repeated"] = per_user(_is_repeated(pairs_E))
+    frame["num_seen"] = per_user(np.isin(pairs_E, _seen_pairs(lists, seen, vocabulary))) if seen is not None else 0
+    score_rows_E = pc.list_parent_indices(scores).to_numpy(zero_copy_only=False).astype(np.int64)
+    scores_E = pc.fill_null(scores.flatten(), float("nan")).to_numpy(zero_copy_only=False)
+    frame["num_not_finite"] = per_user(~np.isfinite(scores_E), score_rows_E)
+    is_rising_E = np.zeros(len(scores_E), bool)
+    is_rising_E[1:] = (scores_E[1:] > scores_E[:-1]) & (score_rows_E[1:] == score_rows_E[:-1])
+    frame["num_rising"] = per_user(is_rising_E, score_rows_E)
+    return frame
+
+
+def _is_repeated(pairs_E: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Is there the same pair before? Of copies all but one are repeated."""
+    import numpy as np
+
+    order = np.argsort(pairs_E, kind="stable")
+    is_repeated_E = np.zeros(len(pairs_E), bool)
+    is_repeated_E[order[1:]] = pairs_E[order[1:]] == pairs_E[order[:-1]]
+    return is_repeated_E
+
+
+def _seen_pairs(lists: pa.Table, seen: pa.Table, vocabulary: pa.Array) -> npt.NDArray[np.int64]:
+    """What the users of a block have seen, as pairs of the block's row and the item."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    rows_of = pc.index_in(seen.column("user_id"), value_set=lists.column("user_id").combine_chunks())
+    of_block = seen.filter(pc.is_valid(rows_of))
+    rows_of = rows_of.drop_null().to_numpy().astype(np.int64)
+    items = of_block.column("seen_item_ids").combine_chunks()
+    parents = pc.list_parent_indices(items).to_numpy(zero_copy_only=False)
+    numbers = pc.index_in(items.flatten(), value_set=vocabulary)
+    is_known = pc.is_valid(numbers).to_numpy(zero_copy_only=False)
+    numbers = pc.fill_null(numbers, -1).to_numpy(zero_copy_only=False)
+    return (rows_of[parents] * (len(vocabulary) + 1) + numbers + 1)[is_known]
+
+
+def lists(length: int, num_users: int) -> Suite:
+    """Suite of the lists: ``length`` distinct items that are for sale, scores finite and never rising, or short and said so."""
+    return rules.suite(
+        "lists",
+        [
+            rules.at_least(max(num_users, 1)),
+            *rules.never_missing("user_id", "source", "is_short"),
+            *rules.ids("user_id"),
+            rules.one_row_per("user_id"),
+            rules.one_of((PERSONAL, POPULAR), "source"),
+            *rules.between(0, length, "num_items"),
+            rules.equal("num_items", "num_scores", "as many scores as items"),
+            rules.equal("is_short", "is_below_length", f"is_short says whether fewer than {length} items are listed"),
+            rules.always("is_filled", f"at least {MIN_FILLED_SHARE:.0%} of the lists hold an item", MIN_FILLED_SHARE),
+            rules.none_of_them("num_repeated", "no item stands twice"),
+            rules.none_of_them("num_unknown", "every item is in the catalogue"),
+            rules.none_of_them("num_unavailable", "every item is for sale"),
+            rules.none_of_them("num_seen", "nothing is recommended again that was seen, where the shop does not want it"),
+            rules.none_of_them("num_not_finite", "every score is finite"),
+            rules.none_of_them("num_rising", "scores never rise"),
+        ],
+    )
+
+
+def coverage_frame(users: pa.ChunkedArray, listed: pa.ChunkedArray) -> pd.DataFrame:
+    """One row per user who should have a list."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    expected = users.unique()
+    return as_frame(
+        pa.table({"user_id": expected, "is_listed": pc.is_in(expected, value_set=listed.combine_chunks())})
+    )
+
+
+def coverage() -> Suite:
+    """Suite over everybody with a history or features: nobody is left out."""
+    return rules.suite(
+        "coverage",
+        [rules.at_least(1), rules.one_row_per("user_id"), rules.always("is_listed", "has a list")],
+    )
