@@ -79,8 +79,12 @@ class FeedDescription(BaseModel):
     clock: Literal["real", "order"] = "real"
     repeats_allowed: bool = Field(description="May an item that a user has bought be recommended again?")
     missing_consent: Literal["granted", "denied"] = Field(description="What no word about consent means.")
-    service_items: tuple[str, ...] = Field(default=(), description="Item ids that are services: postage, fees.")
-    calendar: Calendar | None = Field(default=None, description="Days with a delivery; absent: none is expected.")
+    service_items: tuple[str, ...] = Field(
+        default=(), description="Item ids that are services: postage, fees."
+    )
+    calendar: Calendar | None = Field(
+        default=None, description="Days with a delivery; absent: none is expected."
+    )
 
     @field_validator("time_zone")
     @classmethod

@@ -31,10 +31,16 @@ class PackedList:
     is_short: bool
 
 
-def pack(indices: Sequence[int], scores: Sequence[float], source: str, is_short: bool, num_items: int) -> bytes:
+def pack(
+    indices: Sequence[int], scores: Sequence[float], source: str, is_short: bool, num_items: int
+) -> bytes:
     """Pack a list; ``num_items`` is the size of the vocabulary and decides the width of an index."""
     is_wide = num_items > 0xFFFF
-    flags = (_IS_PERSONAL if source == PERSONAL else 0) | (_IS_SHORT if is_short else 0) | (_IS_WIDE if is_wide else 0)
+    flags = (
+        (_IS_PERSONAL if source == PERSONAL else 0)
+        | (_IS_SHORT if is_short else 0)
+        | (_IS_WIDE if is_wide else 0)
+    )
     return struct.pack(f"<B{len(indices)}{'I' if is_wide else 'H'}{len(scores)}f", flags, *indices, *scores)
 
 

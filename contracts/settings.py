@@ -47,40 +47,66 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FORETASTE_", frozen=True, extra="ignore")
 
     # Where things lie
-    home: Path = Field(default=Path(".foretaste"), description="All state: lake, warehouse, servers' data, reports.")
-    feed: str = Field(default="", description="The shop's feed: a folder or s3://bucket/prefix. Default: HOME/feed.")
+    home: Path = Field(
+        default=Path(".foretaste"), description="All state: lake, warehouse, servers' data, reports."
+    )
+    feed: str = Field(
+        default="", description="The shop's feed: a folder or s3://bucket/prefix. Default: HOME/feed."
+    )
     warehouse_url: SecretStr = Field(
         default=SecretStr(""), description="postgresql://… of the warehouse. Default: a DuckDB file in HOME."
     )
     state_url: SecretStr = Field(
-        default=SecretStr(""), description="SQLAlchemy URL of the state store. Default: a SQLite file in HOME."
+        default=SecretStr(""),
+        description="SQLAlchemy URL of the state store. Default: a SQLite file in HOME.",
     )
     redis_url: SecretStr = Field(
-        default=SecretStr(""), description="redis:// or rediss:// of the online store. Default: the embedded Valkey."
+        default=SecretStr(""),
+        description="redis:// or rediss:// of the online store. Default: the embedded Valkey.",
     )
-    s3_endpoint_url: str = Field(default="", description="S3 endpoint. Default: the embedded SeaweedFS; 'aws' for AWS.")
+    s3_endpoint_url: str = Field(
+        default="", description="S3 endpoint. Default: the embedded SeaweedFS; 'aws' for AWS."
+    )
     s3_bucket: str = Field(default="foretaste", description="Bucket that published lists go to.")
     s3_region: str = Field(default="us-east-1", description="Region of the bucket.")
-    s3_access_key: SecretStr = Field(default=SecretStr(""), description="S3 access key; generated for the embedded one.")
-    s3_secret_key: SecretStr = Field(default=SecretStr(""), description="S3 secret key; generated for the embedded one.")
+    s3_access_key: SecretStr = Field(
+        default=SecretStr(""), description="S3 access key; generated for the embedded one."
+    )
+    s3_secret_key: SecretStr = Field(
+        default=SecretStr(""), description="S3 secret key; generated for the embedded one."
+    )
     mlflow_url: str = Field(default="", description="MLflow's address. Default: the embedded server.")
-    mlflow_db_url: SecretStr = Field(default=SecretStr(""), description="MLflow's database. Default: SQLite in HOME.")
+    mlflow_db_url: SecretStr = Field(
+        default=SecretStr(""), description="MLflow's database. Default: SQLite in HOME."
+    )
     airflow_url: str = Field(default="", description="Airflow's address, for links. Written by `up`.")
-    reports_url: str = Field(default="", description="Address of the report pages, for links. Written by `up`.")
-    airflow_db_url: SecretStr = Field(default=SecretStr(""), description="Airflow's database. Default: SQLite in HOME.")
+    reports_url: str = Field(
+        default="", description="Address of the report pages, for links. Written by `up`."
+    )
+    airflow_db_url: SecretStr = Field(
+        default=SecretStr(""), description="Airflow's database. Default: SQLite in HOME."
+    )
     spark_master: str = Field(default="local[2]", description="Spark master: local[n] or spark://host:port.")
-    spark_memory: str = Field(default="2g", description="Memory of Spark's driver (local) or of each executor.")
+    spark_memory: str = Field(
+        default="2g", description="Memory of Spark's driver (local) or of each executor."
+    )
 
     # Ports of the embedded servers; a default that is taken is replaced by a free one, a port set by hand is not
     redis_port: Port = Field(default=6379, description="Port of the embedded Valkey.")
     s3_port: Port = Field(default=8333, description="Port of the embedded SeaweedFS' S3 gateway.")
     mlflow_port: Port = Field(default=5000, description="Port of the embedded MLflow server.")
     airflow_port: Port = Field(default=8080, description="Port of Airflow's API server and UI.")
-    reports_port: Port = Field(default=8088, description="Port of the report and dbt docs pages under `foretaste up`.")
+    reports_port: Port = Field(
+        default=8088, description="Port of the report and dbt docs pages under `foretaste up`."
+    )
 
     # Scheduling
-    schedule: str = Field(default="0 3 * * *", description="Cron (UTC) at which the day that has just ended is run.")
-    schedule_start: str = Field(default="", description="First day that the scheduler runs. Empty: no day is scheduled.")
+    schedule: str = Field(
+        default="0 3 * * *", description="Cron (UTC) at which the day that has just ended is run."
+    )
+    schedule_start: str = Field(
+        default="", description="First day that the scheduler runs. Empty: no day is scheduled."
+    )
     schedule_end: str = Field(default="", description="Last day that the scheduler runs. Empty: no end.")
     retrain_schedule: str = Field(default="0 6 * * 1", description="Cron (UTC) of the regular retraining.")
     delivery_poll_seconds: Annotated[int, Field(ge=1)] = Field(
@@ -89,46 +115,74 @@ class Settings(BaseSettings):
     delivery_timeout_hours: Annotated[int, Field(ge=1)] = Field(
         default=12, description="How long a late delivery is waited for before the day is refused."
     )
-    retries: Annotated[int, Field(ge=0, le=10)] = Field(default=3, description="Retries of a transient error.")
-    retry_seconds: Annotated[int, Field(ge=1)] = Field(default=30, description="First pause before a retry; it doubles.")
+    retries: Annotated[int, Field(ge=0, le=10)] = Field(
+        default=3, description="Retries of a transient error."
+    )
+    retry_seconds: Annotated[int, Field(ge=1)] = Field(
+        default=30, description="First pause before a retry; it doubles."
+    )
     lease_seconds: Annotated[int, Field(ge=5)] = Field(
         default=120, description="How long a silent run keeps the lease between two of its steps."
     )
 
     # Landing
-    max_malformed_share: Share = Field(default=0.01, description="A delivery with more malformed rows stops the day.")
+    max_malformed_share: Share = Field(
+        default=0.01, description="A delivery with more malformed rows stops the day."
+    )
     volume_low: Annotated[float, Field(ge=0)] = Field(
         default=0.1, description="A day below this multiple of its median volume is refused."
     )
     volume_high: Annotated[float, Field(gt=0)] = Field(
         default=10.0, description="A day above this multiple of its median volume is refused."
     )
-    volume_min_days: Days = Field(default=5, description="Deliveries that must have been seen before volume is judged.")
+    volume_min_days: Days = Field(
+        default=5, description="Deliveries that must have been seen before volume is judged."
+    )
 
     # What a run computes (part of its manifest)
-    list_length: Annotated[int, Field(ge=1, le=1000)] = Field(default=100, description="Items kept for each user.")
+    list_length: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=100, description="Items kept for each user."
+    )
     num_candidates: Annotated[int, Field(ge=10, le=5000)] = Field(
         default=200, description="Candidates that each source proposes to the ranker for a user."
     )
-    history_length: Annotated[int, Field(ge=2, le=1000)] = Field(default=50, description="Events a history keeps.")
-    history_days: Days = Field(default=180, description="Days that histories, training set and co-visitation look back.")
+    history_length: Annotated[int, Field(ge=2, le=1000)] = Field(
+        default=50, description="Events a history keeps."
+    )
+    history_days: Days = Field(
+        default=180, description="Days that histories, training set and co-visitation look back."
+    )
     judge_days: Days = Field(default=7, description="Days at the end on which a challenger is judged (h).")
-    half_life_days: Days = Field(default=14, description="Half-life of item popularity and category affinity.")
+    half_life_days: Days = Field(
+        default=14, description="Half-life of item popularity and category affinity."
+    )
     seed: int = Field(default=7, description="Seed of everything random in training.")
-    sasrec_width: Annotated[int, Field(ge=8, le=1024)] = Field(default=64, description="Width of the transformer.")
-    sasrec_blocks: Annotated[int, Field(ge=1, le=24)] = Field(default=2, description="Blocks of the transformer.")
+    sasrec_width: Annotated[int, Field(ge=8, le=1024)] = Field(
+        default=64, description="Width of the transformer."
+    )
+    sasrec_blocks: Annotated[int, Field(ge=1, le=24)] = Field(
+        default=2, description="Blocks of the transformer."
+    )
     sasrec_heads: Annotated[int, Field(ge=1, le=16)] = Field(default=2, description="Heads of each block.")
     sasrec_dropout: Share = Field(default=0.2, description="Dropout of the transformer.")
-    sasrec_epochs: Annotated[int, Field(ge=1, le=1000)] = Field(default=30, description="Most epochs of training.")
-    sasrec_learning_rate: Annotated[float, Field(gt=0, lt=1)] = Field(default=3e-3, description="AdamW's learning rate.")
-    sasrec_horizon: Annotated[int, Field(ge=1, le=100)] = Field(
-        default=10, description="Training predicts one of the next so many items: more suits shops that sell by the basket."
+    sasrec_epochs: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=30, description="Most epochs of training."
     )
-    threads: Annotated[int, Field(ge=1, le=256)] = Field(default=1, description="Threads of torch, NumPy and DuckDB.")
+    sasrec_learning_rate: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=3e-3, description="AdamW's learning rate."
+    )
+    sasrec_horizon: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=10,
+        description="Training predicts one of the next so many items: more suits shops that sell by the basket.",
+    )
+    threads: Annotated[int, Field(ge=1, le=256)] = Field(
+        default=1, description="Threads of torch, NumPy and DuckDB."
+    )
 
     # Promotion and retraining
     promote_margin: Share = Field(
-        default=0.05, description="How much worse than the champion, as a share of its NDCG@10, a challenger may be."
+        default=0.05,
+        description="How much worse than the champion, as a share of its NDCG@10, a challenger may be.",
     )
     promote_min_users: Annotated[int, Field(ge=2)] = Field(
         default=100, description="Users with outcomes that a judgement needs; with fewer the champion stays."
@@ -138,10 +192,16 @@ class Settings(BaseSettings):
     )
 
     # Publishing, monitoring
-    versions_kept: Annotated[int, Field(ge=2, le=20)] = Field(default=3, description="Published versions kept.")
-    list_buckets: Annotated[int, Field(ge=1)] = Field(default=256, description="Redis hashes a version is spread on.")
+    versions_kept: Annotated[int, Field(ge=2, le=20)] = Field(
+        default=3, description="Published versions kept."
+    )
+    list_buckets: Annotated[int, Field(ge=1)] = Field(
+        default=256, description="Redis hashes a version is spread on."
+    )
     monitor_days: Days = Field(default=7, description="Days of the current window of the drift monitor.")
-    reports_kept: Annotated[int, Field(ge=1)] = Field(default=60, description="Full drift reports that are kept.")
+    reports_kept: Annotated[int, Field(ge=1)] = Field(
+        default=60, description="Full drift reports that are kept."
+    )
 
     @field_validator("schedule_start", "schedule_end")
     @classmethod
@@ -215,7 +275,9 @@ def settings_table() -> str:
 
 def inherited_environment(*, drop_prefixes: tuple[str, ...] = ()) -> dict[str, str]:
     """The environment for a child process, without the variables that start with ``drop_prefixes``."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(drop_prefixes or ("\0",))}
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(drop_prefixes or ("\0",))
+    }
 
 
 @contextmanager

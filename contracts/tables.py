@@ -205,6 +205,8 @@ COVISITATION = Table(
         "neighbour_rank": "integer",  # from 1 (heaviest) to MAX_NEIGHBOURS
     },
 )
+#: The parts of a training set in the order of time: fit up to D - 2h, rank the next h days, judge the last h.
+SPLITS = (FIT, RANK, JUDGE) = ("fit", "rank", "judge")
 SEQUENCES = Table(
     names.SEQUENCES,
     "One row per user and positive interaction of the last history_days, split in time.",
@@ -226,7 +228,10 @@ _LIST_COLUMNS = {
 }
 LISTS = Table(names.LISTS, "One row per user: the ranked list of the day.", ("user_id",), dict(_LIST_COLUMNS))
 LISTS_RETRAINED = Table(
-    names.LISTS_RETRAINED, "One row per user: the ranked list a retraining gave.", ("user_id",), dict(_LIST_COLUMNS)
+    names.LISTS_RETRAINED,
+    "One row per user: the ranked list a retraining gave.",
+    ("user_id",),
+    dict(_LIST_COLUMNS),
 )
 ROW_ACCOUNTS = Table(
     "ops/row_accounts",

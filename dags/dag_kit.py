@@ -151,7 +151,9 @@ class StepOperator(BaseOperator):
         if code == EXIT_NOTHING_TO_DO:
             raise AirflowSkipException(last)
         if code == EXIT_TRY_AGAIN or code < 0:
-            raise AirflowException(last if code > 0 else f"{self.step} was killed by signal {-code}; it is run again")
+            raise AirflowException(
+                last if code > 0 else f"{self.step} was killed by signal {-code}; it is run again"
+            )
         raise AirflowFailException(last if code == EXIT_REFUSED else f"{last} (exit {code})")
 
     def on_kill(self) -> None:
@@ -188,11 +190,17 @@ class DeliverySensor(BaseSensorOperator):
         return checked.returncode == 0
 
 
-def step(name: str, *, writes: Sequence[str] = (), opens_warehouse: bool = False, **arguments: Any) -> StepOperator:
+def step(
+    name: str, *, writes: Sequence[str] = (), opens_warehouse: bool = False, **arguments: Any
+) -> StepOperator:
     """A task that runs the step ``name``; ``writes`` are the tables that are announced when it has passed."""
     pool = {"pool": WAREHOUSE_POOL} if opens_warehouse and SETTINGS.is_warehouse_embedded else {}
     return StepOperator(
-        task_id=name.replace("-", "_"), step=name, outlets=[asset(table) for table in writes], **pool, **arguments
+        task_id=name.replace("-", "_"),
+        step=name,
+        outlets=[asset(table) for table in writes],
+        **pool,
+        **arguments,
     )
 
 
@@ -206,7 +214,9 @@ def day_of(context: Context) -> date:
         return max(date.fromisoformat(event.extra["day"]) for event in alarms)
     end = context.get("data_interval_end")
     if end is None:
-        raise AirflowFailException("this run has no data interval: trigger it again with the param 'day' (YYYY-MM-DD)")
+        raise AirflowFailException(
+            "this run has no data interval: trigger it again with the param 'day' (YYYY-MM-DD)"
+        )
     return end.date() - timedelta(days=1)
 
 

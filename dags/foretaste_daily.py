@@ -16,7 +16,9 @@ ALARM = asset(names.DRIFT_ALARM)
 
 @dag(
     dag_display_name="Foretaste: one day",
-    schedule=CronDataIntervalTimetable(SETTINGS.schedule, timezone="UTC") if SETTINGS.schedule_start else None,
+    schedule=CronDataIntervalTimetable(SETTINGS.schedule, timezone="UTC")
+    if SETTINGS.schedule_start
+    else None,
     start_date=midnight(SETTINGS.schedule_start) if SETTINGS.schedule_start else None,
     end_date=midnight(SETTINGS.schedule_end) + timedelta(days=1) if SETTINGS.schedule_end else None,
     catchup=True,

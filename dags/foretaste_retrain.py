@@ -36,7 +36,9 @@ def foretaste_retrain() -> None:
     What is published stays published until `publish_challenger`. `foretaste rollback` goes back in a second.
     """
 
-    @task_group(group_id="training", prefix_group_id=False, tooltip="From a training set to a judged challenger")
+    @task_group(
+        group_id="training", prefix_group_id=False, tooltip="From a training set to a judged challenger"
+    )
     def training() -> Any:
         validated = step("validate-training", writes=[names.SEQUENCES])
         promote = step("promote", writes=[names.CHAMPION_MODEL])

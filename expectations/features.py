@@ -27,7 +27,9 @@ def items_frame(items: pa.Table, catalogue: pa.Table) -> pd.DataFrame:
     import pyarrow.compute as pc
 
     known = catalogue.column("item_id").combine_chunks()
-    return as_frame(items.append_column("is_in_catalogue", pc.is_in(items.column("item_id"), value_set=known)))
+    return as_frame(
+        items.append_column("is_in_catalogue", pc.is_in(items.column("item_id"), value_set=known))
+    )
 
 
 def dim_items(day: date) -> Suite:
@@ -47,7 +49,15 @@ def dim_items(day: date) -> Suite:
 
 def feat_item_daily(day: date, num_items: int) -> Suite:
     """Suite of the items' features: every item of the catalogue, and no other."""
-    counts = ("popularity_micros", "popularity_7d", "views_28d", "purchases_28d", "buyers_28d", "returns_28d", "age_days")
+    counts = (
+        "popularity_micros",
+        "popularity_7d",
+        "views_28d",
+        "purchases_28d",
+        "buyers_28d",
+        "returns_28d",
+        "age_days",
+    )
     return rules.suite(
         "feat_item_daily",
         [
@@ -111,7 +121,10 @@ def histories_frame(histories: pa.Table) -> pd.DataFrame:
         is_blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(lists.flatten()), ""), True)
         blanks = pc.list_parent_indices(lists).filter(is_blank).to_numpy(zero_copy_only=False)
         frame[f"num_blank_{column}"] = np.bincount(blanks, minlength=len(frame))
-    items, seen = histories.column("item_ids").combine_chunks(), histories.column("seen_item_ids").combine_chunks()
+    items, seen = (
+        histories.column("item_ids").combine_chunks(),
+        histories.column("seen_item_ids").combine_chunks(),
+    )
     every = pa.chunked_array([items.flatten(), seen.flatten()]).unique()
     unseen = np.setdiff1d(_pairs(items, every), _pairs(seen, every)) // max(len(every), 1)
     frame["num_unseen"] = np.bincount(unseen, minlength=len(frame))
@@ -161,7 +174,9 @@ def covisitation(cutoffs: Sequence[date]) -> Suite:
         [
             rules.at_least(1),
             *rules.never_missing("cutoff_date", "item_id", "neighbour_id", "weight", "neighbour_rank"),
-            rules.one_of([pd.Timestamp(cutoff) for cutoff in cutoffs], "cutoff_date", "is one of the day's cut-offs"),
+            rules.one_of(
+                [pd.Timestamp(cutoff) for cutoff in cutoffs], "cutoff_date", "is one of the day's cut-offs"
+            ),
             *rules.ids("item_id", "neighbour_id"),
             rules.one_row_per("cutoff_date", "item_id", "neighbour_id"),
             rules.one_row_per("cutoff_date", "item_id", "neighbour_rank"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import great_expectations as gx
 from great_expectations.core.batch import Batch
 from great_expectations.execution_engine import PandasExecutionEngine
 from great_expectations.execution_engine.pandas_batch_data import PandasBatchData
@@ -36,7 +38,9 @@ def evaluate(suite: Suite, frame: pd.DataFrame) -> list[Finding]:
     one expectation at a time: together, one that cannot be evaluated makes all be tried several times.
     """
     engine = PandasExecutionEngine()
-    validator = Validator(execution_engine=engine, batches=[Batch(data=PandasBatchData(engine, frame))])
+    validator = Validator(
+        execution_engine=engine, batches=[Batch(data=PandasBatchData(engine, frame))], data_context=_context()
+    )
     findings = []
     for expectation in suite.expectations:
         results = validator.graph_validate(
@@ -45,6 +49,15 @@ def evaluate(suite: Suite, frame: pd.DataFrame) -> list[Finding]:
         )
         findings.append(_finding(expectation, results, len(frame)))
     return findings
+
+
+@cache
+def _context() -> Any:
+    """A context that keeps nothing, tells nobody and draws no progress bars."""
+    context = gx.get_context(mode="ephemeral")
+    context.enable_analytics(False)
+    context.variables.progress_bars = {"globally": False}
+    return context
 
 
 def _finding(expectation: Any, results: list[Any], num_rows: int) -> Finding:
@@ -72,7 +85,11 @@ def _column(kwargs: dict[str, Any]) -> str:
 def _raised(info: dict[str, Any]) -> list[str]:
     """Messages of what was raised: Great Expectations tells it plainly, or once for each metric."""
     told = [info] if "raised_exception" in info else list(info.values())
-    return [str(each.get("exception_message")) for each in told if isinstance(each, dict) and each.get("raised_exception")]
+    return [
+        str(each.get("exception_message"))
+        for each in told
+        if isinstance(each, dict) and each.get("raised_exception")
+    ]
 
 
 def _observed(result: dict[str, Any], num_rows: int) -> str:
@@ -83,5 +100,5 @@ def _observed(result: dict[str, Any], num_rows: int) -> str:
     if not count:
         return f"all of {result.get('element_count', num_rows):,}" if num_rows else "nothing to look at"
     examples = ", ".join(str(value) for value in result.get("partial_unexpected_list", [])[:_EXAMPLES])
-    share = count / max(result.get("element_count", num_rows), 1)
-    return f"not so in {count:,} of {result.get('element_count', num_rows):,} ({share:.2%}){f', e.g. {examples}' if examples else ''}"
+    total = result.get("element_count", num_rows)
+    return f"not so in {count:,} of {total:,} ({count / max(total, 1):.2%}){f', e.g. {examples}' if examples else ''}"

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 #: What nanoseconds can tell, with a margin; a moment beyond becomes one of these, and no range contains it.
-_EARLIEST, _LATEST = datetime(1700, 1, 1), datetime(2250, 1, 1)
+_EARLIEST = datetime(1700, 1, 1)
+_LATEST = datetime(2250, 1, 1)
 
 
 def as_frame(table: pa.Table) -> pd.DataFrame:
@@ -27,7 +28,9 @@ def as_frame(table: pa.Table) -> pd.DataFrame:
         for field in table.schema
         if not pa.types.is_list(field.type)
     }
-    frame: pd.DataFrame = pa.table(columns).to_pandas(types_mapper={pa.string(): pd.StringDtype("pyarrow")}.get)
+    frame: pd.DataFrame = pa.table(columns).to_pandas(
+        types_mapper={pa.string(): pd.StringDtype("pyarrow")}.get
+    )
     return frame
 
 
@@ -41,6 +44,8 @@ def _comparable(column: pa.ChunkedArray, of: pa.DataType) -> pa.ChunkedArray:
         return pc.if_else(pc.is_nan(column), pa.scalar(float("inf"), of), column).cast(pa.float64())
     if pa.types.is_temporal(of):
         exact = column.cast(pa.timestamp("us"))
-        clamped = pc.max_element_wise(pc.min_element_wise(exact, _LATEST, skip_nulls=False), _EARLIEST, skip_nulls=False)
+        clamped = pc.max_element_wise(
+            pc.min_element_wise(exact, _LATEST, skip_nulls=False), _EARLIEST, skip_nulls=False
+        )
         return clamped.cast(pa.timestamp("ns"))
     return column

@@ -39,7 +39,9 @@ MIN_KNOWN_SHARE = 0.5
 _FIRST_DAY = date(1990, 1, 1)
 
 
-def events_frame(events: pa.Table, partition_dates: pa.ChunkedArray, known_items: pa.ChunkedArray) -> pd.DataFrame:
+def events_frame(
+    events: pa.Table, partition_dates: pa.ChunkedArray, known_items: pa.ChunkedArray
+) -> pd.DataFrame:
     """Events with what the suite compares them to: the partition they lie in, the catalogue, the day after."""
     import pandas as pd
     import pyarrow as pa
@@ -49,7 +51,9 @@ def events_frame(events: pa.Table, partition_dates: pa.ChunkedArray, known_items
     frame = as_frame(
         events.append_column("partition_date", partition_dates)
         .append_column("date_of_occurred_at", dates)
-        .append_column("is_item_known", pc.is_in(events.column("item_id"), value_set=known_items.combine_chunks()))
+        .append_column(
+            "is_item_known", pc.is_in(events.column("item_id"), value_set=known_items.combine_chunks())
+        )
     )
     # A clock that is a little fast, or a delivery a little late in the day, may touch the next day.
     frame["day_after_received"] = frame["received_date"] + pd.Timedelta(days=1)
@@ -63,7 +67,13 @@ def events(day: date) -> Suite:
         [
             rules.at_least(1),
             *rules.never_missing(
-                "event_id", "item_id", "event_type", "occurred_at", "event_date", "received_date", "known_date"
+                "event_id",
+                "item_id",
+                "event_type",
+                "occurred_at",
+                "event_date",
+                "received_date",
+                "known_date",
             ),
             *rules.ids("event_id", "user_id", "item_id"),
             rules.one_row_per("event_id"),
@@ -77,7 +87,11 @@ def events(day: date) -> Suite:
             *rules.not_negative("quantity", "unit_price_cents", "dwell_ms", "position"),
             *rules.finite("value"),
             *rules.between(0, 1, "scroll_depth"),
-            rules.always("is_item_known", f"at least {MIN_KNOWN_SHARE:.0%} of events name a delivered item", MIN_KNOWN_SHARE),
+            rules.always(
+                "is_item_known",
+                f"at least {MIN_KNOWN_SHARE:.0%} of events name a delivered item",
+                MIN_KNOWN_SHARE,
+            ),
         ],
     )
 

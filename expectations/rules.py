@@ -35,7 +35,7 @@ class _AreIds(ColumnMapMetricProvider):  # type: ignore[misc]
 
     condition_metric_name = "column_values.are_ids"
 
-    @column_condition_partial(engine=PandasExecutionEngine)
+    @column_condition_partial(engine=PandasExecutionEngine)  # type: ignore[untyped-decorator]
     def _pandas(cls: Any, column: pd.Series[Any], **kwargs: Any) -> pd.Series[bool]:  # noqa: N805
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -57,11 +57,15 @@ def suite(name: str, rules: Iterable[Rule]) -> Suite:
 
 
 def at_least(num_rows: int) -> Rule:
-    return gxe.ExpectTableRowCountToBeBetween(min_value=num_rows, description=f"holds at least {num_rows} rows")
+    return gxe.ExpectTableRowCountToBeBetween(
+        min_value=num_rows, description=f"holds at least {num_rows} rows"
+    )
 
 
 def never_missing(*columns: str) -> list[Rule]:
-    return [gxe.ExpectColumnValuesToNotBeNull(column=column, description="is never missing") for column in columns]
+    return [
+        gxe.ExpectColumnValuesToNotBeNull(column=column, description="is never missing") for column in columns
+    ]
 
 
 def ids(*columns: str) -> list[Rule]:
@@ -72,20 +76,25 @@ def ids(*columns: str) -> list[Rule]:
 def between(low: float, high: float, *columns: str) -> list[Rule]:
     told = f"lies between {low:g} and {high:g}"
     return [
-        gxe.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high, description=told) for column in columns
+        gxe.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high, description=told)
+        for column in columns
     ]
 
 
 def not_negative(*columns: str) -> list[Rule]:
     return [
-        gxe.ExpectColumnValuesToBeBetween(column=column, min_value=0, max_value=LARGEST, description="is finite and not negative")
+        gxe.ExpectColumnValuesToBeBetween(
+            column=column, min_value=0, max_value=LARGEST, description="is finite and not negative"
+        )
         for column in columns
     ]
 
 
 def finite(*columns: str) -> list[Rule]:
     return [
-        gxe.ExpectColumnValuesToBeBetween(column=column, min_value=-LARGEST, max_value=LARGEST, description="is finite")
+        gxe.ExpectColumnValuesToBeBetween(
+            column=column, min_value=-LARGEST, max_value=LARGEST, description="is finite"
+        )
         for column in columns
     ]
 
@@ -94,7 +103,8 @@ def within_days(first: date, last: date, *columns: str) -> list[Rule]:
     low, high = pd.Timestamp(first), pd.Timestamp(last)
     told = f"lies between {first} and {last}"
     return [
-        gxe.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high, description=told) for column in columns
+        gxe.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high, description=told)
+        for column in columns
     ]
 
 
@@ -105,7 +115,9 @@ def one_of(values: Sequence[Any], column: str, meaning: str = "") -> Rule:
 
 def always(column: str, meaning: str, mostly: float = 1.0) -> Rule:
     """A column of truths that a frame has been given for the suite."""
-    return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=[True], mostly=mostly, description=meaning)
+    return gxe.ExpectColumnValuesToBeInSet(
+        column=column, value_set=[True], mostly=mostly, description=meaning
+    )
 
 
 def none_of_them(column: str, meaning: str) -> Rule:
@@ -118,7 +130,9 @@ def equal(left: str, right: str, meaning: str) -> Rule:
 
 
 def not_above(low: str, high: str, meaning: str) -> Rule:
-    return gxe.ExpectColumnPairValuesAToBeGreaterThanB(column_A=high, column_B=low, or_equal=True, description=meaning)
+    return gxe.ExpectColumnPairValuesAToBeGreaterThanB(
+        column_A=high, column_B=low, or_equal=True, description=meaning
+    )
 
 
 def one_row_per(*key: str) -> Rule:
@@ -129,9 +143,11 @@ def one_row_per(*key: str) -> Rule:
     return gxe.ExpectCompoundColumnsToBeUnique(column_list=list(key), description=told)
 
 
-def at_least_once(values: Sequence[str], column: str) -> Rule:
+def at_least_once(values: Sequence[Any], column: str) -> Rule:
     return gxe.ExpectColumnDistinctValuesToContainSet(
-        column=column, value_set=list(values), description=f"every one of {', '.join(values)} occurs"
+        column=column,
+        value_set=list(values),
+        description=f"every one of {', '.join(map(str, values))} occurs",
     )
 
 

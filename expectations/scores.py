@@ -47,22 +47,33 @@ def _block_frame(lists: pa.Table, catalogue: pa.Table, length: int, seen: pa.Tab
     frame = as_frame(lists)
     items, scores = lists.column("item_ids").combine_chunks(), lists.column("scores").combine_chunks()
     vocabulary = catalogue.column("item_id").combine_chunks()
-    is_available_N = catalogue.column("is_available").to_numpy(zero_copy_only=False).astype(bool)
+    # One more, never available: what an unknown item's number of -1 points to.
+    is_available_N = np.append(
+        pc.fill_null(catalogue.column("is_available"), False).to_numpy().astype(bool), False
+    )
     rows_E = pc.list_parent_indices(items).to_numpy(zero_copy_only=False).astype(np.int64)
-    items_E = pc.fill_null(pc.index_in(items.flatten(), value_set=vocabulary), -1).to_numpy(zero_copy_only=False)
+    items_E = pc.fill_null(pc.index_in(items.flatten(), value_set=vocabulary), -1).to_numpy(
+        zero_copy_only=False
+    )
 
     def per_user(is_bad_E: npt.NDArray[np.bool_], of_rows_E: npt.NDArray[np.int64] = rows_E) -> Any:
         return np.bincount(of_rows_E[is_bad_E], minlength=len(frame))
 
-    frame["num_items"] = pc.fill_null(pc.list_value_length(items), -1).to_numpy(zero_copy_only=False).astype(np.int64)
-    frame["num_scores"] = pc.fill_null(pc.list_value_length(scores), -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    frame["num_items"] = (
+        pc.fill_null(pc.list_value_length(items), -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    )
+    frame["num_scores"] = (
+        pc.fill_null(pc.list_value_length(scores), -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    )
     frame["is_filled"] = frame["num_items"] > 0
     frame["is_below_length"] = frame["num_items"] < length
     frame["num_unknown"] = per_user(items_E < 0)
     frame["num_unavailable"] = per_user((items_E >= 0) & ~is_available_N[items_E])
     pairs_E = rows_E * (len(vocabulary) + 1) + items_E + 1
     frame["num_repeated"] = per_user(_is_repeated(pairs_E))
-    frame["num_seen"] = per_user(np.isin(pairs_E, _seen_pairs(lists, seen, vocabulary))) if seen is not None else 0
+    frame["num_seen"] = (
+        per_user(np.isin(pairs_E, _seen_pairs(lists, seen, vocabulary))) if seen is not None else 0
+    )
     score_rows_E = pc.list_parent_indices(scores).to_numpy(zero_copy_only=False).astype(np.int64)
     scores_E = pc.fill_null(scores.flatten(), float("nan")).to_numpy(zero_copy_only=False)
     frame["num_not_finite"] = per_user(~np.isfinite(scores_E), score_rows_E)
@@ -95,27 +106,34 @@ def _seen_pairs(lists: pa.Table, seen: pa.Table, vocabulary: pa.Array) -> npt.ND
     numbers = pc.index_in(items.flatten(), value_set=vocabulary)
     is_known = pc.is_valid(numbers).to_numpy(zero_copy_only=False)
     numbers = pc.fill_null(numbers, -1).to_numpy(zero_copy_only=False)
-    return (rows_of[parents] * (len(vocabulary) + 1) + numbers + 1)[is_known]
+    pairs: npt.NDArray[np.int64] = (rows_of[parents] * (len(vocabulary) + 1) + numbers + 1)[is_known]
+    return pairs
 
 
-def lists(length: int, num_users: int) -> Suite:
+def lists(length: int) -> Suite:
     """Suite of the lists: ``length`` distinct items that are for sale, scores finite and never rising, or short and said so."""
     return rules.suite(
         "lists",
         [
-            rules.at_least(max(num_users, 1)),
+            rules.at_least(1),
             *rules.never_missing("user_id", "source", "is_short"),
             *rules.ids("user_id"),
             rules.one_row_per("user_id"),
             rules.one_of((PERSONAL, POPULAR), "source"),
             *rules.between(0, length, "num_items"),
             rules.equal("num_items", "num_scores", "as many scores as items"),
-            rules.equal("is_short", "is_below_length", f"is_short says whether fewer than {length} items are listed"),
-            rules.always("is_filled", f"at least {MIN_FILLED_SHARE:.0%} of the lists hold an item", MIN_FILLED_SHARE),
+            rules.equal(
+                "is_short", "is_below_length", f"is_short says whether fewer than {length} items are listed"
+            ),
+            rules.always(
+                "is_filled", f"at least {MIN_FILLED_SHARE:.0%} of the lists hold an item", MIN_FILLED_SHARE
+            ),
             rules.none_of_them("num_repeated", "no item stands twice"),
             rules.none_of_them("num_unknown", "every item is in the catalogue"),
             rules.none_of_them("num_unavailable", "every item is for sale"),
-            rules.none_of_them("num_seen", "nothing is recommended again that was seen, where the shop does not want it"),
+            rules.none_of_them(
+                "num_seen", "nothing is recommended again that was seen, where the shop does not want it"
+            ),
             rules.none_of_them("num_not_finite", "every score is finite"),
             rules.none_of_them("num_rising", "scores never rise"),
         ],

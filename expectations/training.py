@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+from contracts.tables import SPLITS
 from expectations import rules
 from expectations.frames import as_frame
 from expectations.rules import Suite
@@ -12,8 +13,6 @@ from expectations.rules import Suite
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-
-SPLITS = ("fit", "rank", "judge")
 
 #: Fewer steps, users or items to fit on teach nothing that popularity does not say.
 MIN_STEPS = 100

@@ -14,13 +14,20 @@ from typing import Any, TypeVar
 
 import click
 
-from contracts.errors import EXIT_FAILED, EXIT_NOTHING_TO_DO, EXIT_REFUSED, EXIT_TRY_AGAIN, ForetasteError, NothingToDo
+from contracts.errors import (
+    EXIT_FAILED,
+    EXIT_NOTHING_TO_DO,
+    EXIT_REFUSED,
+    EXIT_TRY_AGAIN,
+    ForetasteError,
+    NothingToDo,
+)
 from contracts.settings import Settings, load_settings, settings_table
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Day(click.ParamType):
+class Day(click.ParamType[date]):
     """A UTC day, YYYY-MM-DD."""
 
     name = "day"
@@ -67,7 +74,11 @@ def _listener(name: str, seconds: float, result: dict[str, Any]) -> None:
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, dict | list | tuple) else str(value)
+    text = (
+        json.dumps(value, default=str, ensure_ascii=False)
+        if isinstance(value, dict | list | tuple)
+        else str(value)
+    )
     return text if len(text) <= 160 else f"{text[:157]}..."
 
 
@@ -171,7 +182,9 @@ def import_group() -> None:
     """Turn a public data set, or any CSV file, into a feed."""
 
 
-feed_option = click.option("--feed", type=click.Path(path_type=Path), help="Folder to write. Default: HOME/feed.")
+feed_option = click.option(
+    "--feed", type=click.Path(path_type=Path), help="Folder to write. Default: HOME/feed."
+)
 
 
 @import_group.command("online-retail")
@@ -179,7 +192,9 @@ feed_option = click.option("--feed", type=click.Path(path_type=Path), help="Fold
 @feed_option
 @day_option("--from", "first", help="First day to import.")
 @day_option("--to", "last", help="Last day to import.")
-def import_online_retail_command(source: Path, feed: Path | None, first: date | None, last: date | None) -> None:
+def import_online_retail_command(
+    source: Path, feed: Path | None, first: date | None, last: date | None
+) -> None:
     """UCI Online Retail: a folder with one CSV a day."""
     from jobs.feeds.online_retail import import_online_retail
 
@@ -317,8 +332,18 @@ def _next_command(error: ForetasteError, arguments: list[str]) -> str:
 def main() -> None:
     """Run the CLI; a refusal is one line that says what, why, what is still served and what to do next."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
-    for noisy in ("py4j", "botocore", "boto3", "urllib3", "great_expectations", "httpx", "alembic", "pyspark"):
+    for noisy in (
+        "py4j",
+        "botocore",
+        "boto3",
+        "urllib3",
+        "great_expectations",
+        "httpx",
+        "alembic",
+        "pyspark",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger().handlers[0].addFilter(_is_worth_reading)
     # A task that an orchestrator ends has to give back its lease and its child processes.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     arguments = sys.argv[1:]
@@ -329,13 +354,20 @@ def main() -> None:
         raise SystemExit(EXIT_NOTHING_TO_DO) from None
     except ForetasteError as error:
         served = "" if arguments[:1] in (["doctor"], ["up"], ["down"], ["import"]) else f" | {_served(error)}"
-        click.echo(f"{type(error).__name__}: {error}{served} | next: {_next_command(error, arguments)}", err=True)
+        click.echo(
+            f"{type(error).__name__}: {error}{served} | next: {_next_command(error, arguments)}", err=True
+        )
         raise SystemExit(error.exit_code) from None
     except click.ClickException as error:
         error.show()
         raise SystemExit(2) from None
     except click.Abort:
         raise SystemExit(130) from None
+
+
+def _is_worth_reading(record: logging.LogRecord) -> bool:
+    """Great Expectations gives its loggers levels of their own; only its warnings matter here."""
+    return record.levelno >= logging.WARNING or not record.name.startswith("great_expectations")
 
 
 def _served(error: ForetasteError) -> str:

@@ -38,7 +38,9 @@ class Delivery:
         digest = hashlib.sha256()
         for path in self.files:
             with path.open("rb") as stream:
-                digest.update(f"{path.name}\x1f{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
+                digest.update(
+                    f"{path.name}\x1f{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode()
+                )
         return digest.hexdigest()
 
 
@@ -63,14 +65,18 @@ def read_description(settings: Settings, location: str | None = None) -> FeedDes
     try:
         text = _read_object(settings, location, FEED_JSON)
     except FileNotFoundError as error:
-        raise FeedInvalid(f"{location} has no {FEED_JSON}. Write one as docs/feeds.md shows, or import a data set: foretaste import") from error
+        raise FeedInvalid(
+            f"{location} has no {FEED_JSON}. Write one as docs/feeds.md shows, or import a data set: foretaste import"
+        ) from error
     try:
         return FeedDescription(**json.loads(text))
     except ValidationError as error:
         told = "; ".join(f"{'.'.join(map(str, issue['loc']))}: {issue['msg']}" for issue in error.errors())
         raise FeedInvalid(f"{location}/{FEED_JSON}: {told}. See docs/feeds.md") from error
     except (ValueError, TypeError) as error:
-        raise FeedInvalid(f"{location}/{FEED_JSON} is not a JSON object: {error}. See docs/feeds.md") from error
+        raise FeedInvalid(
+            f"{location}/{FEED_JSON} is not a JSON object: {error}. See docs/feeds.md"
+        ) from error
 
 
 def is_delivery_complete(settings: Settings, day: date) -> bool:
@@ -106,8 +112,14 @@ def check_feed(location: str, settings: Settings, *, every: bool = False) -> lis
         deliveries = complete_deliveries(settings, location)
     except ForetasteError as error:
         return [Problem(location, str(error))]
-    problems = [] if deliveries else [Problem(location, f"no delivery is complete: none of its folders holds {SUCCESS}")]
-    newest = {kind: max((each.received for each in deliveries if each.kind == kind), default=None) for kind in KINDS}
+    problems = (
+        []
+        if deliveries
+        else [Problem(location, f"no delivery is complete: none of its folders holds {SUCCESS}")]
+    )
+    newest = {
+        kind: max((each.received for each in deliveries if each.kind == kind), default=None) for kind in KINDS
+    }
     for delivery in deliveries:
         if not every and delivery.received != newest[delivery.kind]:
             continue
@@ -117,7 +129,10 @@ def check_feed(location: str, settings: Settings, *, every: bool = False) -> lis
             problems.append(Problem(delivery.key, str(error)))
             continue
         problems += [
-            Problem(f"{delivery.key} {example['source_file']}:{example['line']}", f"{reason}: {count} rows, such as {example['raw_line']}")
+            Problem(
+                f"{delivery.key} {example['source_file']}:{example['line']}",
+                f"{reason}: {count} rows, such as {example['raw_line']}",
+            )
             for reason, count, example in classified.quarantine_summary()
         ]
     return problems
@@ -131,7 +146,9 @@ def _deliveries_of(root: Path, kind: str, until: date | None) -> Iterator[Delive
         try:
             received = date.fromisoformat(name)
         except ValueError as error:
-            raise FeedInvalid(f"{folder}: a delivery's folder is named received=YYYY-MM-DD. Rename or remove it") from error
+            raise FeedInvalid(
+                f"{folder}: a delivery's folder is named received=YYYY-MM-DD. Rename or remove it"
+            ) from error
         if (folder / SUCCESS).exists() and (until is None or received <= until):
             yield Delivery(kind, received, tuple(_files(folder)))
 
@@ -142,9 +159,13 @@ def _files(folder: Path) -> list[Path]:
         if path.name.startswith(("_", ".")):
             continue
         if path.is_symlink() or not path.is_file():
-            raise FeedInvalid(f"{path} is not a plain file: links, pipes and folders are not read. Deliver the file itself")
+            raise FeedInvalid(
+                f"{path} is not a plain file: links, pipes and folders are not read. Deliver the file itself"
+            )
         if not path.name.removesuffix(".gz").endswith(_FORMATS):
-            raise FeedInvalid(f"{path}: a delivery holds {', '.join(_FORMATS)} files, plain or .gz. Convert or remove it")
+            raise FeedInvalid(
+                f"{path}: a delivery holds {', '.join(_FORMATS)} files, plain or .gz. Convert or remove it"
+            )
         files.append(path)
     return files
 

@@ -24,9 +24,7 @@ class Verdict:
     differences: dict[str, Interval]  # challenger minus the other, NDCG@10
 
 
-def judge(
-    ndcg: dict[str, FloatArray], *, margin: float, min_users: int, rng: np.random.Generator
-) -> Verdict:
+def judge(ndcg: dict[str, FloatArray], *, margin: float, min_users: int, rng: np.random.Generator) -> Verdict:
     """Judge ``ndcg["challenger"]`` against ``ndcg["champion"]`` and the baselines, paired user by user.
 
     A first model has to beat recent popularity with a two-sided 95 % interval above zero. Later ones must
@@ -39,7 +37,9 @@ def judge(
     challenger_U = ndcg["challenger"]
     num_users = len(challenger_U)
     if num_users < min_users:
-        reason = f"insufficient data: {num_users} users with outcomes, {min_users} are needed (promote_min_users)"
+        reason = (
+            f"insufficient data: {num_users} users with outcomes, {min_users} are needed (promote_min_users)"
+        )
         return Verdict(False, (reason,), {})
     differences = {
         name: paired_bootstrap(challenger_U, other_U, NUM_RESAMPLES, rng)
@@ -74,11 +74,16 @@ def _against_champion(
     needed = required_users(spread, allowed) if allowed > 0 and spread > 0 else 0
     if interval.lower <= -allowed:
         if len(ndcg["champion"]) < needed and interval.high > 0:
-            return False, [f"insufficient data: {told}; {needed} users are needed to tell, {len(ndcg['champion'])} are there"]
+            return False, [
+                f"insufficient data: {told}; {needed} users are needed to tell, {len(ndcg['champion'])} are there"
+            ]
         return False, [f"{told}: worse than allowed"]
     popularity = differences["popularity"]
     if popularity.high < 0:
-        return False, [told, f"recent popularity: ndcg@10 {_versus(ndcg, 'popularity')}: surely worse than popularity"]
+        return False, [
+            told,
+            f"recent popularity: ndcg@10 {_versus(ndcg, 'popularity')}: surely worse than popularity",
+        ]
     return True, [f"{told}: {'better' if interval.low > 0 else 'not inferior'}"]
 
 

@@ -33,7 +33,11 @@ if TYPE_CHECKING:
 
 _TABLES = {"events": RAW_EVENTS, "items": RAW_ITEMS, "users": RAW_USERS}
 _DAY_COLUMN = {"events": "event_date", "items": "received_date", "users": "received_date"}
-_QUARANTINE = {"events": names.QUARANTINE_EVENTS, "items": names.QUARANTINE_ITEMS, "users": names.QUARANTINE_USERS}
+_QUARANTINE = {
+    "events": names.QUARANTINE_EVENTS,
+    "items": names.QUARANTINE_ITEMS,
+    "users": names.QUARANTINE_USERS,
+}
 _QUARANTINE_COLUMNS = {
     "received_date": "date",
     "source_file": "text",
@@ -61,7 +65,9 @@ class Account:
         """Every row has exactly one outcome."""
         parts = self.good + sum(self.quarantined.values()) + self.duplicate + sum(self.set_aside.values())
         if parts != self.read:
-            raise AssertionError(f"{self.delivery.key}: {self.read} rows were read but {parts} are accounted for")
+            raise AssertionError(
+                f"{self.delivery.key}: {self.read} rows were read but {parts} are accounted for"
+            )
 
     @property
     def malformed_share(self) -> float:
@@ -105,7 +111,9 @@ def run(
         )
     known = {each.key: _known_date(each.received, day, landed_until) for each in deliveries}
     touched = _replace_partitions(merged, deliveries, known, context)
-    record = _record(day, deliveries, accounts, touched, merged, accept if refusals else None, refusals, context.lake)
+    record = _record(
+        day, deliveries, accounts, touched, merged, accept if refusals else None, refusals, context.lake
+    )
     _write_accounts(accounts, context)
     context.state.put_many(
         DELIVERIES,
@@ -135,7 +143,15 @@ def list_quarantine(settings: Settings, day: date | None) -> list[dict[str, Any]
             for reason in sorted({row["reason"] for row in found}):
                 of_reason = [row for row in found if row["reason"] == reason]
                 example = f"{of_reason[0]['source_file']}:{of_reason[0]['line']} {of_reason[0]['raw_line']}"
-                rows.append({"received": received, "kind": kind, "reason": reason, "rows": len(of_reason), "example": example})
+                rows.append(
+                    {
+                        "received": received,
+                        "kind": kind,
+                        "reason": reason,
+                        "rows": len(of_reason),
+                        "example": example,
+                    }
+                )
     return rows
 
 
@@ -176,7 +192,9 @@ def _known_date(received: date, day: date, landed_until: date | None) -> date:
     return received if landed_until is None or received > landed_until else day
 
 
-def _merge(classified: Sequence[Classified], context: StepContext) -> tuple[dict[str, pa.Table], dict[str, Account]]:
+def _merge(
+    classified: Sequence[Classified], context: StepContext
+) -> tuple[dict[str, pa.Table], dict[str, Account]]:
     """All good rows by kind, with duplicates among deliveries and of what has been landed taken out."""
     import pyarrow as pa
 
@@ -195,7 +213,9 @@ def _merge(classified: Sequence[Classified], context: StepContext) -> tuple[dict
     merged: dict[str, pa.Table] = {}
     for kind in _TABLES:
         parts = [
-            each.rows.append_column("received_date", pa.array([each.delivery.received] * each.rows.num_rows, pa.date32()))
+            each.rows.append_column(
+                "received_date", pa.array([each.delivery.received] * each.rows.num_rows, pa.date32())
+            )
             for each in classified
             if each.delivery.kind == kind
         ]
@@ -257,7 +277,13 @@ def _without_duplicates(
         account.quarantined["ID_CONFLICT"] = account.quarantined.get("ID_CONFLICT", 0) + 1
         row = {"event_id": event_id}
         by_key[key].rejected.append(
-            {"source_file": source_file, "line": line, "reason": "ID_CONFLICT", "raw_line": str(row), "row_sha256": digest_of(row)}
+            {
+                "source_file": source_file,
+                "line": line,
+                "reason": "ID_CONFLICT",
+                "raw_line": str(row),
+                "row_sha256": digest_of(row),
+            }
         )
     return kept
 
@@ -265,7 +291,11 @@ def _without_duplicates(
 def _landed_ids(context: StepContext) -> str:
     """A query of the ids in the lake, without leftovers of landings that were never recorded."""
     days = context.lake.days(names.RAW_EVENTS)
-    received = sorted(record["received_date"] for record in context.state.all(DELIVERIES).values() if record["kind"] == "events")
+    received = sorted(
+        record["received_date"]
+        for record in context.state.all(DELIVERIES).values()
+        if record["kind"] == "events"
+    )
     if not days or not received:
         return "select '' as event_id, '' as body_hash, current_date as received_date limit 0"
     files = ", ".join(_quoted(str(path)) for path in context.lake.files(names.RAW_EVENTS, days))
@@ -285,7 +315,9 @@ def _write_quarantine(each: Classified, account: Account, lake: Lake) -> None:
     if not each.rejected and lake.manifest(table, received) is None:
         return
     rows = sorted(each.rejected, key=lambda row: (row["source_file"], row["line"], row["reason"]))
-    frame = pa.Table.from_pylist([{"received_date": received, **row} for row in rows], schema=schema_of(_QUARANTINE_COLUMNS))
+    frame = pa.Table.from_pylist(
+        [{"received_date": received, **row} for row in rows], schema=schema_of(_QUARANTINE_COLUMNS)
+    )
     lake.replace(table, received, frame, inputs=account.sha256)
 
 
@@ -301,13 +333,17 @@ def _refusals(
     settings = context.settings
     recorded = context.state.all(DELIVERIES)
     received = {each.received for each in deliveries if each.kind == "events"}
-    received |= {date.fromisoformat(each["received_date"]) for each in recorded.values() if each["kind"] == "events"}
+    received |= {
+        date.fromisoformat(each["received_date"]) for each in recorded.values() if each["kind"] == "events"
+    }
     refusals = [
         f"the delivery of {expected} is missing (feed.json's calendar expects one; no {_folder(expected)}/_SUCCESS)"
         for expected in days_between(first or day, day)
         if description.expects_delivery(expected) and expected not in received
     ]
-    volumes = {record["received_date"]: record["read"] for record in recorded.values() if record["kind"] == "events"}
+    volumes = {
+        record["received_date"]: record["read"] for record in recorded.values() if record["kind"] == "events"
+    }
     for delivery in deliveries:
         account = accounts[delivery.key]
         if delivery.kind == "events" and account.read == 0:
@@ -325,7 +361,9 @@ def _refusals(
 
 
 def _odd_volume(delivery: Delivery, read: int, volumes: dict[str, int], settings: Settings) -> list[str]:
-    earlier = [volumes[key] for key in sorted(volumes) if key < delivery.received.isoformat()][-_DELIVERIES_COMPARED:]
+    earlier = [volumes[key] for key in sorted(volumes) if key < delivery.received.isoformat()][
+        -_DELIVERIES_COMPARED:
+    ]
     if len(earlier) < settings.volume_min_days:
         return []
     usual = median(earlier)
@@ -356,18 +394,32 @@ def _replace_partitions(
             for kind, rows in merged.items():
                 table, column = _TABLES[kind], _DAY_COLUMN[kind]
                 known_of = [(each.received, known[each.key]) for each in deliveries if each.kind == kind]
-                knowns = pa.table({"received_date": [day for day, _ in known_of], "known_date": [day for _, day in known_of]})
+                knowns = pa.table(
+                    {
+                        "received_date": [day for day, _ in known_of],
+                        "known_date": [day for _, day in known_of],
+                    }
+                )
                 connection.register("new_rows", rows)
                 connection.register("knowns", knowns)
-                connection.execute("create or replace temp table arrived as select * from new_rows join knowns using (received_date)")
-                days = [row[0] for row in connection.execute(f"select distinct {column} from arrived order by 1").fetchall()]
+                connection.execute(
+                    "create or replace temp table arrived as select * from new_rows join knowns using (received_date)"
+                )
+                days = [
+                    row[0]
+                    for row in connection.execute(
+                        f"select distinct {column} from arrived order by 1"
+                    ).fetchall()
+                ]
                 partitions = []
                 for day in days:
                     partition = _merged_partition(connection, table, column, day, context, kind)
                     context.lake.replace(table.name, day, partition, inputs=_partition_inputs(partition))
                     partitions.append(partition)
                 if partitions:
-                    warehouse.replace(names.WAREHOUSE_RAW, table, column, days, pa.concat_tables(partitions), context.lease)
+                    warehouse.replace(
+                        names.WAREHOUSE_RAW, table, column, days, pa.concat_tables(partitions), context.lease
+                    )
                 if kind == "events":
                     touched = days
     finally:
@@ -376,7 +428,12 @@ def _replace_partitions(
 
 
 def _merged_partition(
-    connection: duckdb.DuckDBPyConnection, table: Table, column: str, day: date, context: StepContext, kind: str
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    column: str,
+    day: date,
+    context: StepContext,
+    kind: str,
 ) -> pa.Table:
     """What a partition held of recorded deliveries, and what has arrived, in the order of its key."""
     columns = ", ".join(table.columns)
@@ -387,12 +444,16 @@ def _merged_partition(
         if received:
             among = ", ".join(f"date '{each}'" for each in received)
             parts.append(f"select {columns} from held where received_date in ({among})")
-    merged = connection.sql(f"select * from ({' union all '.join(parts)}) order by {', '.join(table.key)}").to_arrow_table()
+    merged = connection.sql(
+        f"select * from ({' union all '.join(parts)}) order by {', '.join(table.key)}"
+    ).to_arrow_table()
     return merged.select(list(table.columns)).cast(arrow_schema(table))
 
 
 def _received(state: State, kind: str) -> list[str]:
-    return sorted(record["received_date"] for record in state.all(DELIVERIES).values() if record["kind"] == kind)
+    return sorted(
+        record["received_date"] for record in state.all(DELIVERIES).values() if record["kind"] == kind
+    )
 
 
 def _partition_inputs(partition: pa.Table) -> str:
@@ -452,13 +513,19 @@ def _write_accounts(accounts: dict[str, Account], context: StepContext) -> None:
     """One row a delivery, outcome and reason in ``ops.row_accounts``, for analysts."""
     import pyarrow as pa
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for account in accounts.values():
         told: list[tuple[str, str, int]] = [("good", "", account.good), ("duplicate", "", account.duplicate)]
         told += [("quarantined", reason, count) for reason, count in account.quarantined.items()]
         told += [("set_aside", reason, count) for reason, count in account.set_aside.items()]
         rows += [
-            {"received_date": account.delivery.received, "kind": account.delivery.kind, "outcome": outcome, "reason": reason, "num_rows": count}
+            {
+                "received_date": account.delivery.received,
+                "kind": account.delivery.kind,
+                "outcome": outcome,
+                "reason": reason,
+                "num_rows": count,
+            }
             for outcome, reason, count in told
         ]
     if not rows:

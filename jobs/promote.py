@@ -24,12 +24,16 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     """
     record = context.state.get(RETRAININGS, day.isoformat())
     if record is None or "challenger" not in record:
-        raise PartitionMissing(f"no challenger was trained on {day}. Train one: foretaste retrain --day {day}")
+        raise PartitionMissing(
+            f"no challenger was trained on {day}. Train one: foretaste retrain --day {day}"
+        )
     version, verdict = record["challenger"], record["verdict"]
     is_promoted = bool(verdict["is_promoted"])
     context.state.put(RETRAININGS, day.isoformat(), {**record, "is_promoted": is_promoted})
     if not is_promoted:
-        raise NothingToDo(f"challenger {version} is refused, the champion stays: {'; '.join(verdict['reasons'])}")
+        raise NothingToDo(
+            f"challenger {version} is refused, the champion stays: {'; '.join(verdict['reasons'])}"
+        )
     load_model(model_folder(context.settings, version, record["sha256"]), record["sha256"])
     with open_registry(context.settings) as registry:
         registry.promote(version, context.lease)

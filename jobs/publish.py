@@ -12,6 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,9 @@ class Edition:
     digest: str
 
 
-def run(day: date, context: StepContext, *, kind: str = names.DAILY, now: datetime | None = None) -> dict[str, Any]:
+def run(
+    day: date, context: StepContext, *, kind: str = names.DAILY, now: datetime | None = None
+) -> dict[str, Any]:
     """Publish the lists of a run; a backfill records its digest and moves nothing.
 
     Raises:
@@ -52,12 +55,16 @@ def run(day: date, context: StepContext, *, kind: str = names.DAILY, now: dateti
     record = context.state.get(RUNS, run_key(kind, day)) or {}
     context.state.put(RUNS, run_key(kind, day), {**record, "digest": edition.digest})
     if not is_newest(context.state, day):
-        return {"published": False, "why": "not the newest day: a backfill moves nothing", "digest": edition.digest}
+        return {
+            "published": False,
+            "why": "not the newest day: a backfill moves nothing",
+            "digest": edition.digest,
+        }
     champion = manifest["champion"] if kind == names.DAILY else _promoted(context, day)
     with open_online_store(context.settings) as online, open_objects(context.settings) as objects:
         pointer = _already_published(online, day, kind, edition, champion)
         if pointer is None:
-            stamp = (now or datetime.now(UTC)).isoformat(timespec="seconds")  # noqa: DTZ005
+            stamp = (now or datetime.fromtimestamp(context.state.clock(), UTC)).isoformat(timespec="seconds")
             pointer = _next_pointer(context, online, day, kind, edition, champion, stamp, manifest)
             _write(online, objects, edition, pointer, context)
             is_new = True
@@ -93,12 +100,14 @@ def refuse_unreadable(rows: Sequence[dict[str, Any]], known: set[str], length: i
             wrong = f"names {sorted(set(items) - known)[0]!r}, which is not in the catalogue"
         elif len(items) != len(scores) or not np.isfinite(scores).all():
             wrong = "has scores that are not finite or not one an item"
-        elif any(after > before for before, after in zip(scores, scores[1:], strict=False)):
+        elif any(after > before for before, after in pairwise(scores)):
             wrong = "has scores that rise"
         elif (len(items) < length) != row["is_short"] or len(items) > length:
             wrong = f"holds {len(items)} of {length} items and says is_short={row['is_short']}"
         if wrong:
-            raise GateRefused(f"the list of user {row['user_id']!r} {wrong}: nothing is published. Score the day again")
+            raise GateRefused(
+                f"the list of user {row['user_id']!r} {wrong}: nothing is published. Score the day again"
+            )
 
 
 def _edition(day: date, context: StepContext, kind: str, length: int) -> Edition:
@@ -158,17 +167,28 @@ def _next_pointer(
     )
 
 
-def _write(online: OnlineStore, objects: Objects, edition: Edition, pointer: Pointer, context: StepContext) -> None:
+def _write(
+    online: OnlineStore, objects: Objects, edition: Edition, pointer: Pointer, context: StepContext
+) -> None:
     online.refuse_if_unfit(len(edition.rows) * _BYTES_A_USER)
     place = {item: index for index, item in enumerate(edition.vocabulary)}
     num_items = len(place)
     lists: dict[int, dict[str, bytes]] = {bucket: {} for bucket in range(pointer.num_buckets)}
     for row in edition.rows:
-        packed = pack([place[item] for item in row["item_ids"]], row["scores"], row["source"], row["is_short"], num_items)
+        packed = pack(
+            [place[item] for item in row["item_ids"]],
+            row["scores"],
+            row["source"],
+            row["is_short"],
+            num_items,
+        )
         lists[names.bucket_of(row["user_id"], pointer.num_buckets)][row["user_id"]] = packed
     best, shares = edition.popular
     popular = pack([place[item] for item in best], shares, POPULAR, False, num_items)
-    items = {index: json.dumps(_shown(edition.items[item]), ensure_ascii=False).encode() for item, index in place.items()}
+    items = {
+        index: json.dumps(_shown(edition.items[item]), ensure_ascii=False).encode()
+        for item, index in place.items()
+    }
     online.write_version(pointer.version, lists, items, popular)
     step = max(1, len(edition.rows) // _SAMPLE)
     sample = [row["user_id"] for row in edition.rows[::step]]
@@ -179,7 +199,12 @@ def _write(online: OnlineStore, objects: Objects, edition: Edition, pointer: Poi
 
 
 def _shown(item: dict[str, Any]) -> dict[str, Any]:
-    return {"item_id": item["item_id"], "title": item["title"], "category": item["category"], "price_cents": item["price_cents"]}
+    return {
+        "item_id": item["item_id"],
+        "title": item["title"],
+        "category": item["category"],
+        "price_cents": item["price_cents"],
+    }
 
 
 def _parquet(rows: list[dict[str, Any]]) -> bytes:

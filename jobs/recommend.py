@@ -20,7 +20,9 @@ def recommend(settings: Settings, user_id: str, count: int) -> dict[str, Any]:
     with open_online_store(settings, timeout=2) as store:
         pointer = store.pointer()  # read once: the answer never mixes two versions
         if pointer is None:
-            raise PartitionMissing("nothing has been published yet. Run a day: foretaste run --day YYYY-MM-DD")
+            raise PartitionMissing(
+                "nothing has been published yet. Run a day: foretaste run --day YYYY-MM-DD"
+            )
         packed = store.packed_list(pointer, user_id)
         found = unpack(store.popular(pointer) if packed is None else packed)
         shown = [json.loads(item) for item in store.items(pointer, found.indices[:count])]
@@ -40,7 +42,9 @@ def recommend(settings: Settings, user_id: str, count: int) -> dict[str, Any]:
 def render(answer: dict[str, Any]) -> str:
     """The list as a person reads it."""
     known = "" if answer["is_known"] else " (we do not know this user: these are popular items)"
-    lines = [f"{answer['user_id']}: {answer['source']} list of {answer['day']}, version {answer['version']}{known}"]
+    lines = [
+        f"{answer['user_id']}: {answer['source']} list of {answer['day']}, version {answer['version']}{known}"
+    ]
     lines += [
         f"{rank:>4}  {item['item_id']:<16} {item['score']:>10.4f}  {item['title'] or ''}"
         for rank, item in enumerate(answer["items"], start=1)

@@ -23,7 +23,9 @@ def prepare(day: date, context: StepContext, *, reason: str = "by hand") -> dict
         _refuse_in_cooldown(day, context)
         if not is_newest(context.state, day):
             latest = max(context.state.all(LANDINGS))
-            raise NothingToDo(f"{day} is not the newest day ({latest} has landed): a backfill starts no retraining")
+            raise NothingToDo(
+                f"{day} is not the newest day ({latest} has landed): a backfill starts no retraining"
+            )
         context.state.put(RETRAININGS, key, {"day": key, "reason": reason})
     champion = champion_of(context.state, day)
     manifest = fix_manifest(context, names.RETRAIN, day, champion)

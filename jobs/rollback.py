@@ -33,9 +33,13 @@ def rollback(settings: Settings, version: str | None, now: datetime) -> dict[str
                 "Name one: foretaste rollback --version VERSION"
             )
         state = State.of(settings)
-        pointer = replace(versions[wanted], fence=state.next_fence(), published_at=now.isoformat(timespec="seconds"))
+        pointer = replace(
+            versions[wanted], fence=state.next_fence(), published_at=now.isoformat(timespec="seconds")
+        )
         store.flip(pointer, None)
-    state.put(ROLLBACKS, f"{pointer.fence:010d}", {"from": live.version, "to": wanted, "at": pointer.published_at})
+    state.put(
+        ROLLBACKS, f"{pointer.fence:010d}", {"from": live.version, "to": wanted, "at": pointer.published_at}
+    )
     return {"version": wanted, "day": pointer.day, "from": live.version, "s3": _follow(settings, pointer)}
 
 
@@ -51,4 +55,6 @@ def _follow(settings: Settings, pointer: Any) -> str:
 
 
 def render(answer: dict[str, Any]) -> str:
-    return f"live: {answer['version']} of {answer['day']} (was {answer['from']}); pointer in S3 {answer['s3']}"
+    return (
+        f"live: {answer['version']} of {answer['day']} (was {answer['from']}); pointer in S3 {answer['s3']}"
+    )

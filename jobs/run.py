@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -16,7 +16,6 @@ from jobs.io.state import State
 from jobs.runs import StepContext, champion_of, fix_manifest
 from jobs.steps import DAILY_STEPS, LAST_STEPS, LOAD_STEPS, RETRAIN_STEPS, STEPS, Result, Step
 
-log = logging.getLogger("foretaste")
 
 #: Called after each step with its name, seconds and result: the CLI prints, tests listen.
 Listener = Callable[[str, float, Result], None]
@@ -32,6 +31,9 @@ def run_step(
     """
     step = STEPS[name]
     state = State.of(settings)
+    # Libraries leave things in the system's temporary folder: theirs is in the home folder.
+    tempfile.tempdir = str(settings.home / "tmp")
+    (settings.home / "tmp").mkdir(exist_ok=True)
     with state.lease(run_id, name, settings.lease_seconds, is_last=is_last) as lease:
         context = StepContext.of(settings, lease)
         result = step.run(day, context, **options)
@@ -51,7 +53,7 @@ def run_days(
     settings: Settings, first: date, last: date, *, run_id: str, listener: Listener, accept: str | None = None
 ) -> list[Result]:
     """Every step of each day, oldest first; only the newest goes live."""
-    results = []
+    results: list[Result] = []
     for day in days_between(first, last):
         results += run_day(settings, day, run_id=f"{run_id}-{day}", listener=listener, accept=accept)
     return results
@@ -71,7 +73,9 @@ def load_history(
 
 def retrain(settings: Settings, day: date, *, run_id: str, reason: str, listener: Listener) -> list[Result]:
     """Train, judge, promote or refuse, and publish, as of a day."""
-    return _run_steps(settings, RETRAIN_STEPS, day, run_id, listener, {"prepare-retraining": {"reason": reason}})
+    return _run_steps(
+        settings, RETRAIN_STEPS, day, run_id, listener, {"prepare-retraining": {"reason": reason}}
+    )
 
 
 def _run_steps(
@@ -82,7 +86,7 @@ def _run_steps(
     listener: Listener,
     options: dict[str, dict[str, Any]],
 ) -> list[Result]:
-    results = []
+    results: list[Result] = []
     for step in steps:
         begun = time.perf_counter()
         try:

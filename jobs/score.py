@@ -36,7 +36,11 @@ def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str
     table = TABLES[lists_table(kind)]
     inputs = digest_of([manifest["settings"], manifest["feed"], version, *_input_digests(context, day)])
     if context.lake.is_current(table.name, day, inputs):
-        return {"lists": context.lake.verify(table.name, day).num_rows, "champion": version, "unchanged": True}
+        return {
+            "lists": context.lake.verify(table.name, day).num_rows,
+            "champion": version,
+            "unchanged": True,
+        }
     world = load_world(context.lake, day, day)
     model = _load_champion(context, version)
     rows = rank_everyone(
@@ -102,7 +106,9 @@ def _as_rows(
         "user_id": pa.array(world.user_ids, pa.string()),
         "source": pa.array(np.where(is_personal_U, PERSONAL, POPULAR).tolist(), pa.string()),
         "is_short": pa.array(lengths_U < items_UK.shape[1]),
-        "item_ids": pa.ListArray.from_arrays(offsets, pa.array(world.item_ids[items_UK[is_item_UK]], pa.string())),
+        "item_ids": pa.ListArray.from_arrays(
+            offsets, pa.array(world.item_ids[items_UK[is_item_UK]], pa.string())
+        ),
         "scores": pa.ListArray.from_arrays(offsets, pa.array(scores_UK[is_item_UK], pa.float64())),
     }
     return pa.table(columns, schema=schema_of(TABLES[names.LISTS].columns))
@@ -113,7 +119,9 @@ def _load_champion(context: StepContext, version: str | None) -> NextItemModel |
         return None
     promoted = context.state.get(PROMOTIONS, version)
     if promoted is None:
-        raise PartitionMissing(f"champion version {version} has no record of its promotion. Retrain: foretaste retrain")
+        raise PartitionMissing(
+            f"champion version {version} has no record of its promotion. Retrain: foretaste retrain"
+        )
     return load_model(model_folder(context.settings, version, promoted["sha256"]), promoted["sha256"])
 
 

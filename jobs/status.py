@@ -57,7 +57,11 @@ def _published(settings: Settings, now: datetime, problems: list[str]) -> dict[s
 def render(answer: dict[str, Any]) -> str:
     """The answer as a person reads it."""
     champion, published, drift = answer["champion"], answer["published"], answer["drift"]
-    metrics = "" if champion is None else ", ".join(f"{name} {value:.4f}" for name, value in champion["metrics"].items())
+    metrics = (
+        ""
+        if champion is None
+        else ", ".join(f"{name} {value:.4f}" for name, value in champion["metrics"].items())
+    )
     lines = [
         f"day         {answer['day'] or 'no day has been landed yet'}",
         "champion    none: everyone gets recent popularity"
@@ -67,7 +71,9 @@ def render(answer: dict[str, Any]) -> str:
         if published is None
         else f"published   {published['version']} of {published['day']} for {published['num_users']:,} users, "
         f"{published['age_seconds']} s ago; kept: {', '.join(published['kept'])}",
-        "drift       not looked at yet" if drift is None else f"drift       {drift['verdict']} on {drift['day']}",
+        "drift       not looked at yet"
+        if drift is None
+        else f"drift       {drift['verdict']} on {drift['day']}",
         f"at work     {answer['holder'] or 'nobody'}",
     ]
     return "\n".join(lines + [f"problem     {problem}" for problem in answer["problems"]])

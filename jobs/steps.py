@@ -31,7 +31,9 @@ class Step:
         return self.load()(day, context, **dict(self.arguments), **options)
 
 
-_BUILD = Step("build", "jobs.features.build:run", "Spark: ordered histories, co-visitation, the training set.")
+_BUILD = Step(
+    "build", "jobs.features.build:run", "Spark: ordered histories, co-visitation, the training set."
+)
 
 DAILY_STEPS = (
     Step("land", "jobs.land:run", "Land what was received and not yet landed; quarantine what is malformed."),
@@ -41,7 +43,12 @@ DAILY_STEPS = (
     Step("validate-features", "jobs.validate:run_features", "Gate on features."),
     Step("score", "jobs.score:run", "The champion's ranked lists for every user.", (("kind", names.DAILY),)),
     Step("validate-scores", "jobs.validate:run_scores", "Gate on the lists.", (("kind", names.DAILY),)),
-    Step("publish", "jobs.publish:run", "Publish the lists to Redis and S3 as a new version.", (("kind", names.DAILY),)),
+    Step(
+        "publish",
+        "jobs.publish:run",
+        "Publish the lists to Redis and S3 as a new version.",
+        (("kind", names.DAILY),),
+    ),
     Step("monitor", "jobs.monitor:run", "Drift of features, predictions and outcomes; the day's report."),
 )
 
@@ -52,7 +59,12 @@ RETRAIN_STEPS = (
     Step("train", "jobs.train:run", "Fit a challenger, judge it on the last days, refit it, register it."),
     Step("promote", "jobs.promote:run", "Promote the challenger or refuse it, with reasons."),
     Step("score-challenger", "jobs.score:run", "The new champion's lists.", (("kind", names.RETRAIN),)),
-    Step("validate-challenger-scores", "jobs.validate:run_scores", "Gate on its lists.", (("kind", names.RETRAIN),)),
+    Step(
+        "validate-challenger-scores",
+        "jobs.validate:run_scores",
+        "Gate on its lists.",
+        (("kind", names.RETRAIN),),
+    ),
     Step("publish-challenger", "jobs.publish:run", "Publish its lists.", (("kind", names.RETRAIN),)),
     Step("report", "jobs.retrain:report", "Write the retraining's page."),
 )

@@ -98,9 +98,18 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
 
     final, _ = trainer.fit_transformer(now, sequences, num_epochs=curve.best_epoch)
     model = NextItemModel(final.item_ids, final.sasrec, trainer.fit_ranker(twin, late, judge_outcomes))
-    facts = {"day": day.isoformat(), "data": _data_digest(context, day), "settings": chosen, "repeats_allowed": repeats_allowed}
+    facts = {
+        "day": day.isoformat(),
+        "data": _data_digest(context, day),
+        "settings": chosen,
+        "repeats_allowed": repeats_allowed,
+    }
     folder, digest = save_model(model, facts, settings.home / "models")
-    flat = {f"judge.{name}.{metric}": value for name, values in metrics.items() for metric, value in values.items()}
+    flat = {
+        f"judge.{name}.{metric}": value
+        for name, values in metrics.items()
+        for metric, value in values.items()
+    }
     with open_registry(settings) as registry:
         version, page = registry.log_challenger(
             folder,
@@ -123,7 +132,12 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
         "verdict": as_record(verdict),
     }
     context.state.put(RETRAININGS, day.isoformat(), record)
-    return {"version": version, "is_promotable": verdict.is_promoted, "reasons": list(verdict.reasons), "users": num_users}
+    return {
+        "version": version,
+        "is_promotable": verdict.is_promoted,
+        "reasons": list(verdict.reasons),
+        "users": num_users,
+    }
 
 
 def read_sequences(lake: Any, day: date) -> Sequences:
@@ -205,11 +219,15 @@ class Trainer:
             )  # fmt: skip
         return Fitted(vocabulary, model), Curve(losses, ndcg, max(best, 1))
 
-    def fit_ranker(self, fitted: Fitted, world: World, outcomes: dict[str, npt.NDArray[np.object_]]) -> MLPRanker:
+    def fit_ranker(
+        self, fitted: Fitted, world: World, outcomes: dict[str, npt.NDArray[np.object_]]
+    ) -> MLPRanker:
         """Fit the ranker on the candidates of users whose next items are known."""
         users, targets = _targets(world, outcomes, self.repeats_allowed)
         if len(users) > _RANKER_USERS:
-            kept = np.sort(np.random.default_rng(self.chosen["seed"]).choice(len(users), _RANKER_USERS, replace=False))
+            kept = np.sort(
+                np.random.default_rng(self.chosen["seed"]).choice(len(users), _RANKER_USERS, replace=False)
+            )
             users, targets = users[kept], [targets[index] for index in kept]
         wanted = dict(zip(users.tolist(), targets, strict=True))
         features, labels, sizes = [], [], []
@@ -223,8 +241,16 @@ class Trainer:
             sizes.append(stops - starts)
         offsets = np.concatenate([[0], np.cumsum(np.concatenate(sizes))])
         config = MLPRankerConfig(seed=self.chosen["seed"])
-        ranker, losses = MLPRanker.fit(config, FEATURES, np.concatenate(features), offsets, np.concatenate(labels))
-        log.info("ranker_fitted until=%s users=%d candidates=%d loss=%.4f", world.cutoff, len(users), offsets[-1], losses[-1])
+        ranker, losses = MLPRanker.fit(
+            config, FEATURES, np.concatenate(features), offsets, np.concatenate(labels)
+        )
+        log.info(
+            "ranker_fitted until=%s users=%d candidates=%d loss=%.4f",
+            world.cutoff,
+            len(users),
+            offsets[-1],
+            losses[-1],
+        )
         return ranker
 
     def propose(self, fitted: Fitted, world: World, users: IntArray) -> Any:
@@ -319,7 +345,9 @@ def _list_of(model: NextItemModel, world: World, users: IntArray, trainer: Train
     return ranked.items_UK
 
 
-def _baseline_lists(world: World, sequences: Sequences, users: IntArray, trainer: Trainer) -> dict[str, IntArray]:
+def _baseline_lists(
+    world: World, sequences: Sequences, users: IntArray, trainer: Trainer
+) -> dict[str, IntArray]:
     """Recent popularity, EASE and ALS, fitted up to the world's cut-off and held to the same rules."""
     taken = sequences.between(None, world.cutoff)
     rows = [index_of(items, world.item_ids) for items in taken.values()]
@@ -340,14 +368,22 @@ def _champion_model(context: StepContext, version: str | None) -> tuple[NextItem
         return None
     promoted = context.state.get(PROMOTIONS, version)
     if promoted is None:
-        raise GateRefused(f"champion version {version} has no record of its promotion; roll back or promote again")
+        raise GateRefused(
+            f"champion version {version} has no record of its promotion; roll back or promote again"
+        )
     folder = model_folder(context.settings, version, promoted["sha256"])
     return load_model(folder, promoted["sha256"]), date.fromisoformat(promoted["day"])
 
 
 def _data_digest(context: StepContext, day: date) -> str:
     """What the model was trained on, as one digest."""
-    tables: Sequence[str] = (names.SEQUENCES, names.HISTORIES, names.COVISITATION, names.FEAT_USER_DAILY, names.FEAT_ITEM_DAILY)
+    tables: Sequence[str] = (
+        names.SEQUENCES,
+        names.HISTORIES,
+        names.COVISITATION,
+        names.FEAT_USER_DAILY,
+        names.FEAT_ITEM_DAILY,
+    )
     manifests = [context.lake.manifest(table, day) for table in tables]
     return digest_of([manifest.digest for manifest in manifests if manifest])
 
@@ -358,5 +394,3 @@ def _refuse_without(outcomes: dict[str, Any], split: str, day: date, horizon: ti
             f"the training set of {day} has nobody in its {split} split ({horizon.days} days each): "
             "load a longer history or lower FORETASTE_JUDGE_DAYS"
         )
-
-

@@ -87,21 +87,21 @@ def generate_docs(settings: Settings) -> Path:
 def _unbuilt_since(lake: Lake, first: date) -> date | None:
     """The first day whose landing no earlier transform has seen; None when nothing was ever built.
 
-    Usually ``first`` itself. A day that was landed but whose transform failed is caught up with here.
+    Usually ``first`` itself. A day that was landed but whose transform failed is caught up with.
     """
     built = lake.days(names.BY_FEATURE_DAY[-1], until=first - timedelta(days=1))
     return built[-1] + timedelta(days=1) if built else None
 
 
 def _touched(state: State, since: date | None, day: date) -> set[date]:
-    """The event days that the landings of ``since``…``day`` touched."""
+    """The event days up to ``day`` that landings since ``since`` touched, later ones (of a history, say) included."""
     landings = {date.fromisoformat(key): record for key, record in state.all(LANDINGS).items()}
     if day not in landings:
         raise PartitionMissing(f"day {day} has not been landed. Land it: foretaste step land --day {day}")
-    seen = [
-        record for landed, record in landings.items() if (since is None or since <= landed) and landed <= day
-    ]
-    return {date.fromisoformat(touched) for record in seen for touched in record["touched"]}
+    seen = [record for landed, record in landings.items() if since is None or since <= landed]
+    return {
+        date.fromisoformat(each) for record in seen for each in record["touched"] if each <= day.isoformat()
+    }
 
 
 def _prepare(warehouse: Warehouse, digest: str) -> bool:

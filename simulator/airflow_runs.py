@@ -10,7 +10,7 @@ from contracts.settings import Settings
 
 _TASKS = sa.text(
     """
-    select run.dag_id, run.run_id, run.run_type, run.state as run_state, task.task_id, task.state, task.duration
+    select run.dag_id, run.run_id, run.run_type, run.state as run_state, task.task_id, task.state, task.duration as seconds
     from dag_run as run
     left join task_instance as task on task.dag_id = run.dag_id and task.run_id = run.run_id
     order by run.run_after, run.id, coalesce(task.start_date, task.end_date) nulls last, task.task_id
@@ -44,7 +44,7 @@ class AirflowRuns:
     def tasks(self) -> list[TaskRun]:
         """Every task of every run, in the order in which they ran."""
         with self._engine.connect() as connection:
-            return [TaskRun(*row) for row in connection.execute(_TASKS)]
+            return [TaskRun(**row) for row in connection.execute(_TASKS).mappings()]
 
     def states(self, dag_id: str) -> dict[str, str]:
         """The state of each run of a Dag, by run id, oldest first."""

@@ -13,7 +13,8 @@ from contracts.settings import inherited_environment
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-console = Console(highlight=False)
+#: Wide enough for a step's result also where there is no terminal.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 class DemoFailed(ForetasteError):

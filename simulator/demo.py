@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ def run_demo(world: World, settings: Settings) -> None:
         console.print(f"   Airflow {settings.airflow_url}   MLflow {settings.mlflow_url}", markup=False)
     with stage(3, f"History up to {world.champion_day} becomes tables and features, in one pass"):
         foretaste("load", "--day", str(world.first), "--to", str(world.champion_day))
-    with stage(4, f"A first champion is trained on it, judged on its last days, and published"):
+    with stage(4, "A first champion is trained on it, judged on its last days, and published"):
         foretaste("retrain", "--day", str(world.champion_day), "--reason", "first model")
     with stage(5, f"{world.story}: the days up to {world.last_history} pass while nobody retrains"):
         foretaste(
@@ -121,7 +121,7 @@ def show_summary(settings: Settings, runs: AirflowRuns) -> None:
         console.print(_list_table(published))
     console.print("\nWhere to look next:")
     console.print(
-        f"  make up                         Airflow, MLflow, reports and dbt docs, with these runs in them"
+        "  make up                         Airflow, MLflow, reports and dbt docs, with these runs in them"
     )
     console.print(f"  {settings.reports_path / 'index.html'}", markup=False)
     console.print("  .venv/bin/foretaste status | recommend USER | rollback | quarantine | doctor")

@@ -45,7 +45,7 @@ class SimulatedShop:
         self.first = date(2026, 1, 5)
         self.champion_day = self.first + timedelta(days=44)
         self.last_history = self.first + timedelta(days=59)
-        self.live_days = (self.first + timedelta(days=60), self.first + timedelta(days=61))
+        self.live_days: tuple[date, ...] = (self.first + timedelta(days=60), self.first + timedelta(days=61))
         shift_day = self.champion_day + timedelta(days=1) if has_shift else None
         self.title = (
             f"a simulated shop (seed {seed}), {'one shift of taste' if has_shift else 'no shift of taste'}"
@@ -79,7 +79,7 @@ class OnlineRetail:
         self.title = "UCI Online Retail, a real gift shop"
         self.story = "Four weeks of trade"
         self.first = days[0]
-        self.live_days = (days[-2], days[-1])
+        self.live_days: tuple[date, ...] = (days[-2], days[-1])
         self.last_history = days[-2] - timedelta(days=1)
         self.champion_day = days[-1] - timedelta(days=28)
         self.settings = {**_scheduled(self.live_days), "JUDGE_DAYS": "28", "HISTORY_DAYS": "365"}

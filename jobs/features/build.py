@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from contracts import names
 from contracts.errors import PartitionMissing
 from contracts.tables import FCT_INTERACTIONS, Table
+from jobs.features.cutoffs import cutoffs
 from jobs.io.lake import Lake, Manifest
 from jobs.io.state import RUNS, State
 from jobs.runs import StepContext, run_key
@@ -76,15 +77,25 @@ def _interaction_manifests(lake: Lake, day: date, history_days: int) -> list[Man
 
 
 def _build(
-    spark: SparkSession, paths: list[Path], day: date, chosen: dict[str, Any], lake: Lake, num_files: int, inputs: str
+    spark: SparkSession,
+    paths: list[Path],
+    day: date,
+    chosen: dict[str, Any],
+    lake: Lake,
+    num_files: int,
+    inputs: str,
 ) -> dict[str, int]:
     from jobs.features.covisitation import covisitation, number_items
     from jobs.features.histories import known_interactions, ordered_histories, ordered_steps
-    from jobs.features.training_set import cutoffs, training_set
+    from jobs.features.training_set import training_set
 
-    read = spark.read.schema(spark_schema(FCT_INTERACTIONS, _NEEDED)).parquet(*(escape_glob(path) for path in paths))
+    read = spark.read.schema(spark_schema(FCT_INTERACTIONS, _NEEDED)).parquet(
+        *(escape_glob(path) for path in paths)
+    )
     # Kept by user, in a number of parts that follows from the input alone: every table begins with what one user did.
-    interactions = known_interactions(read, day, chosen["history_days"]).repartition(num_files, "user_id").persist()
+    interactions = (
+        known_interactions(read, day, chosen["history_days"]).repartition(num_files, "user_id").persist()
+    )
     steps = ordered_steps(interactions).persist()
     items = number_items(interactions).persist()
     built: dict[str, tuple[DataFrame, list[str]]] = {
@@ -99,7 +110,9 @@ def _build(
     for table, (rows, order) in built.items():
         folder = lake.staging(table, day)
         # Equal bytes on every run: rows go to files by a hash of the key and are ordered by a unique one.
-        rows.repartition(num_files, order[0]).sortWithinPartitions(*order).write.parquet(str(folder / "spark"))
+        rows.repartition(num_files, order[0]).sortWithinPartitions(*order).write.parquet(
+            str(folder / "spark")
+        )
         written[table] = lake.commit(table, day, folder, num_rows=_count_rows(folder), inputs=inputs).num_rows
     for kept in (items, steps, interactions):
         kept.unpersist()

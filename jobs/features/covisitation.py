@@ -91,7 +91,10 @@ def _baskets(interactions: DataFrame, items: DataFrame) -> DataFrame:
         of_item.groupBy("user_id", "event_date")
         .agg(basket.alias("items"))
         .where(F.size("items") > 1)
-        .select("event_date", F.when(F.size("items") > MAX_ITEMS_A_DAY, latest).otherwise(F.col("items")).alias("items"))
+        .select(
+            "event_date",
+            F.when(F.size("items") > MAX_ITEMS_A_DAY, latest).otherwise(F.col("items")).alias("items"),
+        )
     )
 
 

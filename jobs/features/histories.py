@@ -48,6 +48,8 @@ def ordered_histories(interactions: DataFrame, steps: DataFrame, length: int) ->
     seen = interactions.groupBy("user_id").agg(F.sort_array(F.collect_set("item_id")).alias("seen_item_ids"))
     return latest.join(seen, on="user_id", how="inner").select(
         "user_id",
-        F.slice("steps", F.greatest(F.size("steps") - length + 1, F.lit(1)), length)["item_id"].alias("item_ids"),
+        F.slice("steps", F.greatest(F.size("steps") - length + 1, F.lit(1)), length)["item_id"].alias(
+            "item_ids"
+        ),
         "seen_item_ids",
     )

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - everybody's name for it
 
-FIT = "fit"
-RANK = "rank"
-JUDGE = "judge"
-
-
-def cutoffs(day: date, judge_days: int) -> tuple[date, date, date]:
-    """The ends of the three splits, newest first: D, D - h and D - 2h."""
-    horizon = timedelta(days=judge_days)
-    return day, day - horizon, day - 2 * horizon
+from contracts.tables import FIT, JUDGE, RANK
+from jobs.features.cutoffs import cutoffs
 
 
 def training_set(steps: DataFrame, day: date, judge_days: int) -> DataFrame:

@@ -76,5 +76,5 @@ def write_durably(path: Path, text: str, mode: int = 0o644) -> None:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
-    os.replace(staged, path)
+    staged.replace(path)
     fsync_path(path.parent)

@@ -72,7 +72,8 @@ class Lake:
     def days(self, table: str, *, first: date | None = None, until: date | None = None) -> list[date]:
         """The days that have a partition, in order, both bounds included."""
         found = sorted(
-            date.fromisoformat(path.parent.name.removeprefix("day=")) for path in (self.root / table).glob(f"day=*/{MANIFEST}")
+            date.fromisoformat(path.parent.name.removeprefix("day="))
+            for path in (self.root / table).glob(f"day=*/{MANIFEST}")
         )
         return [day for day in found if (first is None or day >= first) and (until is None or day <= until)]
 
@@ -88,7 +89,9 @@ class Lake:
             PartitionMissing: one of the days has no partition.
         """
         return [
-            self.root / names.partition(table, day) / name for day in days for name, _ in self._require(table, day).files
+            self.root / names.partition(table, day) / name
+            for day in days
+            for name, _ in self._require(table, day).files
         ]
 
     def read(self, table: str, day: date, columns: list[str] | None = None) -> pa.Table:
@@ -102,7 +105,9 @@ class Lake:
         import pyarrow.parquet as pq
 
         self.verify(table, day)
-        return pa.concat_tables([pq.read_table(path, columns=columns, partitioning=None) for path in self.files(table, [day])])
+        return pa.concat_tables(
+            [pq.read_table(path, columns=columns, partitioning=None) for path in self.files(table, [day])]
+        )
 
     def verify(self, table: str, day: date) -> Manifest:
         """Compare every file of a partition with its manifest's digest."""
@@ -142,13 +147,17 @@ class Lake:
     def commit(self, table: str, day: date, staged: Path, *, num_rows: int, inputs: str) -> Manifest:
         """Swap in the Parquet files of a staged folder, in the order of their names."""
         if self._lease is None:
-            raise PermissionError(f"writing {table} needs a lease: open the lake with Lake.of(settings, lease)")
+            raise PermissionError(
+                f"writing {table} needs a lease: open the lake with Lake.of(settings, lease)"
+            )
         partition = self.root / names.partition(table, day)
         partition.mkdir(parents=True, exist_ok=True)
         sources = sorted(path for path in staged.rglob("*.parquet"))
         hashed = [(path, sha256_of_file(path)) for path in sources]
         before = self.manifest(table, day)
-        files = tuple((f"part-{index:04d}-{sha256[:16]}.parquet", sha256) for index, (_, sha256) in enumerate(hashed))
+        files = tuple(
+            (f"part-{index:04d}-{sha256[:16]}.parquet", sha256) for index, (_, sha256) in enumerate(hashed)
+        )
         manifest = Manifest(
             table=table,
             day=day.isoformat(),
@@ -161,7 +170,7 @@ class Lake:
         cross("lake:staged")
         for (path, _), (name, _) in zip(hashed, files, strict=True):
             fsync_path(path)
-            os.replace(path, partition / name)
+            path.replace(partition / name)
         fsync_path(partition)
         cross("lake:moved")
         with self._lease.guard():

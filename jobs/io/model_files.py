@@ -49,7 +49,7 @@ def save_model(model: NextItemModel, facts: dict[str, Any], root: Path) -> tuple
     if folder.exists():
         shutil.rmtree(staged)
     else:
-        os.replace(staged, folder)
+        staged.replace(folder)
         fsync_path(root)
     return folder, digest
 
@@ -73,19 +73,27 @@ def load_model(folder: Path, digest: str) -> NextItemModel:
 
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     if names != sorted(_FILES):
-        raise ModelRefused(f"{folder} holds {names or 'nothing'}; a model is exactly {', '.join(_FILES)}. Retrain.")
+        raise ModelRefused(
+            f"{folder} holds {names or 'nothing'}; a model is exactly {', '.join(_FILES)}. Retrain."
+        )
     if sum((folder / name).stat().st_size for name in _FILES) > _MAX_BYTES:
         raise ModelRefused(f"{folder} is larger than {_MAX_BYTES >> 30} GiB. Retrain with a smaller width.")
     found = digest_of_folder(folder)
     if found != digest:
-        raise ModelRefused(f"{folder} has digest {found[:12]}…, registered was {digest[:12]}…. Remove it; it is fetched again.")
+        raise ModelRefused(
+            f"{folder} has digest {found[:12]}…, registered was {digest[:12]}…. Remove it; it is fetched again."
+        )
     description = json.loads((folder / DESCRIPTION).read_text())
     if tuple(description["features"]) != FEATURES:
-        raise ModelRefused(f"{folder} was trained on other features than this version computes. Retrain: foretaste retrain")
+        raise ModelRefused(
+            f"{folder} was trained on other features than this version computes. Retrain: foretaste retrain"
+        )
     try:
         return NextItemModel(
             item_ids=np.array(description["item_ids"], dtype=object),
-            sasrec=SASRec.from_state(SASRecConfig(**description["sasrec"]), load_file(folder / "sasrec.safetensors")),
+            sasrec=SASRec.from_state(
+                SASRecConfig(**description["sasrec"]), load_file(folder / "sasrec.safetensors")
+            ),
             ranker=MLPRanker.from_state(
                 MLPRankerConfig(**description["ranker"] | {"widths": tuple(description["ranker"]["widths"])}),
                 load_file(folder / "ranker.safetensors"),

@@ -29,7 +29,9 @@ def open_objects(settings: Settings) -> Iterator[Objects]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     if not settings.s3_endpoint_url:
-        raise ServiceUnreachable("no S3: set FORETASTE_S3_ENDPOINT_URL or start the embedded one with `foretaste up`")
+        raise ServiceUnreachable(
+            "no S3: set FORETASTE_S3_ENDPOINT_URL or start the embedded one with `foretaste up`"
+        )
     client = boto3.client(
         "s3",
         endpoint_url=None if settings.s3_endpoint_url == "aws" else settings.s3_endpoint_url,
@@ -58,7 +60,9 @@ class Objects:
         prefix = names.published_prefix(version)
         self._client.put_object(Bucket=self._bucket, Key=prefix + DATA, Body=parquet)
         cross("objects:data_written")
-        self._client.put_object(Bucket=self._bucket, Key=prefix + MANIFEST, Body=json.dumps(manifest, sort_keys=True).encode())
+        self._client.put_object(
+            Bucket=self._bucket, Key=prefix + MANIFEST, Body=json.dumps(manifest, sort_keys=True).encode()
+        )
         cross("objects:manifest_written")
 
     def pointer(self) -> Pointer | None:
@@ -73,7 +77,9 @@ class Objects:
         """
         found = self._live()
         if found is not None and found[0].fence > pointer.fence:
-            raise FenceStale(f"fence {pointer.fence} is stale: {found[0].version} is live in S3 with {found[0].fence}")
+            raise FenceStale(
+                f"fence {pointer.fence} is stale: {found[0].version} is live in S3 with {found[0].fence}"
+            )
         condition = {"IfNoneMatch": "*"} if found is None else {"IfMatch": found[1]}
         self._client.put_object(
             Bucket=self._bucket, Key=names.PUBLISHED_POINTER, Body=pointer.to_json().encode(), **condition

@@ -13,8 +13,6 @@ from contracts.settings import Settings
 from jobs.io.commit import cross
 
 if TYPE_CHECKING:
-    import redis
-
     from jobs.io.state import Lease
 
 #: Seconds for which a collected version stays readable, for readers that are still at it.
@@ -33,14 +31,18 @@ def open_online_store(settings: Settings, *, timeout: float = 30) -> Iterator[On
 
     url = settings.redis_url.get_secret_value()
     if not url:
-        raise ServiceUnreachable("no online store: set FORETASTE_REDIS_URL or start the embedded one with `foretaste up`")
+        raise ServiceUnreachable(
+            "no online store: set FORETASTE_REDIS_URL or start the embedded one with `foretaste up`"
+        )
     client = redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
     try:
         client.ping()
         yield OnlineStore(client)
     except (redis.ConnectionError, redis.TimeoutError, redis.AuthenticationError) as error:
         place = url.rsplit("@", 1)[-1]
-        raise ServiceUnreachable(f"the online store at {place} does not answer: {error}. Look with: foretaste doctor") from error
+        raise ServiceUnreachable(
+            f"the online store at {place} does not answer: {error}. Look with: foretaste doctor"
+        ) from error
     finally:
         client.close()
 
@@ -54,8 +56,8 @@ def read_pointer(settings: Settings) -> Pointer | None:
 class OnlineStore:
     """The versions of one Redis."""
 
-    def __init__(self, client: redis.Redis) -> None:
-        self._client: Any = client  # redis-py's types mix its synchronous and asynchronous answers
+    def __init__(self, client: Any) -> None:
+        self._client = client  # redis-py's types mix its synchronous and asynchronous answers
 
     def pointer(self) -> Pointer | None:
         live = self._client.get(names.LIVE_POINTER)
@@ -87,7 +89,11 @@ class OnlineStore:
             )
 
     def write_version(
-        self, version: str, lists: Mapping[int, Mapping[str, bytes]], items: Mapping[int, bytes], popular: bytes
+        self,
+        version: str,
+        lists: Mapping[int, Mapping[str, bytes]],
+        items: Mapping[int, bytes],
+        popular: bytes,
     ) -> None:
         """Write a version's keys, replacing what a killed attempt left under its name.
 
@@ -111,7 +117,12 @@ class OnlineStore:
         cross("online:written")
 
     def verify_version(
-        self, version: str, lists: Mapping[int, Mapping[str, bytes]], num_items: int, sample: Sequence[str], num_buckets: int
+        self,
+        version: str,
+        lists: Mapping[int, Mapping[str, bytes]],
+        num_items: int,
+        sample: Sequence[str],
+        num_buckets: int,
     ) -> None:
         """Compare what was written with what should be: every count, and the bytes of a sample of users.
 
@@ -124,13 +135,17 @@ class OnlineStore:
         counts = dict(zip(sorted(lists), pipeline.execute(), strict=True))
         wrong = [bucket for bucket, count in counts.items() if count != len(lists[bucket])]
         if wrong or self._client.hlen(names.items_key(version)) != num_items:
-            raise StoreUnfit(f"version {version} is not whole in the online store: buckets {wrong[:5]}. It stays invisible; publish again")
+            raise StoreUnfit(
+                f"version {version} is not whole in the online store: buckets {wrong[:5]}. It stays invisible; publish again"
+            )
         for user in sample:
             bucket = names.bucket_of(user, num_buckets)
             pipeline.hget(names.lists_key(version, bucket), user)
         for user, packed in zip(sample, pipeline.execute(), strict=True):
             if packed != lists[names.bucket_of(user, num_buckets)][user]:
-                raise StoreUnfit(f"version {version} reads back differently from the online store. It stays invisible; publish again")
+                raise StoreUnfit(
+                    f"version {version} reads back differently from the online store. It stays invisible; publish again"
+                )
         cross("online:verified")
 
     def flip(self, pointer: Pointer, lease: Lease | None) -> None:
@@ -201,4 +216,8 @@ class OnlineStore:
 
     def items(self, pointer: Pointer, indices: Sequence[int]) -> list[bytes]:
         """The JSON of items by vocabulary index."""
-        return list(self._client.hmget(names.items_key(pointer.version), [str(index) for index in indices])) if indices else []
+        return (
+            list(self._client.hmget(names.items_key(pointer.version), [str(index) for index in indices]))
+            if indices
+            else []
+        )

@@ -45,7 +45,11 @@ class Registry:
         if found is not None:
             return str(found.version), self._run_page(found.run_id)
         experiment = self._client.get_experiment_by_name(names.experiment(self._task))
-        experiment_id = experiment.experiment_id if experiment else self._client.create_experiment(names.experiment(self._task))
+        experiment_id = (
+            experiment.experiment_id
+            if experiment
+            else self._client.create_experiment(names.experiment(self._task))
+        )
         run_id = self._client.create_run(experiment_id, run_name=f"{self._task}-{day}").info.run_id
         for key, value in params.items():
             self._client.log_param(run_id, key, value)
@@ -106,7 +110,9 @@ class Registry:
         return folder
 
     def _version_with(self, digest: str) -> Any:
-        versions = self._client.search_model_versions(f"name='{self._name}' and tags.`{DIGEST_TAG}`='{digest}'")
+        versions = self._client.search_model_versions(
+            f"name='{self._name}' and tags.`{DIGEST_TAG}`='{digest}'"
+        )
         return versions[0] if versions else None
 
     def _run_page(self, run_id: str) -> str:
@@ -126,13 +132,20 @@ def open_registry(settings: Settings, task: str = names.NEXT_ITEM_TASK) -> Itera
     from requests.exceptions import RequestException
 
     if not settings.mlflow_url:
-        raise ServiceUnreachable("no MLflow server: set FORETASTE_MLFLOW_URL or start the embedded one with `foretaste up`")
+        raise ServiceUnreachable(
+            "no MLflow server: set FORETASTE_MLFLOW_URL or start the embedded one with `foretaste up`"
+        )
     try:
         yield Registry(MlflowClient(settings.mlflow_url, settings.mlflow_url), task, settings.mlflow_url)
     except (RequestException, MlflowException) as error:
-        if isinstance(error, MlflowException) and error.error_code not in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"):
+        if isinstance(error, MlflowException) and error.error_code not in (
+            "INTERNAL_ERROR",
+            "TEMPORARILY_UNAVAILABLE",
+        ):
             raise
-        raise ServiceUnreachable(f"MLflow at {settings.mlflow_url} does not answer: {str(error).splitlines()[0]}") from error
+        raise ServiceUnreachable(
+            f"MLflow at {settings.mlflow_url} does not answer: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def model_folder(settings: Settings, version: str, digest: str) -> Path:

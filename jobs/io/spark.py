@@ -84,9 +84,7 @@ def java_version() -> int:
     home = inherited_environment().get("JAVA_HOME", "")
     java = shutil.which("java", path=str(Path(home, "bin")) if home else None)
     where = f"JAVA_HOME={home}" if home else "on the PATH"
-    way_out = (
-        f"Spark needs Java {JAVA_NEEDED} or newer: apt-get install openjdk-17-jre-headless (macOS: brew install openjdk@17)"
-    )
+    way_out = f"Spark needs Java {JAVA_NEEDED} or newer: apt-get install openjdk-17-jre-headless (macOS: brew install openjdk@17)"
     if java is None:
         raise JavaMissing(f"no java found ({where}). {way_out}{', or unset JAVA_HOME' if home else ''}.")
     told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr

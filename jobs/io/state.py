@@ -86,7 +86,7 @@ class State:
     """Lease, fence and records behind one database URL."""
 
     def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
+        self.clock = clock
         if url.startswith("sqlite:///"):
             Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         self._is_sqlite = url.startswith("sqlite")
@@ -96,7 +96,9 @@ class State:
             self._prepare()
         except OperationalError as error:
             shown = sa.make_url(url).render_as_string(hide_password=True)
-            raise ServiceUnreachable(f"state store {shown} does not answer: {error.orig}. Set FORETASTE_STATE_URL.") from error
+            raise ServiceUnreachable(
+                f"state store {shown} does not answer: {error.orig}. Set FORETASTE_STATE_URL."
+            ) from error
 
     @classmethod
     def of(cls, settings: Settings) -> State:
@@ -153,7 +155,9 @@ class State:
             holder = connection.execute(sa.select(_LEASE)).one()
             reason = self._why_held(holder, run_id)
             if reason:
-                raise LeaseHeld(f"{reason} Wait for it to end, or end it; a silent one is overruled after {seconds:.0f} s.")
+                raise LeaseHeld(
+                    f"{reason} Wait for it to end, or end it; a silent one is overruled after {seconds:.0f} s."
+                )
             fence = holder.last_fence + 1
             connection.execute(
                 _LEASE.update().values(
@@ -164,16 +168,20 @@ class State:
                     host=socket.gethostname(),
                     pid=os.getpid(),
                     pid_started=psutil.Process().create_time(),
-                    expires_at=self._clock() + seconds,
+                    expires_at=self.clock() + seconds,
                 )
             )
         return Lease(self, run_id, fence)
 
     def _why_held(self, holder: sa.Row[Any], run_id: str) -> str:
-        if holder.expires_at <= self._clock():
+        if holder.expires_at <= self.clock():
             return ""
         if holder.pid is None:
-            return "" if holder.run_id == run_id else f"run {holder.run_id} is between two steps, after {holder.step}."
+            return (
+                ""
+                if holder.run_id == run_id
+                else f"run {holder.run_id} is between two steps, after {holder.step}."
+            )
         if holder.host == socket.gethostname() and not _is_alive(holder.pid, holder.pid_started):
             return ""
         return f"run {holder.run_id} is in step {holder.step} (process {holder.pid} on {holder.host})."
@@ -182,7 +190,9 @@ class State:
         while not stop.wait(seconds / 4):
             with self.write() as connection:
                 connection.execute(
-                    _LEASE.update().where(_LEASE.c.fence == lease.fence).values(expires_at=self._clock() + seconds)
+                    _LEASE.update()
+                    .where(_LEASE.c.fence == lease.fence)
+                    .values(expires_at=self.clock() + seconds)
                 )
 
     def _release(self, lease: Lease, keep_seconds: float) -> None:
@@ -190,7 +200,11 @@ class State:
             connection.execute(
                 _LEASE.update()
                 .where(_LEASE.c.fence == lease.fence)
-                .values(pid=None, pid_started=None, expires_at=self._clock() + keep_seconds if keep_seconds else 0.0)
+                .values(
+                    pid=None,
+                    pid_started=None,
+                    expires_at=self.clock() + keep_seconds if keep_seconds else 0.0,
+                )
             )
 
     def holder(self) -> str | None:
@@ -226,7 +240,9 @@ class State:
                     _RECORDS.delete().where(_RECORDS.c.collection == collection, _RECORDS.c.key == key)
                 )
                 connection.execute(
-                    _RECORDS.insert().values(collection=collection, key=key, body=json.dumps(body, sort_keys=True))
+                    _RECORDS.insert().values(
+                        collection=collection, key=key, body=json.dumps(body, sort_keys=True)
+                    )
                 )
         cross("state:recorded")
 
@@ -241,9 +257,11 @@ class State:
         """Every record of a collection, in the order of the keys."""
         with self._engine.connect() as connection:
             rows = connection.execute(
-                sa.select(_RECORDS.c.key, _RECORDS.c.body).where(_RECORDS.c.collection == collection).order_by(_RECORDS.c.key)
+                sa.select(_RECORDS.c.key, _RECORDS.c.body)
+                .where(_RECORDS.c.collection == collection)
+                .order_by(_RECORDS.c.key)
             ).all()
-        return {key: json.loads(body) for key, body in rows}
+        return {str(key): json.loads(str(body)) for key, body in rows}
 
 
 def _is_alive(pid: int, started: float) -> bool:

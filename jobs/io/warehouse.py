@@ -71,7 +71,8 @@ class _DuckDB:
 
     def has_table(self, schema: str, name: str) -> bool:
         found = self._connection.execute(
-            "select 1 from information_schema.tables where table_schema = ? and table_name = ?", [schema, name]
+            "select 1 from information_schema.tables where table_schema = ? and table_name = ?",
+            [schema, name],
         ).fetchone()
         return found is not None
 
@@ -84,7 +85,9 @@ class _DuckDB:
         connection.register("replacing_rows", rows)
         connection.execute("begin")
         try:
-            connection.execute(f"delete from {target} where {column} in (select unnest(?::date[]))", [list(values)])
+            connection.execute(
+                f"delete from {target} where {column} in (select unnest(?::date[]))", [list(values)]
+            )
             connection.execute(f"insert into {target} by name select * from replacing_rows")
             cross("warehouse:replaced")
             with lease.guard():
@@ -104,7 +107,9 @@ def _open_duckdb(settings: Settings) -> Iterator[Warehouse]:
     path = settings.duckdb_path
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        connection = duckdb.connect(str(path), config={"threads": settings.threads, "temp_directory": str(path.parent / "spill")})
+        connection = duckdb.connect(
+            str(path), config={"threads": settings.threads, "temp_directory": str(path.parent / "spill")}
+        )
     except duckdb.IOException as error:
         raise ServiceUnreachable(
             f"the warehouse file {path} is owned by another process: {str(error).splitlines()[0]}. "
@@ -127,10 +132,10 @@ class _Postgres:
 
         schema = schema_of(columns)
         buffer = io.BytesIO()
-        with self._connection.cursor() as cursor:
-            with cursor.copy(f"copy ({sql}) to stdout (format csv, header true)") as stream:
-                for chunk in stream:
-                    buffer.write(chunk)
+        command = f"copy ({sql}) to stdout (format csv, header true)"
+        with self._connection.cursor() as cursor, cursor.copy(command) as stream:
+            for chunk in stream:
+                buffer.write(chunk)
         self._connection.commit()
         buffer.seek(0)
         options = csv.ConvertOptions(
@@ -151,7 +156,8 @@ class _Postgres:
 
     def has_table(self, schema: str, name: str) -> bool:
         found = self._connection.execute(
-            "select 1 from information_schema.tables where table_schema = %s and table_name = %s", [schema, name]
+            "select 1 from information_schema.tables where table_schema = %s and table_name = %s",
+            [schema, name],
         ).fetchone()
         self._connection.commit()
         return found is not None
@@ -169,9 +175,10 @@ class _Postgres:
         try:
             connection.execute(create_statement(schema, table))
             connection.execute(f"delete from {target} where {column} = any(%s)", [list(values)])
-            with connection.cursor() as cursor, cursor.copy(
-                f"copy {target} ({', '.join(table.columns)}) from stdin (format csv)"
-            ) as stream:
+            with (
+                connection.cursor() as cursor,
+                cursor.copy(f"copy {target} ({', '.join(table.columns)}) from stdin (format csv)") as stream,
+            ):
                 stream.write(buffer.getvalue())
             cross("warehouse:replaced")
             with lease.guard():

@@ -55,7 +55,10 @@ class Classified:
         by_reason: dict[str, list[dict[str, Any]]] = {}
         for row in self.rejected:
             by_reason.setdefault(row["reason"], []).append(row)
-        return sorted(((reason, len(rows), rows[0]) for reason, rows in by_reason.items()), key=lambda told: (-told[1], told[0]))
+        return sorted(
+            ((reason, len(rows), rows[0]) for reason, rows in by_reason.items()),
+            key=lambda told: (-told[1], told[0]),
+        )
 
 
 def classify_all(deliveries: Sequence[Delivery], description: FeedDescription) -> list[Classified]:
@@ -81,7 +84,9 @@ def classify_all(deliveries: Sequence[Delivery], description: FeedDescription) -
     return classified
 
 
-def _classify_events(connection: duckdb.DuckDBPyConnection, delivery: Delivery, description: FeedDescription) -> None:
+def _classify_events(
+    connection: duckdb.DuckDBPyConnection, delivery: Delivery, description: FeedDescription
+) -> None:
     services = ", ".join(_literal(item) for item in description.service_items) or "null"
     no_consent = "user_id is not null" if description.missing_consent == "denied" else "false"
     checks = [
@@ -90,9 +95,17 @@ def _classify_events(connection: duckdb.DuckDBPyConnection, delivery: Delivery, 
         *_id_checks("event_id"),
         *_id_checks("session_id"),
         *_id_checks("decision_id"),
-        (f"event_type is null or event_type not in ({', '.join(map(_literal, EVENT_TYPES))})", "UNKNOWN_TYPE"),
+        (
+            f"event_type is null or event_type not in ({', '.join(map(_literal, EVENT_TYPES))})",
+            "UNKNOWN_TYPE",
+        ),
         *_instant_checks("occurred_at", is_required=True),
-        ("instant > timestamp " + _literal(f"{delivery.received} 23:59:59.999999") + " + interval 5 minute", "FUTURE"),
+        (
+            "instant > timestamp "
+            + _literal(f"{delivery.received} 23:59:59.999999")
+            + " + interval 5 minute",
+            "FUTURE",
+        ),
         *_integer_checks("quantity"),
         *_number_checks("unit_price", lowest=0),
         *_number_checks("value"),
@@ -100,7 +113,14 @@ def _classify_events(connection: duckdb.DuckDBPyConnection, delivery: Delivery, 
         *_number_checks("scroll_depth", lowest=0, highest=1),
         *_integer_checks("position"),
     ]
-    connection.execute(_given("given", EVENT_COLUMNS, instants=("occurred_at",), ids=("event_id", "user_id", "item_id", "session_id", "decision_id")))
+    connection.execute(
+        _given(
+            "given",
+            EVENT_COLUMNS,
+            instants=("occurred_at",),
+            ids=("event_id", "user_id", "item_id", "session_id", "decision_id"),
+        )
+    )
     content = ", ".join(f"coalesce({name}, chr(30))" for name in EVENT_COLUMNS if name != "event_id")
     connection.execute(
         f"""
@@ -110,9 +130,9 @@ def _classify_events(connection: duckdb.DuckDBPyConnection, delivery: Delivery, 
         ), typed as (
             select
                 coalesce(event_id, body_hash) as event_id, user_id, item_id, event_type, instant as occurred_at, instant::date as event_date,
-                session_id, {_as_integer('quantity')} as quantity, {_as_cents('unit_price')} as unit_price_cents,
-                try_cast(value as double) as value, {_as_integer('dwell_ms')} as dwell_ms,
-                try_cast(scroll_depth as double) as scroll_depth, surface, {_as_integer('position')}::integer as position, decision_id,
+                session_id, {_as_integer("quantity")} as quantity, {_as_cents("unit_price")} as unit_price_cents,
+                try_cast(value as double) as value, {_as_integer("dwell_ms")} as dwell_ms,
+                try_cast(scroll_depth as double) as scroll_depth, surface, {_as_integer("position")}::integer as position, decision_id,
                 body_hash, source_file, line, reason
             from checked
         ), decided as (
@@ -149,7 +169,9 @@ def _classify_events(connection: duckdb.DuckDBPyConnection, delivery: Delivery, 
     )
 
 
-def _classify_items(connection: duckdb.DuckDBPyConnection, delivery: Delivery, description: FeedDescription) -> None:
+def _classify_items(
+    connection: duckdb.DuckDBPyConnection, delivery: Delivery, description: FeedDescription
+) -> None:
     checks = [
         *_id_checks("item_id", "NO_ITEM"),
         *_number_checks("price", lowest=0),
@@ -157,22 +179,39 @@ def _classify_items(connection: duckdb.DuckDBPyConnection, delivery: Delivery, d
         *_instant_checks("available_until", column="until_instant"),
         *_json_checks("attributes"),
     ]
-    connection.execute(_given("given", ITEM_COLUMNS, instants=("available_from", "available_until"), ids=("item_id",)))
+    connection.execute(
+        _given("given", ITEM_COLUMNS, instants=("available_from", "available_until"), ids=("item_id",))
+    )
     services = ", ".join(_literal(item) for item in description.service_items) or "null"
-    columns = f"""item_id, left(title, 1000) as title, category, brand, {_as_cents('price')} as price_cents,
+    columns = f"""item_id, left(title, 1000) as title, category, brand, {_as_cents("price")} as price_cents,
         instant as available_from, until_instant as available_until, attributes"""
     _keep_last(connection, "item_id", columns, checks, aside=f"item_id in ({services})", why="SERVICE_LINE")
 
 
-def _classify_users(connection: duckdb.DuckDBPyConnection, delivery: Delivery, description: FeedDescription) -> None:
+def _classify_users(
+    connection: duckdb.DuckDBPyConnection, delivery: Delivery, description: FeedDescription
+) -> None:
     checks = [*_id_checks("user_id", "NO_USER"), *_instant_checks("created_at"), *_json_checks("attributes")]
     connection.execute(_given("given", USER_COLUMNS, instants=("created_at",), ids=("user_id",)))
     aside = "true" if description.missing_consent == "denied" else "false"
-    _keep_last(connection, "user_id", "user_id, instant as created_at, attributes", checks, aside=aside, why="NO_CONSENT")
+    _keep_last(
+        connection,
+        "user_id",
+        "user_id, instant as created_at, attributes",
+        checks,
+        aside=aside,
+        why="NO_CONSENT",
+    )
 
 
 def _keep_last(
-    connection: duckdb.DuckDBPyConnection, key: str, columns: str, checks: Sequence[tuple[str, str]], *, aside: str, why: str
+    connection: duckdb.DuckDBPyConnection,
+    key: str,
+    columns: str,
+    checks: Sequence[tuple[str, str]],
+    *,
+    aside: str,
+    why: str,
 ) -> None:
     """Within one delivery the last word about an item or a user counts; earlier ones are duplicates."""
     connection.execute(
@@ -206,7 +245,10 @@ def _collected(
         ).to_arrow_table(),
         rejected=[
             *(_unshaped_record(row) for row in unshaped),
-            *(dict(zip(("source_file", "line", "reason", "raw_line", "row_sha256"), row, strict=True)) for row in rejected),
+            *(
+                dict(zip(("source_file", "line", "reason", "raw_line", "row_sha256"), row, strict=True))
+                for row in rejected
+            ),
         ],
         num_read=num_shaped + len(unshaped),
         set_aside={reason: count for outcome, reason, count in sorted(counts, key=str) if outcome == ASIDE},
@@ -221,7 +263,7 @@ def _rejected_query(delivery: Delivery, hidden: str) -> str:
     return f"""
         with raw as (
             select source_file, line, sha256(concat_ws(chr(31), {content})) as row_sha256,
-                to_json({{ {', '.join(f"'{name}': {_shown(name, hidden)}" for name in names)} }})::varchar as raw_line
+                to_json({{ {", ".join(f"'{name}': {_shown(name, hidden)}" for name in names)} }})::varchar as raw_line
             from delivered
         )
         select source_file, line, reason, raw_line, row_sha256
@@ -241,13 +283,27 @@ def _unshaped_record(row: Unshaped) -> dict[str, Any]:
     digest = hashlib.sha256(row.raw_line.encode("utf-8", errors="surrogateescape")).hexdigest()
     # A row without columns cannot have its user masked: only its length is kept.
     raw_line = f"{len(row.raw_line)} characters"
-    return {"source_file": row.source_file, "line": row.line, "reason": row.reason, "raw_line": raw_line, "row_sha256": digest}
+    return {
+        "source_file": row.source_file,
+        "line": row.line,
+        "reason": row.reason,
+        "raw_line": raw_line,
+        "row_sha256": digest,
+    }
 
 
 def _given(name: str, columns: Sequence[str], *, instants: Sequence[str], ids: Sequence[str]) -> str:
     """The delivered rows with empty values as missing ones, ids in one Unicode form, and instants as UTC timestamps."""
-    cleaned = [f"nfc_normalize(nullif({column}, '')) as {column}" if column in ids else f"nullif({column}, '') as {column}" for column in columns]
-    at = [f"{_as_instant(column)} as {alias}" for column, alias in zip(instants, ("instant", "until_instant"), strict=False)]
+    cleaned = [
+        f"nfc_normalize(nullif({column}, '')) as {column}"
+        if column in ids
+        else f"nullif({column}, '') as {column}"
+        for column in columns
+    ]
+    at = [
+        f"{_as_instant(column)} as {alias}"
+        for column, alias in zip(instants, ("instant", "until_instant"), strict=False)
+    ]
     return f"create or replace temp table {name} as select {', '.join([*cleaned, *at])}, source_file, line from (select * replace ({', '.join(f'{c}::varchar as {c}' for c in columns)}) from delivered)"
 
 
@@ -277,7 +333,9 @@ def _id_checks(column: str, missing: str | None = None) -> list[tuple[str, str]]
     ]
 
 
-def _instant_checks(source: str, *, is_required: bool = False, column: str = "instant") -> list[tuple[str, str]]:
+def _instant_checks(
+    source: str, *, is_required: bool = False, column: str = "instant"
+) -> list[tuple[str, str]]:
     number = f"try_cast({source} as double)"
     checks = [(f"{source} is null", "NO_TS")] if is_required else []
     return [
@@ -294,11 +352,16 @@ def _integer_checks(column: str) -> list[tuple[str, str]]:
     return [
         (f"regexp_matches({column}, '{_NOT_FINITE}')", "NON_FINITE"),
         (f"{column} is not null and not regexp_matches({column}, '{_INTEGER}')", "TYPE"),
-        (f"try_cast({column} as double) not between 0 and {_LARGEST if column != 'position' else 10**6}", "RANGE"),
+        (
+            f"try_cast({column} as double) not between 0 and {_LARGEST if column != 'position' else 10**6}",
+            "RANGE",
+        ),
     ]
 
 
-def _number_checks(column: str, *, lowest: float = -_LARGEST, highest: float = _LARGEST) -> list[tuple[str, str]]:
+def _number_checks(
+    column: str, *, lowest: float = -_LARGEST, highest: float = _LARGEST
+) -> list[tuple[str, str]]:
     return [
         (f"regexp_matches({column}, '{_NOT_FINITE}')", "NON_FINITE"),
         (f"{column} is not null and not regexp_matches({column}, '{_NUMBER}')", "TYPE"),

@@ -53,7 +53,9 @@ def read_delivery(delivery: Delivery) -> tuple[pa.Table, list[Unshaped]]:
         tables.append(table)
         unshaped += bad
     if not tables:
-        raise FeedInvalid(f"{delivery.key} is complete but holds no file. Deliver one, with a header at least, or remove the folder")
+        raise FeedInvalid(
+            f"{delivery.key} is complete but holds no file. Deliver one, with a header at least, or remove the folder"
+        )
     return pa.concat_tables(tables), unshaped
 
 
@@ -76,11 +78,15 @@ def _text(path: Path) -> str:
         except (OSError, EOFError, zlib.error) as error:
             raise FeedInvalid(f"{path} is torn: {error}. Deliver it again, whole") from error
         if len(unpacked) > limit:
-            raise FeedInvalid(f"{path} unpacks to more than {limit >> 20} MiB, {_MAX_RATIO} times its size. Deliver smaller files")
+            raise FeedInvalid(
+                f"{path} unpacks to more than {limit >> 20} MiB, {_MAX_RATIO} times its size. Deliver smaller files"
+            )
         raw = unpacked
     for mark, encoding in _ENCODINGS:
         if raw.startswith(mark):
-            raise FeedInvalid(f"{path} is {encoding}; a feed is UTF-8. Convert it: iconv -f {encoding} -t UTF-8")
+            raise FeedInvalid(
+                f"{path} is {encoding}; a feed is UTF-8. Convert it: iconv -f {encoding} -t UTF-8"
+            )
     if not raw.strip():
         raise FeedInvalid(f"{path} is empty. Deliver at least its header, or remove the file")
     return raw.decode("utf-8-sig", errors="surrogateescape")
@@ -127,14 +133,18 @@ def _read_json_lines(path: Path, kind: str, text: io.StringIO) -> tuple[pa.Table
             if not isinstance(values, dict):
                 raise TypeError("not an object")
         except (ValueError, TypeError, RecursionError) as error:
-            unshaped.append(Unshaped(path.name, line, "DUP_KEY" if "twice" in str(error) else "NO_JSON", raw.rstrip()))
+            unshaped.append(
+                Unshaped(path.name, line, "DUP_KEY" if "twice" in str(error) else "NO_JSON", raw.rstrip())
+            )
             continue
         columns.update(dict.fromkeys(values))
         rows.append({key: _as_text(value) for key, value in values.items()})
         lines.append(line)
     header = list(columns)
     _check_header(path, kind, header, is_sparse=True)
-    return _as_table(path, kind, header, [[row.get(name) for name in header] for row in rows], lines), unshaped
+    return _as_table(
+        path, kind, header, [[row.get(name) for name in header] for row in rows], lines
+    ), unshaped
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -169,7 +179,8 @@ def _read_parquet(path: Path, kind: str) -> pa.Table:
             # An Arrow timestamp with a zone is an instant; one without is a local time, and stays without an offset.
             zone = "+00:00" if column.type.tz else ""
             column = pa.chunked_array(
-                [[None if value is None else f"{value.isoformat()}{zone}" for value in _utc(column)]], pa.string()
+                [[None if value is None else f"{value.isoformat()}{zone}" for value in _utc(column)]],
+                pa.string(),
             )
         elif not pa.types.is_string(column.type):
             column = pa.array([_as_text(value) for value in column.to_pylist()], pa.string())
@@ -179,7 +190,10 @@ def _read_parquet(path: Path, kind: str) -> pa.Table:
 
 def _utc(column: Any) -> list[Any]:
     values = column.to_pylist()
-    return [None if value is None else value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value for value in values]
+    return [
+        None if value is None else value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+        for value in values
+    ]
 
 
 def _check_header(path: Path, kind: str, header: list[str], *, is_sparse: bool = False) -> None:
@@ -187,11 +201,15 @@ def _check_header(path: Path, kind: str, header: list[str], *, is_sparse: bool =
     if repeated := sorted({name for name in header if header.count(name) > 1}):
         raise FeedInvalid(f"{path}: column {repeated[0]!r} stands twice in the header. Rename or drop one")
     if missing := [name for name in required if name not in header]:
-        raise FeedInvalid(f"{path}: column {missing[0]!r} is missing; found {', '.join(header) or 'nothing'}. See docs/feeds.md")
+        raise FeedInvalid(
+            f"{path}: column {missing[0]!r} is missing; found {', '.join(header) or 'nothing'}. See docs/feeds.md"
+        )
     if unknown := [name for name in header if name not in known]:
         near = _nearest(unknown[0], known)
         hint = f"Did you mean {near!r}?" if near else f"Known are {', '.join(known)}."
-        raise FeedInvalid(f"{path}: column {unknown[0]!r} is not in the contract of {kind}. {hint} See docs/feeds.md")
+        raise FeedInvalid(
+            f"{path}: column {unknown[0]!r} is not in the contract of {kind}. {hint} See docs/feeds.md"
+        )
 
 
 def _nearest(name: str, known: tuple[str, ...]) -> str | None:
@@ -209,8 +227,13 @@ def _as_table(path: Path, kind: str, header: list[str], rows: list[list[Any]], l
     for name, values in zip(header, by_column, strict=True):
         try:
             columns[name] = pa.array(values, pa.string())
-        except (UnicodeEncodeError, pa.ArrowInvalid):  # a lone surrogate: the row is refused later, by its mark
-            columns[name] = pa.array([None if value is None else _marked(value) for value in values], pa.string())
+        except (
+            UnicodeEncodeError,
+            pa.ArrowInvalid,
+        ):  # a lone surrogate: the row is refused later, by its mark
+            columns[name] = pa.array(
+                [None if value is None else _marked(value) for value in values], pa.string()
+            )
     return _completed(path, kind, pa.table(columns), lines)
 
 

@@ -27,7 +27,11 @@ PAIR_FEATURES = (
     "is_last_item",
     "price_gap",  # the item's price over the user's mean price, as a difference of logarithms
 )
-FEATURES = PAIR_FEATURES + tuple(f"item.{name}" for name in ITEM_FEATURES) + tuple(f"user.{name}" for name in USER_FEATURES)
+FEATURES = (
+    PAIR_FEATURES
+    + tuple(f"item.{name}" for name in ITEM_FEATURES)
+    + tuple(f"user.{name}" for name in USER_FEATURES)
+)
 
 _BLOCK = 256  # users at once: bounds memory at _BLOCK × N scores
 
@@ -67,7 +71,13 @@ class NextItemModel:
         """The ``length`` best items for each of the users, who are indices into the world's."""
         parts = []
         for candidates in propose(
-            self.sasrec, self.item_ids, world, users, num_candidates=num_candidates, length=length, repeats_allowed=repeats_allowed
+            self.sasrec,
+            self.item_ids,
+            world,
+            users,
+            num_candidates=num_candidates,
+            length=length,
+            repeats_allowed=repeats_allowed,
         ):
             scores_R = self.ranker.score(candidates.features_RF, FEATURES)
             scores_BN = np.full((len(candidates.is_personal_B), world.num_items), -np.inf)
@@ -75,7 +85,9 @@ class NextItemModel:
             items_BK, best_BK = top_k(scores_BN, length)
             parts.append((items_BK, best_BK, candidates.is_personal_B))
         if not parts:
-            return RankedLists(users, np.empty((0, length), np.int64), np.empty((0, length)), np.empty(0, bool))
+            return RankedLists(
+                users, np.empty((0, length), np.int64), np.empty((0, length)), np.empty(0, bool)
+            )
         return RankedLists(
             users,
             np.concatenate([items for items, _, _ in parts]),
@@ -161,7 +173,10 @@ def _features(
     affinity_BC = world.affinity_UC[block].toarray()
     item_NF = world.item_features_NF[items_R]
     user_RF = world.user_features_UF[block[rows_R]]
-    price_gap_R = item_NF[:, ITEM_FEATURES.index("price_cents")] - user_RF[:, USER_FEATURES.index("mean_price_cents_90d")]
+    price_gap_R = (
+        item_NF[:, ITEM_FEATURES.index("price_cents")]
+        - user_RF[:, USER_FEATURES.index("mean_price_cents_90d")]
+    )
     pair_RF = np.column_stack(
         [
             score_R,
@@ -187,7 +202,9 @@ def _standardised(
     count_B1 = np.maximum(is_scored_BN.sum(axis=1, keepdims=True), 1)
     plain_BN = np.where(is_scored_BN, sasrec_BN, 0)
     mean_B1 = plain_BN.sum(axis=1, keepdims=True) / count_B1
-    spread_B1 = np.sqrt(np.where(is_scored_BN, (plain_BN - mean_B1) ** 2, 0).sum(axis=1, keepdims=True) / count_B1)
+    spread_B1 = np.sqrt(
+        np.where(is_scored_BN, (plain_BN - mean_B1) ** 2, 0).sum(axis=1, keepdims=True) / count_B1
+    )
     standard_BN = (plain_BN - mean_B1) / np.maximum(spread_B1, 1e-6)
     lowest_B1 = np.where(is_scored_BN, standard_BN, np.inf).min(axis=1, keepdims=True, initial=0)
     standard_BN = np.where(is_scored_BN, standard_BN, lowest_B1)

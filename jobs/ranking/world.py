@@ -108,7 +108,7 @@ def _compress(features: pd.DataFrame) -> FloatArray:
     """Counts, money and ages span decades: sign(x)·log(1 + |x|). A missing value is zero, as a count would be."""
     values = features.to_numpy(dtype=np.float64, na_value=0.0)
     values = np.nan_to_num(values)
-    return (np.sign(values) * np.log1p(np.abs(values))).astype(np.float32)
+    return np.asarray(np.sign(values) * np.log1p(np.abs(values)), np.float32)
 
 
 def _histories(
@@ -118,12 +118,22 @@ def _histories(
     if cutoff == day:
         rows = lake.read(names.HISTORIES, day).to_pandas()
         return (
-            {user: _known(items, item_ids) for user, items in zip(rows["user_id"], rows["item_ids"], strict=True)},
-            {user: _known(items, item_ids) for user, items in zip(rows["user_id"], rows["seen_item_ids"], strict=True)},
+            {
+                user: _known(items, item_ids)
+                for user, items in zip(rows["user_id"], rows["item_ids"], strict=True)
+            },
+            {
+                user: _known(items, item_ids)
+                for user, items in zip(rows["user_id"], rows["seen_item_ids"], strict=True)
+            },
         )
-    rows = lake.read(names.SEQUENCES, day, ["user_id", "sequence_number", "item_id", "event_date"]).to_pandas()
+    rows = lake.read(
+        names.SEQUENCES, day, ["user_id", "sequence_number", "item_id", "event_date"]
+    ).to_pandas()
     rows = rows[rows["event_date"] <= cutoff].sort_values(["user_id", "sequence_number"])
-    sequences = split_by_user(rows["user_id"].to_numpy(dtype=object), index_of(rows["item_id"].to_numpy(dtype=object), item_ids))
+    sequences = split_by_user(
+        rows["user_id"].to_numpy(dtype=object), index_of(rows["item_id"].to_numpy(dtype=object), item_ids)
+    )
     sequences = {user: items[items >= 0] for user, items in sequences.items()}
     return sequences, {user: np.unique(items) for user, items in sequences.items()}
 
@@ -164,4 +174,6 @@ def _affinity(
     is_known = (users >= 0) & (codes >= 0)
     shares = rows["affinity_micros"].to_numpy(dtype=np.float64)[is_known] / 1e6
     # One column more than categories, so that code -1 reads an empty one.
-    return csr_matrix((shares, (users[is_known], codes[is_known])), shape=(len(user_ids), len(categories) + 1))
+    return csr_matrix(
+        (shares, (users[is_known], codes[is_known])), shape=(len(user_ids), len(categories) + 1)
+    )

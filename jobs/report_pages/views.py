@@ -162,7 +162,7 @@ def _gates(reports: Path, key: str) -> list[Gate]:
     for page in sorted((reports / "validation" / key).glob("*.html")):
         told = page.with_suffix(".json")
         found = json.loads(told.read_text(encoding="utf-8")) if told.exists() else {}
-        passed = found.get("is_passed", found.get("passed", found.get("success")))
+        passed = found.get("is_passed")
         gates.append(
             Gate(page.stem, f"../validation/{key}/{page.name}", passed if isinstance(passed, bool) else None)
         )

@@ -85,8 +85,14 @@ def configuration(settings: Settings, port: int, dags: Path = DAGS) -> dict[str,
             "orphaned_tasks_check_interval": 10,  # a task whose scheduler was killed is tried again within a minute
             "enable_health_check": False,
         },
-        # A worker that misses the end of its task looks again only after this long; the next task waits for it.
-        "workers": {"min_heartbeat_interval": 1},
+        "workers": {
+            # A worker that misses the end of its task looks again only after this long; the next task waits for it.
+            "min_heartbeat_interval": 1,
+            # A task that is due at once waits for an API server that is still starting, and does not fail.
+            "execution_api_timeout": 30,
+            "execution_api_retries": 20,
+            "execution_api_retry_wait_max": 3,
+        },
         "dag_processor": {"refresh_interval": 10, "parsing_processes": 1, "min_file_process_interval": 30},
     }
     variables = {

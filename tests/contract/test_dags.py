@@ -108,6 +108,10 @@ def test_parsing_a_dag_imports_nothing_heavy(tmp_path: Path) -> None:
     )
     environment = {"FORETASTE_HOME": str(tmp_path), "AIRFLOW_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     parsed = subprocess.run(
-        [sys.executable, "-c", program, str(DAGS)], capture_output=True, text=True, check=True, env=environment
+        [sys.executable, "-c", program, str(DAGS)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
     )
     assert parsed.stdout.split() == []

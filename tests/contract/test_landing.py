@@ -35,7 +35,17 @@ FEED = {
     "schema_version": 1, "shop": "Tiny shop", "currency": "GBP", "time_zone": "Europe/London",
     "repeats_allowed": True, "missing_consent": "granted", "service_items": ["POST"],
 }  # fmt: skip
-HEADER = ("event_id", "user_id", "item_id", "event_type", "occurred_at", "quantity", "unit_price", "value", "scroll_depth")
+HEADER = (
+    "event_id",
+    "user_id",
+    "item_id",
+    "event_type",
+    "occurred_at",
+    "quantity",
+    "unit_price",
+    "value",
+    "scroll_depth",
+)
 
 
 def event(number: int, **changes: str) -> dict[str, str]:
@@ -59,7 +69,9 @@ class Shop:
         self.feed.mkdir(parents=True, exist_ok=True)
         (self.feed / "feed.json").write_text(json.dumps({**FEED, **changes}))
 
-    def deliver(self, received: date, rows: list[dict[str, str]], name: str = "events.csv", kind: str = "events") -> Path:
+    def deliver(
+        self, received: date, rows: list[dict[str, str]], name: str = "events.csv", kind: str = "events"
+    ) -> Path:
         folder = self.feed / kind / f"received={received}"
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / name
@@ -76,7 +88,11 @@ class Shop:
 
     def reasons(self, received: date = DAY, kind: str = "events") -> list[str]:
         lake, table = Lake.of(self.settings), f"quarantine/{kind}"
-        return [] if lake.manifest(table, received) is None else lake.read(table, received).column("reason").to_pylist()
+        return (
+            []
+            if lake.manifest(table, received) is None
+            else lake.read(table, received).column("reason").to_pylist()
+        )
 
     def events(self, day: date = DAY) -> list[dict[str, Any]]:
         return Lake.of(self.settings).read(names.RAW_EVENTS, day).to_pylist()
@@ -230,7 +246,9 @@ def test_half_a_percent_of_bad_rows_goes_through_and_five_percent_stops_the_day(
     bad = [event(1000 + number, item_id="") for number in range(10)]
     shop.deliver(DAY, [*(event(number) for number in range(199)), *bad[:1]])
     assert shop.land()["quarantined"] == 1
-    shop.deliver(NEXT, [*(event(2000 + number, occurred_at="2011-03-02T09:00:00Z") for number in range(190)), *bad])
+    shop.deliver(
+        NEXT, [*(event(2000 + number, occurred_at="2011-03-02T09:00:00Z") for number in range(190)), *bad]
+    )
     before = shop.digests()
     with pytest.raises(DayRefused, match=r"5\.0% of 200 rows are malformed, mostly NO_ITEM"):
         shop.land(NEXT)
@@ -274,7 +292,9 @@ def test_an_odd_volume_stops_the_day(shop: Shop, num_rows: int) -> None:
 def _of_day(number: int) -> list[dict[str, str]]:
     """A day's delivery with a late event, a repeat of the day before, and something bad."""
     day = date(2011, 3, number)
-    rows = [event(1000 * number + index, occurred_at=f"{day}T10:00:{index % 60:02d}Z") for index in range(120)]
+    rows = [
+        event(1000 * number + index, occurred_at=f"{day}T10:00:{index % 60:02d}Z") for index in range(120)
+    ]
     rows.append(event(1000 * (number - 1) + 5, occurred_at=f"{date(2011, 3, max(number - 1, 1))}T10:00:05Z"))
     rows.append(event(90000 + number, occurred_at=f"{date(2011, 3, max(number - 1, 1))}T23:00:00Z"))
     rows.append(event(91000 + number, event_type="?"))
@@ -287,7 +307,9 @@ def test_a_history_in_one_pass_equals_day_after_day(tmp_path: Path) -> None:
     for shop in (bulk, daily):
         for day in days:
             shop.deliver(day, _of_day(day.day))
-            shop.deliver(day, [{"item_id": "i1", "title": f"Cup {day}", "price": "1.25"}], "items.csv", "items")
+            shop.deliver(
+                day, [{"item_id": "i1", "title": f"Cup {day}", "price": "1.25"}], "items.csv", "items"
+            )
     bulk.land(days[-1], first=days[0])
     for day in days:
         daily.land(day)
@@ -313,17 +335,31 @@ def test_a_delivery_that_comes_after_its_day_has_run_is_known_from_the_next_run_
     shop.land(NEXT)
     shop.deliver(DAY, [event(2)])
     shop.land(date(2011, 3, 3))
-    assert {row["event_id"]: row["known_date"] for row in shop.events()} == {"e1": NEXT, "e2": date(2011, 3, 3)}
+    assert {row["event_id"]: row["known_date"] for row in shop.events()} == {
+        "e1": NEXT,
+        "e2": date(2011, 3, 3),
+    }
 
 
 def test_lake_and_warehouse_hold_the_same_rows(shop: Shop) -> None:
     shop.deliver(DAY, [event(number) for number in range(9)])
     shop.land()
     with open_warehouse(shop.settings) as warehouse:
-        stored = warehouse.read("select event_id, unit_price_cents from raw.events order by event_id", {"event_id": "text", "unit_price_cents": "bigint"})
-        accounts = warehouse.read("select outcome, num_rows from ops.row_accounts order by outcome", {"outcome": "text", "num_rows": "bigint"})
-    assert stored.to_pylist() == [{"event_id": row["event_id"], "unit_price_cents": 250} for row in shop.events()]
-    assert accounts.to_pylist() == [{"outcome": "duplicate", "num_rows": 0}, {"outcome": "good", "num_rows": 9}]
+        stored = warehouse.read(
+            "select event_id, unit_price_cents from raw.events order by event_id",
+            {"event_id": "text", "unit_price_cents": "bigint"},
+        )
+        accounts = warehouse.read(
+            "select outcome, num_rows from ops.row_accounts order by outcome",
+            {"outcome": "text", "num_rows": "bigint"},
+        )
+    assert stored.to_pylist() == [
+        {"event_id": row["event_id"], "unit_price_cents": 250} for row in shop.events()
+    ]
+    assert accounts.to_pylist() == [
+        {"outcome": "duplicate", "num_rows": 0},
+        {"outcome": "good", "num_rows": 9},
+    ]
 
 
 def _torn_gzip(path: Path) -> None:
@@ -348,7 +384,9 @@ def _rewrite(change: Callable[[str], str], encoding: str = "utf-8") -> Callable[
         (lambda path: (path.parent / "link.csv").symlink_to(path), "not a plain file"),
     ],
 )  # fmt: skip
-def test_a_file_that_cannot_be_trusted_is_refused_whole(shop: Shop, spoil: Callable[[Path], Any], message: str) -> None:
+def test_a_file_that_cannot_be_trusted_is_refused_whole(
+    shop: Shop, spoil: Callable[[Path], Any], message: str
+) -> None:
     spoil(shop.deliver(DAY, [event(number) for number in range(20)]))
     with pytest.raises(FeedInvalid, match=message):
         shop.land()
@@ -361,7 +399,10 @@ def test_a_delivery_that_changes_after_its_landing_is_refused(shop: Shop) -> Non
     shop.land()
     State.of(shop.settings).put(LANDINGS, str(DAY), {})  # as if the day were asked for again
     path.write_text(path.read_text().replace("2.50", "2.51"))
-    with State.of(shop.settings).lease("test", "land", 60, is_last=True) as lease, pytest.raises(FeedInvalid, match="has changed"):
+    with (
+        State.of(shop.settings).lease("test", "land", 60, is_last=True) as lease,
+        pytest.raises(FeedInvalid, match="has changed"),
+    ):
         land._new_deliveries(DAY, StepContext.of(shop.settings, lease))
 
 
@@ -372,7 +413,9 @@ def test_a_delivery_without_success_is_not_there_yet(shop: Shop) -> None:
 
 
 def test_users_are_masked_in_quarantine(shop: Shop) -> None:
-    shop.deliver(DAY, [*(event(number) for number in range(199)), event(500, user_id="jane@example.org", item_id="")])
+    shop.deliver(
+        DAY, [*(event(number) for number in range(199)), event(500, user_id="jane@example.org", item_id="")]
+    )
     shop.land()
     rows = Lake.of(shop.settings).read("quarantine/events", DAY).to_pylist()
     assert "jane" not in json.dumps(rows, default=str)

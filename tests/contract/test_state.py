@@ -35,7 +35,10 @@ def test_a_run_keeps_the_lease_between_its_steps(url: str) -> None:
     state = State(url)
     with state.lease("daily-1", "land", 60, is_last=False):
         pass
-    with pytest.raises(LeaseHeld, match="between two steps, after land"), state.lease("other", "land", 60, is_last=True):
+    with (
+        pytest.raises(LeaseHeld, match="between two steps, after land"),
+        state.lease("other", "land", 60, is_last=True),
+    ):
         pass
     with state.lease("daily-1", "transform", 60, is_last=True):
         pass

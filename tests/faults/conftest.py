@@ -25,8 +25,14 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 def run() -> Run:
     """Run ``foretaste …`` in a process of its own, optionally killed at a boundary."""
 
-    def run(settings: Settings, *arguments: str, kill_at: str | None = None, number: int = 1) -> subprocess.CompletedProcess[str]:
-        program = ["-m", "jobs.cli"] if kill_at is None else [str(Path(__file__).parent / "killer.py"), kill_at, str(number), "--"]
+    def run(
+        settings: Settings, *arguments: str, kill_at: str | None = None, number: int = 1
+    ) -> subprocess.CompletedProcess[str]:
+        program = (
+            ["-m", "jobs.cli"]
+            if kill_at is None
+            else [str(Path(__file__).parent / "killer.py"), kill_at, str(number), "--"]
+        )
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FORETASTE_")}
         return subprocess.run(
             [sys.executable, *program, *arguments],
@@ -60,7 +66,9 @@ def shop(tmp_path: Path) -> Settings:
         ]  # fmt: skip
         rows.append({**rows[-1], "event_id": "bad", "event_type": "?"})
         _deliver(feed / "events" / f"received={day}", rows)
-        _deliver(feed / "items" / f"received={day}", [{"item_id": f"i{day.day}", "title": "A cup", "price": "2.5"}])
+        _deliver(
+            feed / "items" / f"received={day}", [{"item_id": f"i{day.day}", "title": "A cup", "price": "2.5"}]
+        )
     return load_settings(home=tmp_path / "home")
 
 

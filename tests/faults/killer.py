@@ -1,6 +1,6 @@
 """Run a command of Foretaste and kill its process, with SIGKILL, when a boundary is crossed for the n-th time.
 
-    python killer.py BOUNDARY N -- step land --day 2011-03-01
+python killer.py BOUNDARY N -- step land --day 2011-03-01
 """
 
 from __future__ import annotations

@@ -40,13 +40,13 @@ BOUNDARIES = (
 
 
 @pytest.fixture
-def home(stores: Settings) -> Iterator[Settings]:
+def home(stores: Settings) -> Settings:
     """The stores without anything published, and a state that remembers nothing."""
     client(stores).flushall()
     with open_objects(stores) as objects:
         objects._client.delete_object(Bucket=stores.s3_bucket, Key=names.PUBLISHED_POINTER)
     (stores.home / "state" / "state.sqlite").unlink(missing_ok=True)
-    yield stores
+    return stores
 
 
 def client(settings: Settings) -> redis.Redis:
@@ -64,9 +64,24 @@ def score(settings: Settings, day: date) -> None:
              "price_cents": 100, "is_available": True}
             for item in items
         ]  # fmt: skip
-        lake.replace(DIM_ITEMS.name, day, pa.Table.from_pylist(catalogue, schema=arrow_schema(DIM_ITEMS)), inputs="x")
-        features = [{**dict.fromkeys(FEAT_ITEM_DAILY.columns), "item_id": item, "feature_date": day, "popularity_7d": 5} for item in items]
-        lake.replace(FEAT_ITEM_DAILY.name, day, pa.Table.from_pylist(features, schema=arrow_schema(FEAT_ITEM_DAILY)), inputs="x")
+        lake.replace(
+            DIM_ITEMS.name, day, pa.Table.from_pylist(catalogue, schema=arrow_schema(DIM_ITEMS)), inputs="x"
+        )
+        features = [
+            {
+                **dict.fromkeys(FEAT_ITEM_DAILY.columns),
+                "item_id": item,
+                "feature_date": day,
+                "popularity_7d": 5,
+            }
+            for item in items
+        ]
+        lake.replace(
+            FEAT_ITEM_DAILY.name,
+            day,
+            pa.Table.from_pylist(features, schema=arrow_schema(FEAT_ITEM_DAILY)),
+            inputs="x",
+        )
         rows = [
             {
                 "user_id": f"u{user:04d}", "source": "personal", "is_short": False,
@@ -92,7 +107,10 @@ def whole_version(settings: Settings) -> tuple[Pointer, dict[str, list[str]]]:
     live = store.get(names.LIVE_POINTER)
     assert isinstance(live, bytes)
     pointer = Pointer.from_json(live)
-    items = {int(index): json.loads(item)["item_id"] for index, item in store.hgetall(names.items_key(pointer.version)).items()}
+    items = {
+        int(index): json.loads(item)["item_id"]
+        for index, item in store.hgetall(names.items_key(pointer.version)).items()
+    }
     lists = {}
     for bucket in range(pointer.num_buckets):
         for user, packed in store.hgetall(names.lists_key(pointer.version, bucket)).items():
@@ -202,7 +220,9 @@ ROW = {"user_id": "u", "item_ids": ["a", "b"], "scores": [2.0, 1.0], "is_short":
         ({"scores": [2.0]}, "one an item"),
     ],
 )
-def test_a_list_that_nobody_may_be_given_stops_the_publication(changes: dict[str, object], message: str) -> None:
+def test_a_list_that_nobody_may_be_given_stops_the_publication(
+    changes: dict[str, object], message: str
+) -> None:
     publish.refuse_unreadable([ROW], {"a", "b"}, 2)
     with pytest.raises(GateRefused, match=message):
         publish.refuse_unreadable([ROW, {**ROW, **changes}], {"a", "b"}, 2)

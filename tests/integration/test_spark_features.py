@@ -20,8 +20,9 @@ from contracts.settings import Settings, load_settings
 from contracts.tables import FCT_INTERACTIONS, MAX_NEIGHBOURS, TABLES
 from jobs.features import build
 from jobs.features.covisitation import MAX_ITEMS_A_DAY, covisitation, number_items
+from jobs.features.cutoffs import cutoffs
 from jobs.features.histories import known_interactions, ordered_histories, ordered_steps
-from jobs.features.training_set import cutoffs, training_set
+from jobs.features.training_set import training_set
 from jobs.io.lake import Lake
 from jobs.io.schemas import arrow_schema
 from jobs.io.spark import spark_session
@@ -114,12 +115,17 @@ def run(settings: Settings, day: date = DAY) -> dict[str, object]:
 
 def digests(settings: Settings, day: date = DAY) -> list[str]:
     lake = Lake.of(settings)
-    return [lake.verify(table, day).digest for table in (names.HISTORIES, names.COVISITATION, names.SEQUENCES)]
+    return [
+        lake.verify(table, day).digest for table in (names.HISTORIES, names.COVISITATION, names.SEQUENCES)
+    ]
 
 
 def types_of(schema: pa.Schema) -> list[tuple[str, str]]:
     """Names and types; whether Spark knows a column to be never null is its own affair."""
-    return [(field.name, str(field.type).replace("element:", "item:").replace(" not null", "")) for field in schema]
+    return [
+        (field.name, str(field.type).replace("element:", "item:").replace(" not null", ""))
+        for field in schema
+    ]
 
 
 def types_in(lake: Lake, table: str) -> list[tuple[str, str]]:
@@ -158,7 +164,9 @@ def test_a_history_keeps_the_latest_items_and_everything_seen(spark: SparkSessio
 
 
 def test_the_training_set_is_split_in_time(spark: SparkSession) -> None:
-    rows = training_set(ordered_steps(frame(spark, EVENTS)), DAY, 2).select("user_id", "sequence_number", "split")
+    rows = training_set(ordered_steps(frame(spark, EVENTS)), DAY, 2).select(
+        "user_id", "sequence_number", "split"
+    )
     expected = spark.createDataFrame(
         [
             ("anna", 1, "fit"),
@@ -188,7 +196,9 @@ def test_covisitation_adds_up_the_lesser_weights_of_a_day(spark: SparkSession) -
         expected += [(cutoff, "lamp", "vase", 1, 2 if cutoff == late else 1), (cutoff, "vase", "lamp", 1, 1)]
     # 02-28: lamp 2, rug 1; equal weights: bowl before lamp, rug before vase
     expected += [(late, "lamp", "rug", 1, 1), (late, "rug", "lamp", 1, 2)]
-    expected = [row if row != (late, "rug", "bowl", 1, 2) else (late, "rug", "bowl", 1, 1) for row in expected]
+    expected = [
+        row if row != (late, "rug", "bowl", 1, 2) else (late, "rug", "bowl", 1, 1) for row in expected
+    ]
     schema = "cutoff_date date, item_id string, neighbour_id string, weight long, neighbour_rank int"
     assertDataFrameEqual(rows, spark.createDataFrame(expected, schema), ignoreNullable=True)
 
@@ -205,9 +215,7 @@ def test_heavier_neighbours_come_first(spark: SparkSession) -> None:
 
 def test_one_reseller_cannot_explode_covisitation(spark: SparkSession) -> None:
     start = datetime(2011, 3, 1)
-    events = [
-        ("reseller", f"item{n:04d}", str(start + timedelta(seconds=n)), VIEW) for n in range(1000)
-    ]
+    events = [("reseller", f"item{n:04d}", str(start + timedelta(seconds=n)), VIEW) for n in range(1000)]
     rows = neighbours(frame(spark, events), (DAY,))
     items = {row.item_id for row in rows.select("item_id").distinct().collect()}
     assert items == {f"item{n:04d}" for n in range(1000 - MAX_ITEMS_A_DAY, 1000)}
@@ -220,7 +228,9 @@ def test_an_item_keeps_its_heaviest_neighbours_only(spark: SparkSession) -> None
         for n in range(MAX_NEIGHBOURS + 10)
         for item in ("hub", f"spoke{n:03d}")
     ]
-    rows = neighbours(frame(spark, events), (DAY,)).where("item_id = 'hub'").orderBy("neighbour_rank").collect()
+    rows = (
+        neighbours(frame(spark, events), (DAY,)).where("item_id = 'hub'").orderBy("neighbour_rank").collect()
+    )
     assert [row.neighbour_id for row in rows] == [f"spoke{n:03d}" for n in range(MAX_NEIGHBOURS)]
     assert [row.neighbour_rank for row in rows] == list(range(1, MAX_NEIGHBOURS + 1))
 
@@ -255,7 +265,9 @@ def test_later_events_change_nothing_about_an_earlier_day(settings: Settings) ->
     export(settings, rows_of(EVENTS))
     run(settings)
     before = digests(settings)
-    late = rows_of([*EVENTS, ("anna", "bowl", "2011-02-25 07:00", PURCHASE), ("ben", "lamp", "2011-03-02 07:00", VIEW)])
+    late = rows_of(
+        [*EVENTS, ("anna", "bowl", "2011-02-25 07:00", PURCHASE), ("ben", "lamp", "2011-03-02 07:00", VIEW)]
+    )
     late[-2]["known_date"] = date(2011, 3, 2)  # it happened early and was told late
     export(settings, late)
     assert "unchanged" not in run(settings)  # a partition that it reads was revised: built again …
@@ -273,11 +285,15 @@ def test_permuted_events_give_the_same_bytes(settings: Settings, tmp_path: Path)
     assert digests(settings) == digests(other)
 
 
-def test_a_current_day_starts_no_jvm(spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_current_day_starts_no_jvm(
+    spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     export(settings, rows_of(EVENTS))
     run(settings)
     before = digests(settings)
-    monkeypatch.setattr("jobs.io.spark.spark_session", lambda *arguments, **options: pytest.fail("a JVM was started"))
+    monkeypatch.setattr(
+        "jobs.io.spark.spark_session", lambda *arguments, **options: pytest.fail("a JVM was started")
+    )
     assert run(settings)["unchanged"]
     assert digests(settings) == before
 
@@ -288,18 +304,25 @@ def test_another_history_length_is_another_build(settings: Settings, tmp_path: P
     run(settings)
     longer = load_settings(home=tmp_path / "a home", history_length=5, judge_days=2, history_days=30)
     assert "unchanged" not in run(longer)
-    assert [len(items) for items in Lake.of(longer).read(names.HISTORIES, DAY).to_pydict()["item_ids"]] == [5, 2]
+    assert [len(items) for items in Lake.of(longer).read(names.HISTORIES, DAY).to_pydict()["item_ids"]] == [
+        5,
+        2,
+    ]
 
 
 @pytest.mark.usefixtures("spark")
 def test_a_day_without_positive_interactions_builds_empty_tables(settings: Settings) -> None:
     export(settings, rows_of([("carl", "rug", "2011-03-01 08:00", RETURN)]))
     assert set(run(settings)["rows"].values()) == {0}
-    assert types_in(Lake.of(settings), names.COVISITATION) == types_of(arrow_schema(TABLES[names.COVISITATION]))
+    assert types_in(Lake.of(settings), names.COVISITATION) == types_of(
+        arrow_schema(TABLES[names.COVISITATION])
+    )
 
 
 def test_build_says_what_is_missing(settings: Settings) -> None:
-    with pytest.raises(PartitionMissing, match="fct_interactions has no partition from 2011-01-31 to 2011-03-01"):
+    with pytest.raises(
+        PartitionMissing, match="fct_interactions has no partition from 2011-01-31 to 2011-03-01"
+    ):
         run(settings)
 
 

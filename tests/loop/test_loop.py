@@ -46,7 +46,11 @@ class Loop:
     def __init__(self, home: Path, topology: Topology) -> None:
         self.home = home
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("FORETASTE_", "AIRFLOW"))},
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("FORETASTE_", "AIRFLOW"))
+            },
             **topology.environment,
             "FORETASTE_HOME": str(home),
         }
@@ -57,7 +61,9 @@ class Loop:
             [sys.executable, "-m", "jobs.cli", *arguments],
             cwd=REPOSITORY, env=self.environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
-        assert done.returncode == expect, f"foretaste {' '.join(arguments)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+        assert done.returncode == expect, (
+            f"foretaste {' '.join(arguments)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+        )
         return done.stdout
 
     def deliver(self, first: date, last: date, published: Any = None) -> None:
@@ -83,7 +89,9 @@ class Loop:
 def loop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loop]:
     home = tmp_path / "a home"  # with a space, as people's folders have
     home.mkdir()
-    (home / "settings.env").write_text("".join(f"FORETASTE_{name}={value}\n" for name, value in SETTINGS.items()))
+    (home / "settings.env").write_text(
+        "".join(f"FORETASTE_{name}={value}\n" for name, value in SETTINGS.items())
+    )
     with {"embedded": embedded, "servers": servers}[request.param](tmp_path) as topology:
         for name, value in topology.environment.items():
             monkeypatch.setenv(name, value)

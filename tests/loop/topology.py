@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -73,7 +72,12 @@ def _spark(folder: Path) -> Iterator[str]:
     folder.mkdir(parents=True)
     home = Path(pyspark.__file__).parent
     port = _free_port()
-    common = {**os.environ, "SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
+    common = {
+        **os.environ,
+        "SPARK_HOME": str(home),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "PYSPARK_PYTHON": sys.executable,
+    }
     master = f"spark://127.0.0.1:{port}"
     programs = [
         ["org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port", "0"],
@@ -87,8 +91,11 @@ def _spark(folder: Path) -> Iterator[str]:
             processes.append(
                 subprocess.Popen(
                     [str(home / "bin" / "spark-class"), *program],
-                    env=common, stdout=log, stderr=log, start_new_session=True,
-                )  # fmt: skip
+                    env=common,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
             )
             _wait_for_port(port)
         yield master

@@ -22,7 +22,9 @@ def python_files(*rooms: str) -> list[Path]:
 
 def test_no_other_distribution_provides_one_of_our_names() -> None:
     providers = packages_distributions()
-    assert {room: providers.get(room, ["foretaste"]) for room in ROOMS} == {room: ["foretaste"] for room in ROOMS}
+    assert {room: providers.get(room, ["foretaste"]) for room in ROOMS} == {
+        room: ["foretaste"] for room in ROOMS
+    }
 
 
 def test_every_room_says_in_one_sentence_what_it_is() -> None:
@@ -32,12 +34,18 @@ def test_every_room_says_in_one_sentence_what_it_is() -> None:
 
 
 def test_every_verb_of_the_cli_stands_in_the_documentation() -> None:
-    told = "\n".join(path.read_text() for path in [REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")])
+    told = "\n".join(
+        path.read_text() for path in [REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")]
+    )
 
     def verbs(group: click.Group, prefix: str) -> list[str]:
         found = []
         for name, command in group.commands.items():
-            found += verbs(command, f"{prefix} {name}") if isinstance(command, click.Group) else [f"{prefix} {name}"]
+            found += (
+                verbs(command, f"{prefix} {name}")
+                if isinstance(command, click.Group)
+                else [f"{prefix} {name}"]
+            )
         return found
 
     assert [verb for verb in verbs(cli, "foretaste") if f"{verb}" not in told] == []
@@ -47,7 +55,9 @@ def test_every_step_names_a_function_in_a_file_that_is_there() -> None:
     for step in STEPS.values():
         module, function = step.function.split(":")
         path = REPOSITORY / Path(*module.split("."))
-        source = (path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py").read_text()
+        source = (
+            path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
+        ).read_text()
         assert re.search(rf"^def {function}\(", source, re.MULTILINE), step.function
 
 

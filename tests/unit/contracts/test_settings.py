@@ -26,8 +26,12 @@ def test_a_wrong_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, tmp_p
         load_settings(home=tmp_path)
 
 
-def test_the_environment_wins_over_the_home_folders_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "services.env").write_text("FORETASTE_S3_BUCKET=embedded\nFORETASTE_S3_REGION=embedded\nFORETASTE_SEED=1\n")
+def test_the_environment_wins_over_the_home_folders_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "services.env").write_text(
+        "FORETASTE_S3_BUCKET=embedded\nFORETASTE_S3_REGION=embedded\nFORETASTE_SEED=1\n"
+    )
     (tmp_path / "settings.env").write_text("FORETASTE_S3_REGION=person\nFORETASTE_SEED=2\n")
     monkeypatch.setenv("FORETASTE_SEED", "3")
     settings = load_settings(home=tmp_path)

@@ -31,7 +31,9 @@ def test_a_first_model_that_only_equals_popularity_is_refused() -> None:
 def test_too_few_users_leave_the_champion() -> None:
     answer = verdict({"challenger": per_user(0.9, 99, 1), "popularity": per_user(0.1, 99, 2)})
     assert not answer.is_promoted
-    assert answer.reasons == ("insufficient data: 99 users with outcomes, 100 are needed (promote_min_users)",)
+    assert answer.reasons == (
+        "insufficient data: 99 users with outcomes, 100 are needed (promote_min_users)",
+    )
 
 
 def with_champion(delta: float, num_users: int = 4000, popularity: float = 0.1) -> dict[str, np.ndarray]:

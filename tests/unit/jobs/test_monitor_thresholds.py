@@ -349,9 +349,12 @@ def test_an_item_alarm_does_not_ring_at_what_online_retail_does_every_month() ->
     assert load_thresholds().outcomes.item_bits > 0.16
 
 
-def test_columns_that_grow_with_the_calendar_are_never_judged() -> None:
-    judged_columns = load_thresholds().features.lookback_days
-    assert not {"user.recency_days", "user.tenure_days", "item.age_days"} & set(judged_columns)
+@pytest.mark.parametrize("name", ["user.recency_days", "user.tenure_days", "item.age_days"])
+def test_a_column_that_grows_with_the_calendar_is_shown_and_never_judged(name: str) -> None:
+    ages = pd.Series(np.arange(1000))
+    assert (
+        status_of(feature_column(name, ages, ages + 5000, 400, load_thresholds()), load_thresholds()) == SHOWN
+    )
 
 
 def test_a_misspelt_threshold_is_refused_by_name() -> None:

@@ -111,6 +111,11 @@ def test_a_column_that_never_had_values_or_never_varied_is_not_broken() -> None:
     assert reasons_of(column([0.0] * 1000, [0.0] * 1000)) == []
 
 
+def test_what_was_half_missing_before_may_be_half_missing_now() -> None:
+    half = [np.nan] * 500 + list(range(500))
+    assert reasons_of(column(half, half)) == []
+
+
 def test_a_few_missing_values_are_not_broken() -> None:
     assert reasons_of(column([np.nan] * 100 + list(range(900)))) == []
 
@@ -173,6 +178,12 @@ def test_a_verdict_is_plain_json_and_a_row_of_the_warehouse() -> None:
     row = row_of(DAY, record)
     assert list(row) == list(DRIFT_VERDICTS.columns)
     assert (row["day"], row["verdict"], row["tastes_lost"], row["outcomes"]) == (DAY, "drift", 0.5, "drift")
+
+
+def test_values_are_written_with_six_decimals_as_plain_floats() -> None:
+    record = replace(measure(), value=np.float32(0.25), noise=1 / 3, effect=-1e-9).as_record()
+    assert (record["value"], record["noise"], str(record["effect"])) == (0.25, 0.333333, "0.0")
+    assert type(record["value"]) is float
 
 
 def test_a_value_that_is_no_number_is_written_as_nothing() -> None:

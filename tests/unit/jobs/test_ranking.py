@@ -22,7 +22,9 @@ NUM_ITEMS, NUM_USERS, K = 30, 12, 5
 @pytest.fixture(scope="module")
 def world() -> World:
     rng = np.random.default_rng(7)
-    histories = [rng.choice(NUM_ITEMS, size=length, replace=False) for length in [0, 1, 2, *[6] * (NUM_USERS - 3)]]
+    histories = [
+        rng.choice(NUM_ITEMS, size=length, replace=False) for length in [0, 1, 2, *[6] * (NUM_USERS - 3)]
+    ]
     is_available_N = np.ones(NUM_ITEMS, bool)
     is_available_N[[3, 4]] = False  # sold out
     return World(
@@ -73,12 +75,16 @@ def test_seen_items_come_again_only_where_the_shop_allows_it(
     world: World, model: NextItemModel, repeats_allowed: bool
 ) -> None:
     repeats = 0
-    for row, seen in zip(lists(world, model, length=25, repeats_allowed=repeats_allowed), world.seen, strict=True):
+    for row, seen in zip(
+        lists(world, model, length=25, repeats_allowed=repeats_allowed), world.seen, strict=True
+    ):
         repeats += len(set(world.item_ids[seen]) & set(row["item_ids"]))
     assert (repeats > 0) == repeats_allowed
 
 
-def test_whoever_has_no_history_gets_recent_popularity_and_is_told(world: World, model: NextItemModel) -> None:
+def test_whoever_has_no_history_gets_recent_popularity_and_is_told(
+    world: World, model: NextItemModel
+) -> None:
     first, *others = lists(world, model)
     order = np.lexsort((np.arange(NUM_ITEMS), -world.popularity_N))
     expected = [world.item_ids[item] for item in order if world.is_available_N[item]][:K]
@@ -90,7 +96,9 @@ def test_without_a_champion_everyone_gets_popularity(world: World) -> None:
     assert {row["source"] for row in lists(world, None)} == {POPULAR}
 
 
-def test_a_catalogue_smaller_than_the_list_gives_short_lists_that_say_so(world: World, model: NextItemModel) -> None:
+def test_a_catalogue_smaller_than_the_list_gives_short_lists_that_say_so(
+    world: World, model: NextItemModel
+) -> None:
     for row in lists(world, model, length=100, repeats_allowed=True):
         assert row["is_short"]
         assert len(row["item_ids"]) == NUM_ITEMS - 2
@@ -119,7 +127,9 @@ def _permuted(world: World, column: str) -> World:
 
 
 @pytest.mark.parametrize("column", [name for name in FEATURES if "." in name])
-def test_permuting_a_feature_column_changes_the_scores(world: World, model: NextItemModel, column: str) -> None:
+def test_permuting_a_feature_column_changes_the_scores(
+    world: World, model: NextItemModel, column: str
+) -> None:
     before = [row["scores"] for row in lists(world, model)]
     after = [row["scores"] for row in lists(_permuted(world, column), model)]
     assert before != after

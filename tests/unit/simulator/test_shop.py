@@ -200,6 +200,8 @@ def test_sessions_are_as_long_and_as_quick_as_measured(busy_day: pa.Table) -> No
     views["at"] = views["occurred_at"].astype("datetime64[ns, UTC]")
     seconds = views.sort_values("at").groupby("session_id")["at"].diff().dropna().dt.total_seconds()
     assert 38 <= seconds.median() <= 54
+    has_repeat = views.groupby("session_id")["item_id"].nunique() < lengths
+    assert 0.1 <= has_repeat.mean() <= 0.37
 
 
 def test_people_stay_in_a_category_and_some_items_are_popular(busy: Shop, busy_day: pa.Table) -> None:

@@ -224,6 +224,7 @@ def test_line_numbers_count_within_the_invoice_even_when_lines_are_mixed() -> No
         ("JUMBO BAG RED RETROSPOT", "bags"),
         ("PARTY METAL SIGN", "signs"),
         ("ASSIGNED SEATING", "other"),  # "sign" counts as a word only
+        ("PLAIN DESIGN", "other"),
         ("", "other"),
         (None, "other"),
     ],

@@ -1,0 +1,291 @@
+"""Run the suites between two rooms; refuse to go on when one is not met."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from contracts import names
+from contracts.errors import GateRefused, PartitionMissing
+from contracts.tables import FIT, TABLES
+from jobs.features.build import settings_of_run
+from jobs.features.cutoffs import cutoffs
+from jobs.io.state import LANDINGS, RUNS
+from jobs.runs import StepContext, lists_table, manifest_of, run_key
+from jobs.validation_page import Judged, page_url, write_result
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+#: A bulk landing touches hundreds of days: the rows of all are counted, those of the newest are looked at.
+_DAYS_LOOKED_AT = 7
+#: Refusals that the message names; the page has them all.
+_NAMED = 3
+_COLUMNS = " (columns)"
+
+
+class Gate:
+    """One gate of one day: collects what was found of each table, and says no in the end."""
+
+    def __init__(self, name: str, day: date, context: StepContext, way_out: str) -> None:
+        self.name = name
+        self._day = day
+        self._context = context
+        self._way_out = way_out
+        self._judged: list[Judged] = []
+
+    def judge(self, table: str, suite: Any, frame: pd.DataFrame) -> None:
+        """Evaluate a suite over a frame; every expectation has to give one finding."""
+        from expectations.findings import evaluate
+
+        findings = evaluate(suite, frame)
+        if len(findings) != len(suite.expectations) or not findings:
+            raise GateRefused(
+                f"{len(findings)} of {len(suite.expectations)} expectations on {table} were evaluated: "
+                f"the suite {suite.name!r} does not judge. Nothing after gate {self.name} may run"
+            )
+        self._judged.append(Judged(table, len(frame), tuple(findings)))
+
+    def has_columns(self, tables: Sequence[str], days: Sequence[date]) -> bool:
+        """Judge the columns of partitions; with others than the contract's their rows cannot be looked at."""
+        import pyarrow.parquet as pq
+
+        from expectations.columns import columns, columns_frame
+        from jobs.io.schemas import arrow_schema
+
+        for table in tables:
+            expected = _types(arrow_schema(TABLES[table]))
+            schemas = [_types(pq.read_schema(path)) for path in self._context.lake.files(table, days)]
+            found = next((schema for schema in schemas if schema != expected), expected)
+            self.judge(f"{table}{_COLUMNS}", columns(), columns_frame(expected, found))
+        return not any(judged.refused for judged in self._judged if judged.table.endswith(_COLUMNS))
+
+    def note(self, table: str, note: str) -> None:
+        """Say why a table is not judged."""
+        self._judged.append(Judged(table, 0, (), note))
+
+    def finish(self) -> dict[str, Any]:
+        """Write the result and its page.
+
+        Raises:
+            GateRefused: an expectation is not met; names table, column, what was observed and the way out.
+        """
+        page = write_result(self._context.settings, self._day, self.name, self._judged)
+        refused = [(judged.table, finding) for judged in self._judged for finding in judged.refused]
+        if refused:
+            told = "; ".join(
+                f"{table}, {finding.column}: {finding.meaning} ({finding.expectation}): {finding.observed}"
+                for table, finding in refused[:_NAMED]
+            )
+            more = f"; and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
+            raise GateRefused(
+                f"gate {self.name} of {self._day}: {told}{more}. All of it: {page}. {self._way_out}"
+            )
+        return {
+            "expectations": sum(len(judged.findings) for judged in self._judged),
+            "rows": {
+                judged.table: judged.num_rows
+                for judged in self._judged
+                if not judged.table.endswith(_COLUMNS)
+            },
+            "page_url": page_url(self._context.settings, self._day, self.name),
+        }
+
+
+def run_landed(day: date, context: StepContext) -> dict[str, Any]:
+    """Gate on what the landing of ``day`` touched, and on the catalogue.
+
+    Raises:
+        GateRefused: something that landed is not what was promised.
+        PartitionMissing: the day has not been landed.
+    """
+    import pandas as pd
+
+    from expectations import landed
+
+    record = context.state.get(LANDINGS, day.isoformat())
+    if record is None:
+        raise PartitionMissing(f"day {day} has not been landed. Land it: foretaste step land --day {day}")
+    gate = Gate(
+        "landed",
+        day,
+        context,
+        f"See what was refused: foretaste quarantine --day {day}; a delivery is mended by a later one",
+    )
+    touched = [date.fromisoformat(each) for each in sorted(record["touched"])]
+    if not touched:
+        gate.note(names.RAW_EVENTS, "The landing touched no day: no event was delivered.")
+    else:
+        manifests = [context.lake.manifest(names.RAW_EVENTS, each) for each in touched]
+        counts = pd.DataFrame(
+            {
+                "partition_date": pd.Series([pd.Timestamp(each) for each in touched]),
+                "num_rows": [manifest.num_rows if manifest else 0 for manifest in manifests],
+            }
+        )
+        gate.judge(f"{names.RAW_EVENTS} (days touched)", landed.partitions(), counts)
+        newest = [each for each, manifest in zip(touched, manifests, strict=True) if manifest][
+            -_DAYS_LOOKED_AT:
+        ]
+        if gate.has_columns([names.RAW_EVENTS], newest):
+            gate.judge(names.RAW_EVENTS, landed.events(day), _landed_events(context, day, newest))
+    catalogue = context.lake.days(names.RAW_ITEMS, until=day)
+    if not catalogue:
+        gate.note(names.RAW_ITEMS, "No item was ever delivered.")
+    elif gate.has_columns([names.RAW_ITEMS], catalogue[-1:]):
+        from expectations.frames import as_frame
+
+        items = _known(context.lake.read(names.RAW_ITEMS, catalogue[-1], list(landed.ITEM_COLUMNS)), day)
+        gate.judge(names.RAW_ITEMS, landed.items(day), as_frame(items))
+    return gate.finish()
+
+
+def run_features(day: date, context: StepContext) -> dict[str, Any]:
+    """Gate on the day's catalogue, features, histories and co-visitation.
+
+    Raises:
+        GateRefused: a table does not hold what it promises.
+        PartitionMissing: a table was not built.
+    """
+    from expectations import features
+    from expectations.frames import as_frame
+
+    lake, chosen = context.lake, settings_of_run(context, day)
+    gate = Gate(
+        "features",
+        day,
+        context,
+        f"Build anew: foretaste step transform --day {day}, then foretaste step build --day {day}",
+    )
+    if gate.has_columns((*names.BY_FEATURE_DAY, names.HISTORIES, names.COVISITATION), [day]):
+        catalogue = lake.read(names.DIM_ITEMS, day)
+        gate.judge(names.DIM_ITEMS, features.dim_items(day), as_frame(catalogue))
+        items = features.items_frame(lake.read(names.FEAT_ITEM_DAILY, day), catalogue)
+        gate.judge(names.FEAT_ITEM_DAILY, features.feat_item_daily(day, catalogue.num_rows), items)
+        gate.judge(
+            names.FEAT_USER_DAILY,
+            features.feat_user_daily(day),
+            as_frame(lake.read(names.FEAT_USER_DAILY, day)),
+        )
+        shares = as_frame(lake.read(names.FEAT_USER_CATEGORY_DAILY, day))
+        gate.judge(names.FEAT_USER_CATEGORY_DAILY, features.feat_user_category_daily(day), shares)
+        histories = features.histories_frame(lake.read(names.HISTORIES, day))
+        gate.judge(names.HISTORIES, features.histories(chosen["history_length"]), histories)
+        _judge_covisitation(gate, day, context, chosen["judge_days"])
+    return gate.finish()
+
+
+def run_training(day: date, context: StepContext) -> dict[str, Any]:
+    """Gate on the training set of a retraining.
+
+    Raises:
+        GateRefused: the training set is too small or not what it promises.
+        PartitionMissing: it was not built.
+    """
+    from expectations import training
+
+    recorded = context.state.get(RUNS, run_key(names.RETRAIN, day))
+    chosen = recorded["manifest"]["settings"] if recorded else settings_of_run(context, day)
+    gate = Gate(
+        "training",
+        day,
+        context,
+        f"A larger set needs a longer history (foretaste load --day … --to {day}) or shorter splits "
+        f"(FORETASTE_JUDGE_DAYS, now {chosen['judge_days']}); the champion stays meanwhile",
+    )
+    if gate.has_columns((names.SEQUENCES, names.COVISITATION), [day]):
+        frame = training.sequences_frame(context.lake.read(names.SEQUENCES, day), day, chosen["judge_days"])
+        splits = training.splits_frame(frame)
+        gate.judge(names.SEQUENCES, training.sequences(day, chosen["history_days"]), frame)
+        gate.judge(f"{names.SEQUENCES} (splits)", training.splits(), splits)
+        gate.judge(f"{names.SEQUENCES} (fit)", training.fit(), splits[splits["split"] == FIT])
+        _judge_covisitation(gate, day, context, chosen["judge_days"])
+    return gate.finish()
+
+
+def run_scores(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str, Any]:
+    """Gate on every user's list.
+
+    Raises:
+        GateRefused: a list holds what must not be published, or somebody has none.
+        PartitionMissing: nothing was scored.
+    """
+    import pyarrow as pa
+
+    from expectations import scores
+
+    lake, table = context.lake, lists_table(kind)
+    manifest = manifest_of(context.state, kind, day)
+    length = manifest["settings"]["list_length"]
+    step = "score" if kind == names.DAILY else "score-challenger"
+    name = "scores" if kind == names.DAILY else "scores-retrained"
+    gate = Gate(name, day, context, f"What is published stays. Score anew: foretaste step {step} --day {day}")
+    if gate.has_columns([table], [day]):
+        lists = lake.read(table, day)
+        catalogue = lake.read(names.DIM_ITEMS, day, ["item_id", "is_available"])
+        seen = lake.read(names.HISTORIES, day, ["user_id", "seen_item_ids"])
+        users = lake.read(names.FEAT_USER_DAILY, day, ["user_id"]).column("user_id")
+        expected = pa.chunked_array([*seen.column("user_id").chunks, *users.chunks], pa.string())
+        unwanted = None if manifest["feed"]["repeats_allowed"] else seen
+        frame = scores.lists_frame(lists, catalogue, length, unwanted)
+        gate.judge(table, scores.lists(length), frame)
+        gate.judge(
+            f"{table} (users)", scores.coverage(), scores.coverage_frame(expected, lists.column("user_id"))
+        )
+    return gate.finish()
+
+
+def _judge_covisitation(gate: Gate, day: date, context: StepContext, judge_days: int) -> None:
+    from expectations import features
+
+    rows = context.lake.read(names.COVISITATION, day)
+    if rows.num_rows == 0 and not _is_covisitation_possible(
+        context.lake.read(names.SEQUENCES, day, ["user_id", "event_date", "item_id"])
+    ):
+        gate.note(names.COVISITATION, "Empty, as nobody acted on two items within a day.")
+        return
+    gate.judge(
+        names.COVISITATION, features.covisitation(cutoffs(day, judge_days)), features.covisitation_frame(rows)
+    )
+
+
+def _is_covisitation_possible(steps: pa.Table) -> bool:
+    import pyarrow.compute as pc
+
+    baskets = steps.group_by(["user_id", "event_date"]).aggregate([("item_id", "count_distinct")])
+    return bool(pc.any(pc.greater(baskets.column("item_id_count_distinct"), 1)).as_py())
+
+
+def _landed_events(context: StepContext, day: date, event_days: Sequence[date]) -> pd.DataFrame:
+    """The rows of several partitions, as the run of ``day`` sees them, with what the suite compares them to."""
+    import pyarrow as pa
+
+    from expectations import landed
+
+    parts = [
+        _known(context.lake.read(names.RAW_EVENTS, each, list(landed.EVENT_COLUMNS)), day)
+        for each in event_days
+    ]
+    dates = [pa.repeat(pa.scalar(each), part.num_rows) for each, part in zip(event_days, parts, strict=True)]
+    known = [
+        _known(context.lake.read(names.RAW_ITEMS, each, ["item_id", "known_date"]), day).column("item_id")
+        for each in context.lake.days(names.RAW_ITEMS, until=day)
+    ]
+    items = pa.chunked_array([chunk for column in known for chunk in column.chunks], pa.string()).unique()
+    return landed.events_frame(pa.concat_tables(parts), pa.chunked_array(dates), pa.chunked_array([items]))
+
+
+def _known(rows: pa.Table, day: date) -> pa.Table:
+    """What the run of ``day`` may see: rows that became known later belong to a later gate."""
+    import pyarrow.compute as pc
+
+    return rows.filter(pc.less_equal(rows.column("known_date"), day))
+
+
+def _types(schema: pa.Schema) -> dict[str, str]:
+    """Names and types as the contract counts them: how a writer names a list's entries is its own affair."""
+    return {
+        field.name: str(field.type).replace("element:", "item:").replace(" not null", "") for field in schema
+    }

@@ -1,0 +1,165 @@
+"""What a suite is given to look at shows what is wrong in the rows."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from contracts.tables import HISTORIES, LISTS, SEQUENCES, Table
+from expectations import features, landed, scores, training
+from expectations.frames import as_frame
+from jobs.io.schemas import arrow_schema
+
+DAY = date(2011, 3, 1)
+
+
+def rows(table: Table, *given: dict[str, Any]) -> pa.Table:
+    return pa.Table.from_pylist(list(given), schema=arrow_schema(table))
+
+
+def list_of(user: str, items: list[str | None] | None, values: list[float | None] | None) -> dict[str, Any]:
+    return {"user_id": user, "source": "personal", "is_short": False, "item_ids": items, "scores": values}
+
+
+CATALOGUE = pa.table({"item_id": ["lamp", "rug", "vase"], "is_available": [True, True, False]})
+LISTS_WRONG_IN_ONE_WAY = {
+    "num_repeated": list_of("u", ["lamp", "lamp"], [0.2, 0.1]),
+    "num_unknown": list_of("u", ["lamp", "ghost"], [0.2, 0.1]),
+    "num_unavailable": list_of("u", ["lamp", "vase"], [0.2, 0.1]),
+    "num_seen": list_of("u", ["lamp", "rug"], [0.2, 0.1]),
+    "num_rising": list_of("u", ["lamp", "rug"], [0.1, 0.2]),
+    "num_not_finite": list_of("u", ["lamp", "rug"], [0.2, float("nan")]),
+}
+COUNTS = list(LISTS_WRONG_IN_ONE_WAY)
+
+
+@pytest.mark.parametrize("wrong", COUNTS)
+def test_what_is_wrong_with_a_list_is_counted_for_its_user_alone(wrong: str) -> None:
+    fine = list_of("fine", ["rug", "lamp"], [0.9, 0.9])
+    table = rows(LISTS, fine, LISTS_WRONG_IN_ONE_WAY[wrong], {**fine, "user_id": "also fine"})
+    user = {"num_seen": "u"}.get(wrong, "nobody")
+    seen = rows(HISTORIES, {"user_id": user, "item_ids": ["rug"], "seen_item_ids": ["ghost", "rug"]})
+    frame = scores.lists_frame(table, CATALOGUE, 2, seen)
+    assert frame[COUNTS].sum().to_dict() == {**dict.fromkeys(COUNTS, 0), wrong: 1}
+    assert frame[wrong].to_list() == [0, 1, 0]
+
+
+def test_lists_are_judged_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = [{**each, "user_id": f"u{number}"} for number, each in enumerate(LISTS_WRONG_IN_ONE_WAY.values())]
+    table = rows(LISTS, *wrong)
+    seen = rows(HISTORIES, *({"user_id": f"u{n}", "item_ids": [], "seen_item_ids": ["rug"]} for n in (4, 1)))
+    whole = scores.lists_frame(table, CATALOGUE, 2, seen)
+    monkeypatch.setattr(scores, "_BLOCK", 2)
+    pd.testing.assert_frame_equal(scores.lists_frame(table, CATALOGUE, 2, seen), whole)
+    assert whole["num_seen"].to_list() == [0, 0, 0, 0, 1, 0]
+
+
+def test_a_short_an_empty_and_a_missing_list_are_told_apart() -> None:
+    table = rows(
+        LISTS,
+        list_of("short", ["lamp"], [0.1]),
+        list_of("empty", [], []),
+        list_of("missing", None, None),
+        list_of("torn", ["lamp", None], [0.1, None]),
+    )
+    frame = scores.lists_frame(table, CATALOGUE, 2)
+    assert frame["num_items"].to_list() == [1, 0, -1, 2]
+    assert frame["is_filled"].to_list() == [True, False, False, True]
+    assert frame["is_below_length"].to_list() == [True, True, True, False]
+    assert frame["num_unknown"].to_list() == [0, 0, 0, 1]
+    assert frame["num_not_finite"].to_list() == [0, 0, 0, 1]
+
+
+def test_no_lists_make_an_empty_frame() -> None:
+    assert scores.lists_frame(rows(LISTS), CATALOGUE, 2).empty
+
+
+def test_a_user_without_a_list_shows() -> None:
+    frame = scores.coverage_frame(pa.chunked_array([["anna", "ben"], ["anna"]]), pa.chunked_array([["anna"]]))
+    assert dict(zip(frame["user_id"], frame["is_listed"], strict=True)) == {"anna": True, "ben": False}
+
+
+def test_blank_and_unseen_items_of_a_history_are_counted() -> None:
+    frame = features.histories_frame(
+        rows(
+            HISTORIES,
+            {"user_id": "a", "item_ids": ["lamp", " "], "seen_item_ids": ["lamp", " ", None]},
+            {"user_id": "b", "item_ids": ["lamp", "rug", "rug"], "seen_item_ids": ["rug"]},
+            {"user_id": "c", "item_ids": [], "seen_item_ids": ["rug"]},
+        )
+    )
+    assert frame["num_item_ids"].to_list() == [2, 3, 0]
+    assert frame["num_blank_item_ids"].to_list() == [1, 0, 0]
+    assert frame["num_blank_seen_item_ids"].to_list() == [2, 0, 0]
+    assert frame["num_unseen"].to_list() == [0, 1, 0]
+
+
+def step(user: str, number: int, event_date: date, split: str = "fit") -> dict[str, Any]:
+    return {"user_id": user, "sequence_number": number, "item_id": "lamp", "event_date": event_date, "split": split}
+
+
+def test_steps_out_of_number_order_or_split_show() -> None:
+    frame = training.sequences_frame(
+        rows(
+            SEQUENCES,
+            step("b", 1, date(2011, 3, 1), "judge"),  # rows may come in any order
+            step("a", 3, date(2011, 2, 20)),  # two is missing, and it goes back in time
+            step("a", 1, date(2011, 2, 25)),
+            step("c", 2, date(2011, 2, 28), "fit"),  # begins with two; two days for each split: this is judge
+        ),
+        DAY,
+        2,
+    )
+    assert frame["user_id"].to_list() == ["a", "a", "b", "c"]
+    assert frame["is_numbered"].to_list() == [True, False, True, False]
+    assert frame["is_in_order"].to_list() == [True, False, True, True]
+    assert frame["split_of_date"].to_list() == ["fit", "fit", "judge", "judge"]
+
+
+def test_a_split_knows_who_was_there_before_it() -> None:
+    steps = as_frame(
+        rows(
+            SEQUENCES,
+            step("a", 1, DAY, "fit"),
+            step("b", 1, DAY, "rank"),
+            step("a", 2, DAY, "rank"),
+            step("c", 1, DAY, "judge"),
+        )
+    )
+    frame = training.splits_frame(steps).set_index("split")
+    assert frame["num_known_users"].to_dict() == {"fit": 1, "rank": 1, "judge": 0}
+    assert frame["num_steps"].to_dict() == {"fit": 1, "rank": 2, "judge": 1}
+
+
+def test_an_event_is_compared_with_its_partition_its_clock_and_the_catalogue() -> None:
+    table = pa.table(
+        {
+            "item_id": ["lamp", "ghost"],
+            "occurred_at": pa.array([datetime(2011, 3, 1, 23, 59), datetime(2011, 3, 2)], pa.timestamp("us")),
+            "received_date": pa.array([DAY, DAY], pa.date32()),
+        }
+    )
+    frame = landed.events_frame(table, pa.chunked_array([pa.array([DAY, DAY], pa.date32())]), pa.chunked_array([["lamp"]]))
+    assert frame["is_item_known"].to_list() == [True, False]
+    assert (frame["date_of_occurred_at"] == frame["partition_date"]).to_list() == [True, False]
+    assert (frame["day_after_received"] == pd.Timestamp(2011, 3, 2)).all()
+
+
+def test_nothing_that_was_written_hides_as_a_missing_value() -> None:
+    frame = as_frame(pa.table({"value": [float("nan"), None, 1.0], "count": pa.array([1, 2, 3], pa.int32())}))
+    assert frame["value"].to_list()[0] == float("inf")
+    assert frame["value"].isna().to_list() == [False, True, False]
+    assert frame["count"].dtype == "int64"  # what is compared as a whole column
+
+
+def test_a_date_beyond_all_ranges_stays_beyond_them() -> None:
+    dates = pa.table({"at": pa.array([datetime(9999, 1, 1), datetime(2, 1, 1), None, datetime(2011, 3, 1)], pa.timestamp("us"))})
+    at = as_frame(dates)["at"]
+    assert at.dtype == "datetime64[ns]"
+    assert (at > pd.Timestamp(2200, 1, 1)).to_list() == [True, False, False, False]
+    assert (at < pd.Timestamp(1800, 1, 1)).to_list() == [False, True, False, False]
+    assert at.isna().to_list() == [False, False, True, False]

@@ -1,0 +1,508 @@
+"""Every suite lets a good frame through, and every one of its expectations refuses a frame made to break it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from contracts.tables import (
+    COVISITATION,
+    DIM_ITEMS,
+    FEAT_ITEM_DAILY,
+    FEAT_USER_CATEGORY_DAILY,
+    FEAT_USER_DAILY,
+    HISTORIES,
+    LISTS,
+    RAW_EVENTS,
+    RAW_ITEMS,
+    SEQUENCES,
+    Table,
+)
+from expectations import columns, features, landed, rules, scores, training
+from expectations.findings import evaluate
+from expectations.frames import as_frame
+from jobs.io.schemas import arrow_schema
+
+DAY = date(2011, 3, 1)
+BEFORE = DAY - timedelta(days=1)
+NOON = datetime(2011, 3, 1, 12)
+
+Broken = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+def rows(table: Table, *given: dict[str, Any]) -> pa.Table:
+    """Rows of a contracted table; what is not given is missing."""
+    return pa.Table.from_pylist(
+        [{**dict.fromkeys(table.columns), **row} for row in given], schema=arrow_schema(table)
+    )
+
+
+def events() -> pd.DataFrame:
+    event = {
+        "user_id": "anna",
+        "item_id": "lamp",
+        "event_type": "view",
+        "occurred_at": NOON,
+        "event_date": DAY,
+        "quantity": 1,
+        "unit_price_cents": 250,
+        "value": -1.5,
+        "dwell_ms": 10,
+        "scroll_depth": 0.5,
+        "position": 0,
+        "received_date": DAY,
+        "known_date": DAY,
+    }
+    anonymous = {**event, "event_id": "2", "user_id": None, "value": None, "position": None}
+    table = rows(RAW_EVENTS, {**event, "event_id": "1"}, anonymous, {**event, "event_id": "3"})
+    table = table.select(list(landed.EVENT_COLUMNS))
+    partition = pa.chunked_array([pa.array([DAY] * 3, pa.date32())])
+    return landed.events_frame(table, partition, pa.chunked_array([["lamp"]]))
+
+
+def items() -> pd.DataFrame:
+    item = {"price_cents": 100, "received_date": BEFORE, "known_date": DAY}
+    table = rows(RAW_ITEMS, {**item, "item_id": "lamp"}, {**item, "item_id": "rug", "price_cents": None})
+    return as_frame(table.select(list(landed.ITEM_COLUMNS)))
+
+
+def catalogue() -> pa.Table:
+    item = {"feature_date": DAY, "title": "A lamp", "price_cents": 100, "is_available": True}
+    return rows(DIM_ITEMS, {**item, "item_id": "lamp"}, {**item, "item_id": "rug", "is_available": False})
+
+
+def item_features() -> pd.DataFrame:
+    counts = dict.fromkeys(FEAT_ITEM_DAILY.columns, 3) | {"feature_date": DAY}
+    table = rows(FEAT_ITEM_DAILY, {**counts, "item_id": "lamp"}, {**counts, "item_id": "rug"})
+    return features.items_frame(table, catalogue())
+
+
+def user_features() -> pd.DataFrame:
+    counts = dict.fromkeys(FEAT_USER_DAILY.columns, 3) | {"feature_date": DAY}
+    return as_frame(rows(FEAT_USER_DAILY, {**counts, "user_id": "anna"}, {**counts, "user_id": "ben"}))
+
+
+def shares() -> pd.DataFrame:
+    share = {"user_id": "anna", "feature_date": DAY, "affinity_micros": 500_000}
+    table = rows(FEAT_USER_CATEGORY_DAILY, {**share, "category": "light"}, {**share, "category": "floor"})
+    return as_frame(table)
+
+
+def histories() -> pd.DataFrame:
+    return features.histories_frame(
+        rows(
+            HISTORIES,
+            {"user_id": "anna", "item_ids": ["lamp", "rug"], "seen_item_ids": ["lamp", "rug", "vase"]},
+            {"user_id": "ben", "item_ids": ["lamp"], "seen_item_ids": ["lamp"]},
+        )
+    )
+
+
+def covisitation() -> pd.DataFrame:
+    pair = {"cutoff_date": DAY, "weight": 2, "neighbour_rank": 1}
+    return features.covisitation_frame(
+        rows(
+            COVISITATION,
+            {**pair, "item_id": "lamp", "neighbour_id": "rug"},
+            {**pair, "item_id": "rug", "neighbour_id": "lamp"},
+            {**pair, "item_id": "rug", "neighbour_id": "vase", "neighbour_rank": 2},
+        )
+    )
+
+
+def sequences() -> pd.DataFrame:
+    """Twelve users with ten steps each: eight on the first day (fit), one to rank and one to judge by."""
+    given = []
+    for user in range(12):
+        for step in range(10):
+            split, event_date = ("fit", BEFORE - timedelta(days=1))
+            if step >= 8:
+                split, event_date = (("rank", BEFORE), ("judge", DAY))[step - 8]
+            given.append(
+                {
+                    "user_id": f"user{user:02d}",
+                    "sequence_number": step + 1,
+                    "item_id": f"item{(user + step) % 12}",
+                    "event_date": event_date,
+                    "split": split,
+                }
+            )
+    return training.sequences_frame(rows(SEQUENCES, *given), DAY, 1)
+
+
+def lists() -> pd.DataFrame:
+    table = rows(
+        LISTS,
+        {
+            "user_id": "anna",
+            "source": "personal",
+            "is_short": False,
+            "item_ids": ["lamp", "rug"],
+            "scores": [0.5, 0.5],
+        },
+        {"user_id": "ben", "source": "popular", "is_short": True, "item_ids": ["rug"], "scores": [0.1]},
+    )
+    return scores.lists_frame(table, sold(), 2, seen=nothing_seen())
+
+
+def sold() -> pa.Table:
+    return pa.table({"item_id": ["lamp", "rug", "vase"], "is_available": [True, True, False]})
+
+
+def nothing_seen() -> pa.Table:
+    return rows(HISTORIES, {"user_id": "anna", "item_ids": ["vase"], "seen_item_ids": ["vase"]})
+
+
+def covered() -> pd.DataFrame:
+    return scores.coverage_frame(
+        pa.chunked_array([["anna", "ben", "anna"]]), pa.chunked_array([["anna", "ben"]])
+    )
+
+
+def put(column: str, value: Any, row: int = 0) -> Broken:
+    """Break one value."""
+
+    def broken(frame: pd.DataFrame) -> pd.DataFrame:
+        frame = frame.copy()
+        if value is None and frame[column].dtype.kind in "iub":
+            frame[column] = frame[column].astype(object)
+        frame.loc[row, column] = value
+        return frame
+
+    return broken
+
+
+def put_all(column: str, value: Any) -> Broken:
+    return lambda frame: frame.assign(**{column: value})
+
+
+def twice(frame: pd.DataFrame) -> pd.DataFrame:
+    """The first row stands there twice."""
+    return pd.concat([frame, frame.iloc[:1]], ignore_index=True)
+
+
+def head(num_rows: int) -> Broken:
+    return lambda frame: frame.iloc[:num_rows]
+
+
+def day(value: date) -> pd.Timestamp:
+    return pd.Timestamp(value)
+
+
+MISSING, IDS, BETWEEN, EQUAL, ABOVE, SET, UNIQUE, UNIQUE_TOGETHER, ROWS, CONTAIN = (
+    "expect_column_values_to_not_be_null",
+    "expect_column_values_to_be_ids",
+    "expect_column_values_to_be_between",
+    "expect_column_pair_values_to_be_equal",
+    "expect_column_pair_values_a_to_be_greater_than_b",
+    "expect_column_values_to_be_in_set",
+    "expect_column_values_to_be_unique",
+    "expect_compound_columns_to_be_unique",
+    "expect_table_row_count_to_be_between",
+    "expect_column_distinct_values_to_contain_set",
+)
+NO_ROWS = {(ROWS, "(rows)"): head(0)}
+WRONG_DAY = {
+    (MISSING, "feature_date"): put("feature_date", None),
+    (BETWEEN, "feature_date"): put("feature_date", day(BEFORE)),
+}
+TOO_EARLY = day(date(1989, 12, 31))
+TOMORROW = day(DAY + timedelta(days=1))
+
+
+def missing(*names: str) -> dict[tuple[str, str], Broken]:
+    return {(MISSING, name): put(name, None) for name in names}
+
+
+def negative(*names: str) -> dict[tuple[str, str], Broken]:
+    return {(BETWEEN, name): put(name, -1) for name in names}
+
+
+#: Suite → (the suite, a good frame, one broken frame for each expectation).
+CASES: dict[str, tuple[rules.Suite, Callable[[], pd.DataFrame], dict[tuple[str, str], Broken]]] = {
+    "landed events": (
+        landed.events(DAY),
+        events,
+        NO_ROWS
+        | missing(
+            "event_id", "item_id", "event_type", "occurred_at", "event_date", "received_date", "known_date"
+        )
+        | negative("quantity", "unit_price_cents", "dwell_ms", "position")
+        | {
+            (IDS, "event_id"): put("event_id", "  "),
+            (IDS, "user_id"): put("user_id", "NaN"),
+            (IDS, "item_id"): put("item_id", "lamp\u202e"),
+            (UNIQUE, "event_id"): twice,
+            (SET, "event_type"): put("event_type", "bought"),
+            (BETWEEN, "received_date"): put("received_date", TOMORROW),
+            (BETWEEN, "known_date"): put("known_date", TOMORROW),
+            (BETWEEN, "occurred_at"): put("occurred_at", TOO_EARLY),
+            (EQUAL, "event_date, partition_date"): put("partition_date", day(BEFORE)),
+            (EQUAL, "event_date, date_of_occurred_at"): put("date_of_occurred_at", day(BEFORE)),
+            (ABOVE, "known_date, received_date"): put("known_date", day(BEFORE)),
+            (ABOVE, "day_after_received, event_date"): put("event_date", TOMORROW + pd.Timedelta(days=1)),
+            (BETWEEN, "value"): put("value", float("inf")),
+            (BETWEEN, "scroll_depth"): put("scroll_depth", 1.01),
+            (SET, "is_item_known"): put_all("is_item_known", False),
+        },
+    ),
+    "landed items": (
+        landed.items(DAY),
+        items,
+        NO_ROWS
+        | missing("item_id", "received_date", "known_date")
+        | negative("price_cents")
+        | {
+            (IDS, "item_id"): put("item_id", "a\x00b"),
+            (UNIQUE_TOGETHER, "item_id, received_date"): twice,
+            (BETWEEN, "received_date"): put("received_date", TOO_EARLY),
+            (BETWEEN, "known_date"): put("known_date", TOMORROW),
+            (ABOVE, "known_date, received_date"): put("received_date", TOMORROW),
+        },
+    ),
+    "landed partitions": (
+        landed.partitions(),
+        lambda: pd.DataFrame({"partition_date": [day(BEFORE), day(DAY)], "num_rows": [1, 2]}),
+        NO_ROWS
+        | missing("partition_date", "num_rows")
+        | {(UNIQUE, "partition_date"): twice, (BETWEEN, "num_rows"): put("num_rows", 0)},
+    ),
+    "dim_items": (
+        features.dim_items(DAY),
+        lambda: as_frame(catalogue()),
+        NO_ROWS
+        | WRONG_DAY
+        | missing("item_id", "is_available")
+        | negative("price_cents")
+        | {
+            (IDS, "item_id"): put("item_id", ""),
+            (UNIQUE, "item_id"): twice,
+            (CONTAIN, "is_available"): put_all("is_available", False),
+        },
+    ),
+    "feat_item_daily": (
+        features.feat_item_daily(DAY, 2),
+        item_features,
+        WRONG_DAY
+        | missing("item_id")
+        | missing(
+            "popularity_micros",
+            "popularity_7d",
+            "views_28d",
+            "purchases_28d",
+            "buyers_28d",
+            "returns_28d",
+            "age_days",
+        )
+        | negative(
+            "popularity_micros",
+            "popularity_7d",
+            "views_28d",
+            "purchases_28d",
+            "buyers_28d",
+            "returns_28d",
+            "age_days",
+        )
+        | negative("price_cents")
+        | {
+            (ROWS, "(rows)"): head(1),  # an item of the catalogue is left out
+            (IDS, "item_id"): put("item_id", "none"),
+            (UNIQUE, "item_id"): twice,
+            (SET, "is_in_catalogue"): put("is_in_catalogue", False),
+            (ABOVE, "purchases_28d, buyers_28d"): put("buyers_28d", 4),
+        },
+    ),
+    "feat_user_daily": (
+        features.feat_user_daily(DAY),
+        user_features,
+        NO_ROWS
+        | WRONG_DAY
+        | missing("user_id", "recency_days", "active_days_28d", "orders_90d", "spend_cents_90d")
+        | missing("views_28d", "purchases_28d", "categories_28d", "tenure_days")
+        | negative("views_28d", "purchases_28d", "categories_28d", "tenure_days", "mean_price_cents_90d")
+        | {
+            (IDS, "user_id"): put("user_id", "a" * 129),
+            (UNIQUE, "user_id"): twice,
+            (BETWEEN, "recency_days"): put("recency_days", 90),
+            (BETWEEN, "active_days_28d"): put("active_days_28d", 29),
+            (BETWEEN, "orders_90d"): put("orders_90d", 91),
+            (BETWEEN, "spend_cents_90d"): put("spend_cents_90d", 2 * 10**15),
+        },
+    ),
+    "feat_user_category_daily": (
+        features.feat_user_category_daily(DAY),
+        shares,
+        NO_ROWS
+        | WRONG_DAY
+        | missing("user_id", "category", "affinity_micros")
+        | {
+            (IDS, "user_id"): put("user_id", " anna"),
+            (UNIQUE_TOGETHER, "user_id, category"): twice,
+            (BETWEEN, "affinity_micros"): put("affinity_micros", 1_000_001),
+        },
+    ),
+    "histories": (
+        features.histories(2),
+        histories,
+        NO_ROWS
+        | missing("user_id", "num_item_ids", "num_seen_item_ids")
+        | {
+            (IDS, "user_id"): put("user_id", "undefined"),
+            (UNIQUE, "user_id"): twice,
+            (BETWEEN, "num_item_ids"): put("num_item_ids", 3),
+            (BETWEEN, "num_seen_item_ids"): put("num_seen_item_ids", 0),
+            (BETWEEN, "num_blank_item_ids"): put("num_blank_item_ids", 1),
+            (BETWEEN, "num_blank_seen_item_ids"): put("num_blank_seen_item_ids", 1),
+            (BETWEEN, "num_unseen"): put("num_unseen", 1),
+        },
+    ),
+    "covisitation": (
+        features.covisitation([DAY, BEFORE]),
+        covisitation,
+        NO_ROWS
+        | missing("cutoff_date", "item_id", "neighbour_id", "weight", "neighbour_rank")
+        | {
+            (SET, "cutoff_date"): put("cutoff_date", TOMORROW),
+            (IDS, "item_id"): put("item_id", "null"),
+            (IDS, "neighbour_id"): put("neighbour_id", "\t"),
+            (UNIQUE_TOGETHER, "cutoff_date, item_id, neighbour_id"): put("neighbour_id", "vase", 1),
+            (UNIQUE_TOGETHER, "cutoff_date, item_id, neighbour_rank"): put("neighbour_rank", 2, 1),
+            (SET, "is_other"): put("is_other", False),
+            (BETWEEN, "weight"): put("weight", 0),
+            (BETWEEN, "neighbour_rank"): put("neighbour_rank", 51),
+        },
+    ),
+    "training sequences": (
+        training.sequences(DAY, 30),
+        sequences,
+        missing("user_id", "sequence_number", "item_id", "event_date", "split")
+        | {
+            (ROWS, "(rows)"): head(training.MIN_STEPS - 1),
+            (IDS, "user_id"): put("user_id", ""),
+            (IDS, "item_id"): put("item_id", ""),
+            (UNIQUE_TOGETHER, "user_id, sequence_number"): put("sequence_number", 2),
+            (BETWEEN, "event_date"): put("event_date", day(DAY - timedelta(days=30))),
+            (SET, "split"): put("split", "test"),
+            (EQUAL, "split, split_of_date"): put("split", "judge"),
+            (SET, "is_numbered"): put("is_numbered", False),
+            (SET, "is_in_order"): put("is_in_order", False),
+        },
+    ),
+    "training splits": (
+        training.splits(),
+        lambda: training.splits_frame(sequences()),
+        {
+            (ROWS, "(rows)"): head(2),
+            (UNIQUE, "split"): twice,
+            (CONTAIN, "split"): put("split", "rank"),
+            (BETWEEN, "num_steps"): put("num_steps", 0),
+            (BETWEEN, "num_users"): put("num_users", 0),
+            (BETWEEN, "num_items"): put("num_items", 0),
+            (BETWEEN, "num_known_users"): put("num_known_users", 0),
+        },
+    ),
+    "training fit": (
+        training.fit(),
+        lambda: training.splits_frame(sequences()).iloc[:1],
+        NO_ROWS
+        | {
+            (BETWEEN, "num_users"): put("num_users", training.MIN_USERS - 1),
+            (BETWEEN, "num_items"): put("num_items", training.MIN_ITEMS - 1),
+        },
+    ),
+    "lists": (
+        scores.lists(2),
+        lists,
+        NO_ROWS
+        | missing("user_id", "source", "is_short")
+        | {
+            (IDS, "user_id"): put("user_id", "NULL"),
+            (UNIQUE, "user_id"): twice,
+            (SET, "source"): put("source", "random"),
+            (BETWEEN, "num_items"): put("num_items", 3),
+            (EQUAL, "num_items, num_scores"): put("num_scores", 1),
+            (EQUAL, "is_short, is_below_length"): put("is_short", True),
+            (SET, "is_filled"): put_all("is_filled", False),
+            (BETWEEN, "num_repeated"): put("num_repeated", 1),
+            (BETWEEN, "num_unknown"): put("num_unknown", 1),
+            (BETWEEN, "num_unavailable"): put("num_unavailable", 1),
+            (BETWEEN, "num_seen"): put("num_seen", 1),
+            (BETWEEN, "num_not_finite"): put("num_not_finite", 1),
+            (BETWEEN, "num_rising"): put("num_rising", 1),
+        },
+    ),
+    "coverage": (
+        scores.coverage(),
+        covered,
+        NO_ROWS | {(UNIQUE, "user_id"): twice, (SET, "is_listed"): put("is_listed", False)},
+    ),
+    "columns": (
+        columns.columns(),
+        lambda: columns.columns_frame({"user_id": "string"}, {"user_id": "string"}),
+        NO_ROWS | {(EQUAL, "expected_type, found_type"): put("found_type", "int64")},
+    ),
+}
+BROKEN = [(name, *key) for name, (_, _, broken) in CASES.items() for key in broken]
+
+
+def only(suite: rules.Suite, expectation: str, column: str) -> rules.Suite:
+    """The suite with nothing but one of its expectations."""
+    chosen = [
+        each
+        for each in suite.expectations
+        if (each.expectation_type, column_of(each)) == (expectation, column)
+    ]
+    assert len(chosen) == 1, f"{suite.name} has {len(chosen)} expectations {expectation} on {column}"
+    return rules.suite("one", chosen)
+
+
+def column_of(expectation: Any) -> str:
+    kwargs = expectation.configuration.kwargs
+    pair = [kwargs[name] for name in ("column_A", "column_B") if name in kwargs]
+    return ", ".join(kwargs.get("column_list", pair)) or kwargs.get("column", "(rows)")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_good_frame_passes(name: str) -> None:
+    suite, good, _ = CASES[name]
+    findings = evaluate(suite, good())
+    assert len(findings) == len(suite.expectations)
+    assert [finding for finding in findings if not finding.is_met] == []
+
+
+@pytest.mark.parametrize(("name", "expectation", "column"), BROKEN)
+def test_a_broken_frame_is_refused(name: str, expectation: str, column: str) -> None:
+    suite, good, broken = CASES[name]
+    [finding] = evaluate(only(suite, expectation, column), broken[(expectation, column)](good()))
+    assert not finding.is_met
+    assert "could not be evaluated" not in finding.observed  # refused for what it is, not by accident
+    assert finding.meaning
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_expectation_has_a_broken_frame(name: str) -> None:
+    suite, _, broken = CASES[name]
+    configured = [(each.expectation_type, column_of(each)) for each in suite.expectations]
+    assert sorted(configured) == sorted(broken)
+
+
+def test_every_suite_has_a_case() -> None:
+    """A function that returns a suite, in any file of the room, is judged here."""
+    written = {
+        f"{module.__name__.removeprefix('expectations.')}.{name}"
+        for module in (columns, features, landed, scores, training)
+        for name, function in vars(module).items()
+        if getattr(function, "__annotations__", {}).get("return") == "Suite"
+        and function.__module__ == module.__name__
+    }
+    assert len(written) == len(CASES)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_suite_begins_with_a_floor_of_rows(name: str) -> None:
+    assert CASES[name][0].expectations[0].expectation_type == ROWS
