@@ -281,15 +281,17 @@ def inherited_environment(*, drop_prefixes: tuple[str, ...] = ()) -> dict[str, s
 
 
 @contextmanager
-def environment_of_library(values: dict[str, str]) -> Iterator[None]:
-    """Set variables while a library runs in this process that takes its configuration from nowhere else."""
-    before = {name: os.environ.get(name) for name in values}
+def environment_of_library(values: dict[str, str], *, without: tuple[str, ...] = ()) -> Iterator[None]:
+    """Set variables, and hide those that begin with ``without``, while a library runs in this process that
+    takes its configuration from nowhere else."""
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith(without or ("\0",)):
+            del os.environ[name]
     os.environ.update(values)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)

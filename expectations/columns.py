@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 def columns_frame(expected: Mapping[str, str], found: Mapping[str, str]) -> pd.DataFrame:
-    """One row per column of either, with its type in both."""
+    """One row per column of either, with its name and type in both."""
     import pandas as pd
 
     every = list(dict.fromkeys([*expected, *found]))
     return pd.DataFrame(
         {
             "column": every,
-            "expected_type": [expected.get(name, "(not in the contract)") for name in every],
-            "found_type": [found.get(name, "(missing)") for name in every],
+            "expected_type": [f"{name}: {expected.get(name, 'not in the contract')}" for name in every],
+            "found_type": [f"{name}: {found.get(name, 'missing')}" for name in every],
         }
     )
 

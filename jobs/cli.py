@@ -211,6 +211,61 @@ def import_movielens_command(source: Path, feed: Path | None) -> None:
     _print_json(import_movielens_100k(source, feed or load_settings().home / "feed"))
 
 
+def _mapping(context: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
+    """``OURS=THEIRS`` pairs as a dictionary."""
+    mapping: dict[str, str] = {}
+    for pair in pairs:
+        ours, equals, theirs = pair.partition("=")
+        if not (ours and equals and theirs):
+            raise click.BadParameter(f"{pair!r}: write OURS=THEIRS, say item_id=StockCode")
+        if ours in mapping:
+            raise click.BadParameter(f"{ours} is mapped twice: to {mapping[ours]} and {theirs}")
+        mapping[ours] = theirs
+    return mapping
+
+
+@import_group.command("csv")
+@click.argument("file", type=click.Path(path_type=Path))
+@feed_option
+@click.option(
+    "--map",
+    "mapping",
+    multiple=True,
+    required=True,
+    metavar="OURS=THEIRS",
+    callback=_mapping,
+    help="Column of a feed = column of the file; repeat it.",
+)
+@click.option("--event-type", help="What every line is, where no column says so.")
+@click.option("--time-zone", default="UTC", show_default=True, help="Of times without an offset.")
+@click.option("--time-format", help="Of times that are neither ISO 8601 nor epoch, as strptime spells it.")
+@click.option("--delimiter", default=",", show_default=True, help="Between columns.")
+@click.option("--shop", help="The shop's name. Default: the file's.")
+@click.option("--currency", default="EUR", show_default=True, help="Of all prices.")
+@click.option("--no-repeats", is_flag=True, help="Never recommend again what a user has bought.")
+def import_csv_command(
+    file: Path, feed: Path | None, mapping: dict[str, str], event_type: str | None, time_zone: str, time_format: str | None,
+    delimiter: str, shop: str | None, currency: str, no_repeats: bool,
+) -> None:  # fmt: skip
+    """Any delimited file with a header; --map says which of its columns is which of ours."""
+    from jobs.feeds.csv_map import import_csv
+
+    _print_json(
+        import_csv(
+            file,
+            feed or load_settings().home / "feed",
+            mapping,
+            shop=shop,
+            event_type=event_type,
+            time_zone=time_zone,
+            time_format=time_format,
+            delimiter=delimiter,
+            currency=currency,
+            repeats_allowed=not no_repeats,
+        )  # fmt: skip
+    )
+
+
 # What people ask
 
 

@@ -16,7 +16,6 @@ from jobs.io.state import State
 from jobs.runs import StepContext, champion_of, fix_manifest
 from jobs.steps import DAILY_STEPS, LAST_STEPS, LOAD_STEPS, RETRAIN_STEPS, STEPS, Result, Step
 
-
 #: Called after each step with its name, seconds and result: the CLI prints, tests listen.
 Listener = Callable[[str, float, Result], None]
 

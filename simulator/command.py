@@ -41,8 +41,7 @@ def foretaste(*arguments: str, is_shown: bool = True) -> str:
         lines.append(line)
         if is_shown:
             console.print(f"   {line.rstrip()}", markup=False, overflow="ellipsis", no_wrap=True)
+    told = process.stderr.read().strip() if process.stderr else "see above"
     if process.wait() != 0:
-        raise DemoFailed(
-            f"foretaste {' '.join(arguments)} ended with exit code {process.returncode}; see above"
-        )
+        raise DemoFailed(f"foretaste {' '.join(arguments)} ended with exit code {process.returncode}: {told}")
     return "".join(lines)

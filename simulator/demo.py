@@ -92,14 +92,17 @@ def run_demo(world: World, settings: Settings) -> None:
             "load", "--day", str(world.champion_day + timedelta(days=1)), "--to", str(world.last_history)
         )
     runs = AirflowRuns(settings)
+    retraining = None
     for count, day in enumerate(world.live_days, start=1):
         with stage(5 + count, f"Airflow's scheduler runs {day}, as soon as the shop has delivered it"):
             console.print(f"   {world.deliver([day], read_published(settings))}", markup=False)
             wait_for_run(runs, "foretaste_daily", count)
-            if any(task.task_id == "ring_drift_alarm" and task.state == "success" for task in runs.tasks()):
-                if len(runs.states("foretaste_retrain")) < 2:
-                    console.print("   the drift alarm has rung; a retraining starts by itself", markup=False)
-                    wait_for_run(runs, "foretaste_retrain", 1)
+            has_rung = any(
+                task.task_id == "ring_drift_alarm" and task.state == "success" for task in runs.tasks()
+            )
+            if has_rung and not retraining:
+                console.print("   The drift alarm has rung: a retraining starts by itself.", markup=False)
+                retraining = wait_for_run(runs, "foretaste_retrain", 1)
     show_summary(settings, runs)
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from contracts.errors import JavaMissing, ServiceUnreachable
-from contracts.settings import Settings, inherited_environment
+from contracts.settings import Settings, environment_of_library, inherited_environment
 from jobs.io.commit import write_durably
 
 if TYPE_CHECKING:
@@ -103,7 +103,9 @@ def _start(settings: Settings, is_short: bool) -> SparkSession:
     for key, value in _configuration(settings, is_short).items():
         builder = builder.config(key, value)
     try:
-        with _own_environment():
+        # PySpark configures its JVM by the environment alone; the launcher is a JVM of its own.
+        own = {"PYSPARK_PYTHON": sys.executable, "SPARK_LAUNCHER_OPTS": "-XX:-UsePerfData"}
+        with environment_of_library(own, without=_FOREIGN):
             return builder.getOrCreate()
     except PySparkException as error:
         raise ServiceUnreachable(
@@ -166,23 +168,6 @@ def _quoted(option: str) -> str:
     """An option for Java that may hold spaces, as Spark's launcher splits them."""
     escaped = option.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-@contextmanager
-def _own_environment() -> Iterator[None]:
-    """PySpark configures its JVM by the environment alone: give it ours while it starts, and put things back."""
-    before = dict(os.environ)  # noqa: TID251 - the only door that PySpark has
-    for name in before:
-        if name.startswith(_FOREIGN):
-            del os.environ[name]  # noqa: TID251
-    os.environ["PYSPARK_PYTHON"] = sys.executable  # noqa: TID251
-    os.environ["SPARK_LAUNCHER_OPTS"] = "-XX:-UsePerfData"  # noqa: TID251 - the JVM that starts the JVM
-    try:
-        yield
-    finally:
-        for name in set(os.environ) - set(before):  # noqa: TID251
-            del os.environ[name]  # noqa: TID251
-        os.environ.update(before)  # noqa: TID251
 
 
 def _stop(session: SparkSession) -> None:

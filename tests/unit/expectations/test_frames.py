@@ -99,7 +99,13 @@ def test_blank_and_unseen_items_of_a_history_are_counted() -> None:
 
 
 def step(user: str, number: int, event_date: date, split: str = "fit") -> dict[str, Any]:
-    return {"user_id": user, "sequence_number": number, "item_id": "lamp", "event_date": event_date, "split": split}
+    return {
+        "user_id": user,
+        "sequence_number": number,
+        "item_id": "lamp",
+        "event_date": event_date,
+        "split": split,
+    }
 
 
 def test_steps_out_of_number_order_or_split_show() -> None:
@@ -143,7 +149,9 @@ def test_an_event_is_compared_with_its_partition_its_clock_and_the_catalogue() -
             "received_date": pa.array([DAY, DAY], pa.date32()),
         }
     )
-    frame = landed.events_frame(table, pa.chunked_array([pa.array([DAY, DAY], pa.date32())]), pa.chunked_array([["lamp"]]))
+    frame = landed.events_frame(
+        table, pa.chunked_array([pa.array([DAY, DAY], pa.date32())]), pa.chunked_array([["lamp"]])
+    )
     assert frame["is_item_known"].to_list() == [True, False]
     assert (frame["date_of_occurred_at"] == frame["partition_date"]).to_list() == [True, False]
     assert (frame["day_after_received"] == pd.Timestamp(2011, 3, 2)).all()
@@ -157,7 +165,13 @@ def test_nothing_that_was_written_hides_as_a_missing_value() -> None:
 
 
 def test_a_date_beyond_all_ranges_stays_beyond_them() -> None:
-    dates = pa.table({"at": pa.array([datetime(9999, 1, 1), datetime(2, 1, 1), None, datetime(2011, 3, 1)], pa.timestamp("us"))})
+    dates = pa.table(
+        {
+            "at": pa.array(
+                [datetime(9999, 1, 1), datetime(2, 1, 1), None, datetime(2011, 3, 1)], pa.timestamp("us")
+            )
+        }
+    )
     at = as_frame(dates)["at"]
     assert at.dtype == "datetime64[ns]"
     assert (at > pd.Timestamp(2200, 1, 1)).to_list() == [True, False, False, False]

@@ -1,0 +1,392 @@
+"""The gates read what the steps before them wrote, judge it, and keep what they found."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from contracts import names
+from contracts.errors import GateRefused, PartitionMissing, PartitionTorn
+from contracts.settings import load_settings
+from contracts.tables import TABLES
+from jobs import validate
+from jobs.io.commit import digest_of
+from jobs.io.schemas import arrow_schema
+from jobs.io.state import LANDINGS, RUNS, State
+from jobs.runs import StepContext, run_key
+
+pytestmark = pytest.mark.contract
+
+DAY = date(2011, 3, 1)
+USERS = [f"user{number:02d}" for number in range(12)]
+ITEMS = [f"item{number:02d}" for number in range(12)]
+HORIZON = 1  # judge_days
+
+Change = Callable[[pa.Table], pa.Table]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose lake holds every table as it should be; made once and copied for each test."""
+    home = tmp_path_factory.mktemp("template")
+    with opened(home) as context:
+        for table, day, rows in everything():
+            write(context, table, day, rows)
+        begin(context, names.DAILY)
+        touched = [day_before(1), DAY.isoformat()]
+        context.state.put(LANDINGS, DAY.isoformat(), {"touched": touched, "deliveries": []})
+    return home
+
+
+@contextmanager
+def opened(home: Path) -> Iterator[StepContext]:
+    settings = load_settings(home=home, list_length=3, judge_days=HORIZON, reports_url="http://reports")
+    with State.of(settings).lease("test", "gate", 60, is_last=True) as lease:
+        yield StepContext.of(settings, lease)
+
+
+@pytest.fixture
+def shop(template: Path, tmp_path: Path) -> Iterator[StepContext]:
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
+    with opened(tmp_path) as context:
+        yield context
+
+
+def day_before(days: int) -> str:
+    return (DAY - timedelta(days=days)).isoformat()
+
+
+def begin(context: StepContext, kind: str, **settings: Any) -> None:
+    chosen = {**context.settings.run_settings(), **settings}
+    manifest = {"kind": kind, "day": DAY.isoformat(), "settings": chosen, "feed": {"repeats_allowed": False}}
+    context.state.put(RUNS, run_key(kind, DAY), {"manifest": manifest, "sha256": digest_of(manifest)})
+
+
+def write(context: StepContext, table: str, day: date, rows: list[dict[str, Any]] | pa.Table) -> None:
+    schema = arrow_schema(TABLES[table])
+    if isinstance(rows, list):
+        rows = pa.Table.from_pylist([{**dict.fromkeys(schema.names), **row} for row in rows], schema=schema)
+    context.lake.replace(table, day, rows, inputs="test")
+
+
+def change(context: StepContext, table: str, how: Change, day: date = DAY) -> None:
+    write(context, table, day, how(context.lake.read(table, day)))
+
+
+def put(column: str, value: Any, row: int = 0) -> Change:
+    """Another value in one row."""
+
+    def changed(rows: pa.Table) -> pa.Table:
+        values = rows.column(column).to_pylist()
+        values[row] = value
+        index = rows.column_names.index(column)
+        return rows.set_column(index, column, pa.array(values, rows.schema.field(column).type))
+
+    return changed
+
+
+def everything() -> Iterator[tuple[str, date, list[dict[str, Any]]]]:
+    for days in (0, 1):
+        day = DAY - timedelta(days=days)
+        at = datetime(day.year, day.month, day.day, 12)
+        known = {"received_date": day, "known_date": day}
+        yield (
+            names.RAW_EVENTS,
+            day,
+            [
+                {
+                    **known,
+                    "event_id": f"{day}/{user}",
+                    "user_id": user,
+                    "item_id": "item00",
+                    "event_type": "view",
+                }
+                | {"occurred_at": at, "event_date": day, "body_hash": "0"}
+                for user in USERS
+            ],
+        )
+    first = DAY - timedelta(days=9)
+    yield (
+        names.RAW_ITEMS,
+        first,
+        [
+            {"item_id": item, "price_cents": 100, "received_date": first, "known_date": first}
+            for item in ITEMS
+        ],
+    )
+    counts = {"feature_date": DAY, "recency_days": 0, "tenure_days": 3, "active_days_28d": 2}
+    item_counts = {"feature_date": DAY, "popularity_micros": 1, "popularity_7d": 1, "age_days": 9}
+    zeros = dict.fromkeys(("views_28d", "purchases_28d", "buyers_28d", "returns_28d"), 0)
+    money = dict.fromkeys(("orders_90d", "spend_cents_90d", "categories_28d"), 0)
+    yield (
+        names.DIM_ITEMS,
+        DAY,
+        [{"item_id": i, "feature_date": DAY, "is_available": i != "item11"} for i in ITEMS],
+    )
+    yield names.FEAT_ITEM_DAILY, DAY, [{**item_counts, **zeros, "item_id": item} for item in ITEMS]
+    user_zeros = dict.fromkeys(("views_28d", "purchases_28d"), 1)
+    yield names.FEAT_USER_DAILY, DAY, [{**counts, **user_zeros, **money, "user_id": user} for user in USERS]
+    yield (
+        names.FEAT_USER_CATEGORY_DAILY,
+        DAY,
+        [
+            {"user_id": user, "category": "light", "feature_date": DAY, "affinity_micros": 10**6}
+            for user in USERS
+        ],
+    )
+    yield (
+        names.HISTORIES,
+        DAY,
+        [{"user_id": u, "item_ids": ["item00"], "seen_item_ids": ["item00"]} for u in USERS],
+    )
+    pair = {"cutoff_date": DAY, "weight": 1, "neighbour_rank": 1}
+    yield (
+        names.COVISITATION,
+        DAY,
+        [
+            {**pair, "item_id": "item00", "neighbour_id": "item01"},
+            {**pair, "item_id": "item01", "neighbour_id": "item00"},
+        ],
+    )
+    splits = ["fit"] * 8 + ["rank", "judge"]
+    yield (
+        names.SEQUENCES,
+        DAY,
+        [
+            {
+                "user_id": user,
+                "sequence_number": number,
+                "item_id": ITEMS[(number + shift) % 12],
+                "split": split,
+            }
+            | {"event_date": DAY - timedelta(days={"fit": 2, "rank": 1, "judge": 0}[split] * HORIZON)}
+            for shift, user in enumerate(USERS)
+            for number, split in enumerate(splits, start=1)
+        ],
+    )
+    ranked = {"source": "personal", "is_short": False, "scores": [0.9, 0.5, 0.5]}
+    yield (
+        names.LISTS,
+        DAY,
+        [{**ranked, "user_id": u, "item_ids": ["item01", "item02", "item03"]} for u in USERS],
+    )
+
+
+GATES = {
+    "landed": validate.run_landed,
+    "features": validate.run_features,
+    "training": validate.run_training,
+    "scores": validate.run_scores,
+}
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_a_good_day_passes_and_its_page_is_kept(shop: StepContext, gate: str) -> None:
+    result = GATES[gate](DAY, shop)
+    folder = shop.settings.reports_path / "validation" / "2011-03-01"
+    told = json.loads((folder / f"{gate}.json").read_text())
+    assert told["is_passed"] is True
+    assert sum(len(table["expectations"]) for table in told["tables"]) == result["expectations"] > 10
+    assert result["page_url"] == f"http://reports/validation/2011-03-01/{gate}.html"
+    page = (folder / f"{gate}.html").read_text()
+    assert "Passed" in page
+    assert "<script" not in page
+    assert "http" not in page  # nothing is fetched from anywhere
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_a_gate_tells_the_same_when_run_again(shop: StepContext, gate: str) -> None:
+    folder = shop.settings.reports_path / "validation" / "2011-03-01"
+    first = (
+        GATES[gate](DAY, shop),
+        (folder / f"{gate}.json").read_bytes(),
+        (folder / f"{gate}.html").read_bytes(),
+    )
+    assert (
+        GATES[gate](DAY, shop),
+        (folder / f"{gate}.json").read_bytes(),
+        (folder / f"{gate}.html").read_bytes(),
+    ) == first
+
+
+REFUSALS: list[tuple[str, str, Change, str]] = [
+    ("landed", names.RAW_EVENTS, put("event_type", "bought"), "event_type"),
+    ("landed", names.RAW_EVENTS, put("event_id", "2011-03-01/user01"), "event_id"),
+    ("landed", names.RAW_EVENTS, put("value", float("nan")), "value"),
+    ("features", names.FEAT_USER_DAILY, put("recency_days", -1), "recency_days"),
+    ("features", names.FEAT_ITEM_DAILY, lambda rows: rows.slice(1), r"\(rows\)"),
+    ("features", names.DIM_ITEMS, lambda rows: rows.slice(0, 0), r"\(rows\)"),
+    ("features", names.HISTORIES, put("item_ids", []), "num_item_ids"),
+    ("features", names.COVISITATION, put("weight", 0), "weight"),
+    (
+        "features",
+        names.FEAT_USER_DAILY,
+        lambda rows: rows.drop_columns(["orders_90d"]),
+        "expected_type, found_type",
+    ),
+    ("training", names.SEQUENCES, put("split", "judge"), "split, split_of_date"),
+    ("training", names.SEQUENCES, lambda rows: rows.slice(0, 30), r"\(rows\)"),
+    ("scores", names.LISTS, put("item_ids", ["item01", "item01", "item03"]), "num_repeated"),
+    ("scores", names.LISTS, put("item_ids", ["item01", "ghost", "item03"]), "num_unknown"),
+    ("scores", names.LISTS, put("item_ids", ["item01", "item11", "item03"]), "num_unavailable"),
+    ("scores", names.LISTS, put("item_ids", ["item01", "item00", "item03"]), "num_seen"),
+    ("scores", names.LISTS, put("item_ids", ["item01", "item02"]), "num_items, num_scores"),
+    ("scores", names.LISTS, put("scores", [0.1, 0.5, 0.5]), "num_rising"),
+    ("scores", names.LISTS, put("scores", [0.9, 0.5, float("nan")]), "num_not_finite"),
+    ("scores", names.LISTS, put("is_short", True), "is_short, is_below_length"),
+    ("scores", names.LISTS, lambda rows: rows.slice(1), "is_listed"),
+    ("scores", names.LISTS, lambda rows: rows.slice(0, 0), r"\(rows\)"),
+]
+
+
+@pytest.mark.parametrize(("gate", "table", "how", "column"), REFUSALS)
+def test_a_refusal_names_table_column_value_and_the_way_out(
+    shop: StepContext, gate: str, table: str, how: Change, column: str
+) -> None:
+    change(shop, table, how)
+    with pytest.raises(
+        GateRefused, match=rf"gate {gate} of 2011-03-01: .*{table}.*, {column}: .*foretaste \w+"
+    ):
+        GATES[gate](DAY, shop)
+    told = json.loads((shop.settings.reports_path / "validation" / "2011-03-01" / f"{gate}.json").read_text())
+    assert told["is_passed"] is False
+
+
+def test_a_fourth_refusal_is_counted_and_stands_on_the_page(shop: StepContext) -> None:
+    for column in ("views_28d", "purchases_28d", "categories_28d", "tenure_days"):
+        change(shop, names.FEAT_USER_DAILY, put(column, -7))
+    with pytest.raises(GateRefused, match="and 1 more. All of it: .*features.html"):
+        validate.run_features(DAY, shop)
+    page = (shop.settings.reports_path / "validation" / "2011-03-01" / "features.html").read_text()
+    assert page.count('class="bad">not met') == 4
+    assert "e.g. -7" in page
+
+
+def test_what_becomes_known_later_is_not_judged_today(shop: StepContext) -> None:
+    late = put("known_date", DAY + timedelta(days=1))
+    change(shop, names.RAW_EVENTS, lambda rows: put("event_type", "bought")(late(rows)))
+    assert validate.run_landed(DAY, shop)["rows"][names.RAW_EVENTS] == 2 * len(USERS) - 1
+
+
+def test_events_of_items_that_nobody_delivered_are_refused(shop: StepContext) -> None:
+    for day in (DAY, DAY - timedelta(days=1)):
+        for row in range(len(USERS)):
+            change(shop, names.RAW_EVENTS, put("item_id", "ghost", row), day)
+    with pytest.raises(GateRefused, match="is_item_known: at least 50% of events name a delivered item"):
+        validate.run_landed(DAY, shop)
+
+
+def test_a_landing_that_touched_nothing_passes_and_says_so(shop: StepContext) -> None:
+    shop.state.put(LANDINGS, DAY.isoformat(), {"touched": [], "deliveries": []})
+    validate.run_landed(DAY, shop)
+    page = (shop.settings.reports_path / "validation" / "2011-03-01" / "landed.html").read_text()
+    assert "no event was delivered" in page
+
+
+def test_a_bulk_landing_is_counted_whole_and_looked_at_where_it_is_newest(shop: StepContext) -> None:
+    touched = [DAY - timedelta(days=days) for days in range(20)]
+    row = shop.lake.read(names.RAW_EVENTS, DAY).slice(0, 1).to_pylist()[0]
+    for day in touched[2:]:
+        at = datetime(day.year, day.month, day.day)
+        write(
+            shop, names.RAW_EVENTS, day, [{**row, "event_id": str(day), "event_date": day, "occurred_at": at}]
+        )
+    shop.state.put(
+        LANDINGS, DAY.isoformat(), {"touched": [day.isoformat() for day in touched], "deliveries": []}
+    )
+    rows = validate.run_landed(DAY, shop)["rows"]
+    assert rows["raw/events (days touched)"] == 20
+    assert rows[names.RAW_EVENTS] == 2 * len(USERS) + 5
+
+
+def test_a_touched_day_without_a_partition_is_refused(shop: StepContext) -> None:
+    shop.state.put(LANDINGS, DAY.isoformat(), {"touched": [DAY.isoformat(), day_before(5)], "deliveries": []})
+    with pytest.raises(GateRefused, match=r"raw/events \(days touched\), num_rows"):
+        validate.run_landed(DAY, shop)
+
+
+def test_covisitation_may_be_empty_only_where_nobody_acted_on_two_items(shop: StepContext) -> None:
+    change(shop, names.COVISITATION, lambda rows: rows.slice(0, 0))
+    with pytest.raises(GateRefused, match=r"features/covisitation, \(rows\)"):
+        validate.run_features(DAY, shop)
+    one_item = pa.array(["item00"] * shop.lake.read(names.SEQUENCES, DAY).num_rows)
+    change(shop, names.SEQUENCES, lambda rows: rows.set_column(2, "item_id", one_item))
+    assert names.COVISITATION in validate.run_features(DAY, shop)["rows"]
+
+
+def test_a_training_set_cut_at_other_days_than_the_retraining_is_refused(shop: StepContext) -> None:
+    begin(shop, names.RETRAIN, judge_days=3)
+    with pytest.raises(GateRefused, match="split, split_of_date: is the split of the step's day"):
+        validate.run_training(DAY, shop)
+
+
+def test_a_training_set_without_anybody_to_judge_by_is_refused(shop: StepContext) -> None:
+    change(shop, names.SEQUENCES, lambda rows: rows.filter(pc.not_equal(rows.column("split"), "judge")))
+    with pytest.raises(GateRefused, match="splits.*num_steps.*FORETASTE_JUDGE_DAYS, now 1"):
+        validate.run_training(DAY, shop)
+
+
+def test_seen_items_may_be_listed_where_the_shop_allows_repeats(shop: StepContext) -> None:
+    change(shop, names.LISTS, put("item_ids", ["item01", "item00", "item03"]))
+    recorded = shop.state.get(RUNS, run_key(names.DAILY, DAY))
+    recorded["manifest"]["feed"]["repeats_allowed"] = True
+    shop.state.put(RUNS, run_key(names.DAILY, DAY), recorded)
+    validate.run_scores(DAY, shop)
+
+
+def test_the_lists_of_a_retraining_have_a_gate_and_a_page_of_their_own(shop: StepContext) -> None:
+    begin(shop, names.RETRAIN)
+    write(shop, names.LISTS_RETRAINED, DAY, shop.lake.read(names.LISTS, DAY))
+    change(shop, names.LISTS, put("scores", [0.1, 0.5, 0.5]))  # the daily lists are not its affair
+    assert validate.run_scores(DAY, shop, kind=names.RETRAIN)["page_url"].endswith("/scores-retrained.html")
+
+
+@pytest.mark.parametrize(
+    ("gate", "table"),
+    [("features", names.FEAT_USER_DAILY), ("training", names.SEQUENCES), ("scores", names.LISTS)],
+)
+def test_a_missing_and_a_torn_partition_are_named(shop: StepContext, gate: str, table: str) -> None:
+    [path] = shop.lake.files(table, [DAY])
+    path.write_bytes(path.read_bytes().replace(b"user0", b"user9"))
+    with pytest.raises(PartitionTorn, match=table):
+        GATES[gate](DAY, shop)
+    (path.parent / "manifest.json").unlink()
+    with pytest.raises(PartitionMissing, match=f"{table} has no partition 2011-03-01"):
+        GATES[gate](DAY, shop)
+
+
+def test_a_day_that_was_not_landed_is_named(shop: StepContext) -> None:
+    with pytest.raises(PartitionMissing, match="foretaste step land --day 2011-03-02"):
+        validate.run_landed(DAY + timedelta(days=1), shop)
+
+
+def test_a_suite_that_judges_nothing_is_refused(shop: StepContext) -> None:
+    from expectations import rules
+    from expectations.frames import as_frame
+
+    gate = validate.Gate("test", DAY, shop, "")
+    with pytest.raises(GateRefused, match="0 of 0 expectations on features/lists were evaluated"):
+        gate.judge("features/lists", rules.suite("empty", []), as_frame(pa.table({"user_id": ["anna"]})))
+
+
+def test_an_expectation_that_cannot_be_evaluated_is_a_refusal(shop: StepContext) -> None:
+    from expectations import rules
+    from expectations.frames import as_frame
+
+    gate = validate.Gate("test", DAY, shop, "")
+    gate.judge(
+        "a table",
+        rules.suite("odd", [rules.at_least(1), *rules.between(0, 1, "no_such_column")]),
+        as_frame(pa.table({"a": [1]})),
+    )
+    with pytest.raises(GateRefused, match="no_such_column: .*could not be evaluated: .*no_such_column"):
+        gate.finish()
