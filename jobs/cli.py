@@ -262,7 +262,7 @@ def import_csv_command(
             delimiter=delimiter,
             currency=currency,
             repeats_allowed=not no_repeats,
-        )  # fmt: skip
+        )
     )
 
 

@@ -6,7 +6,6 @@ writes the lake's files where they are.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import socket

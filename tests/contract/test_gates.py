@@ -264,7 +264,7 @@ def test_a_refusal_names_table_column_value_and_the_way_out(
 def test_a_fourth_refusal_is_counted_and_stands_on_the_page(shop: StepContext) -> None:
     for column in ("views_28d", "purchases_28d", "categories_28d", "tenure_days"):
         change(shop, names.FEAT_USER_DAILY, put(column, -7))
-    with pytest.raises(GateRefused, match="and 1 more. All of it: .*features.html"):
+    with pytest.raises(GateRefused, match=r"and 1 more\. All of it: .*features\.html"):
         validate.run_features(DAY, shop)
     page = (shop.settings.reports_path / "validation" / "2011-03-01" / "features.html").read_text()
     assert page.count('class="bad">not met') == 4
@@ -331,7 +331,7 @@ def test_a_training_set_cut_at_other_days_than_the_retraining_is_refused(shop: S
 
 def test_a_training_set_without_anybody_to_judge_by_is_refused(shop: StepContext) -> None:
     change(shop, names.SEQUENCES, lambda rows: rows.filter(pc.not_equal(rows.column("split"), "judge")))
-    with pytest.raises(GateRefused, match="splits.*num_steps.*FORETASTE_JUDGE_DAYS, now 1"):
+    with pytest.raises(GateRefused, match=r"splits.*num_steps.*FORETASTE_JUDGE_DAYS, now 1"):
         validate.run_training(DAY, shop)
 
 
@@ -388,5 +388,5 @@ def test_an_expectation_that_cannot_be_evaluated_is_a_refusal(shop: StepContext)
         rules.suite("odd", [rules.at_least(1), *rules.between(0, 1, "no_such_column")]),
         as_frame(pa.table({"a": [1]})),
     )
-    with pytest.raises(GateRefused, match="no_such_column: .*could not be evaluated: .*no_such_column"):
+    with pytest.raises(GateRefused, match=r"no_such_column: .*could not be evaluated: .*no_such_column"):
         gate.finish()

@@ -1,0 +1,184 @@
+"""A Spark session starts where it can, says why where it cannot, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pyspark
+import pytest
+
+from contracts.errors import JavaMissing, ServiceUnreachable
+from contracts.settings import load_settings
+from jobs.io import spark
+from jobs.io.spark import JAVA_NEEDED, java_version, spark_session
+
+pytestmark = pytest.mark.integration
+
+
+def fake_java(folder: Path, told: str) -> Path:
+    folder.mkdir(parents=True)
+    java = folder / "java"
+    java.write_text(f"#!/bin/sh\necho '{told}' >&2\n")
+    java.chmod(0o755)
+    return folder
+
+
+def java_processes() -> set[int]:
+    return {child.pid for child in psutil.Process().children(recursive=True) if "java" in child.name()}
+
+
+def test_the_java_of_this_machine_will_do() -> None:
+    assert java_version() >= JAVA_NEEDED
+
+
+def test_no_java_is_told_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with (
+        pytest.raises(JavaMissing, match=r"no java found \(on the PATH\).*apt-get install openjdk-17"),
+        spark_session(load_settings(home=tmp_path)),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("told", ['openjdk version "11.0.2" 2019-01-15', 'java version "1.8.0_292"', "what?"])
+def test_an_old_java_is_told_with_its_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(fake_java(tmp_path / "jdk" / "bin", told).parent))
+    with pytest.raises(
+        JavaMissing, match=rf"JAVA_HOME={tmp_path}/jdk\) is too old: {told.replace('?', '.')}"
+    ):
+        java_version()
+
+
+def test_a_session_ends_with_its_jvm_and_leaves_nothing_outside_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, elsewhere, temporary = tmp_path / "a [home] of {ours}", tmp_path / "elsewhere", tmp_path / "tmp"
+    elsewhere.mkdir()
+    temporary.mkdir()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("SPARK_HOME", "/of/somebody/else")
+    before = dict(os.environ)
+    performance = {path.name for path in Path("/tmp").glob("hsperfdata_*/*")}
+    with spark_session(load_settings(home=home, spark_memory="600m"), is_short=True) as session:
+        jvms = java_processes()
+        assert len(jvms) == 1
+        assert not {path.name for path in Path("/tmp").glob("hsperfdata_*/*")} - performance & {
+            str(pid) for pid in jvms
+        }
+        with spark_session(load_settings(home=tmp_path / "another")) as inner:
+            assert inner is session  # whoever started it stops it
+        folder = str(home / "some rows")
+        session.range(3).write.parquet(folder)
+        assert session.read.parquet(spark_path(folder)).count() == 3
+        assert session.conf.get("spark.sql.session.timeZone") == "UTC"
+        assert session.sparkContext.pythonExec == sys.executable
+    assert not java_processes()
+    assert dict(os.environ) == before
+    assert list(elsewhere.iterdir()) == []
+    assert [path.name for path in (home / "spark" / "tmp").iterdir()] == []
+
+
+def spark_path(folder: str) -> str:
+    from jobs.features.build import escape_glob
+
+    return escape_glob(Path(folder))
+
+
+def test_a_master_that_does_not_answer_is_told_at_once(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        master = f"spark://127.0.0.1:{taken.getsockname()[1]}"
+        with (
+            pytest.raises(ServiceUnreachable, match=rf"{master} does not answer .*FORETASTE_SPARK_MASTER"),
+            spark_session(load_settings(home=tmp_path, spark_master=master)),
+        ):
+            pass
+
+
+@contextmanager
+def spark_process(*arguments: str, folder: Path) -> Iterator[None]:
+    """A master or a worker from the pip package's own classes."""
+    home = Path(pyspark.__file__).parent
+    environment = {
+        **os.environ,
+        "SPARK_HOME": str(home),
+        "SPARK_WORKER_DIR": str(folder),
+        "SPARK_LOCAL_DIRS": str(folder),
+    }
+    process = subprocess.Popen(
+        [str(home / "bin" / "spark-class"), *arguments],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def master(folder: Path) -> Iterator[str]:
+    port, page = free_port(), free_port()
+    arguments = ("--host", "127.0.0.1", "--port", str(port), "--webui-port", str(page))
+    with spark_process("org.apache.spark.deploy.master.Master", *arguments, folder=folder):
+        for _ in range(300):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+        yield f"spark://127.0.0.1:{port}"
+
+
+@pytest.mark.slow
+def test_a_master_without_workers_is_told_and_does_not_wait_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spark, "_SECONDS_TO_FIND_EXECUTORS", 2.0)
+    with (
+        master(tmp_path) as url,
+        pytest.raises(ServiceUnreachable, match=r"gave no executor within 2 s.*Start a worker"),
+        spark_session(load_settings(home=tmp_path / "home", spark_master=url)),
+    ):
+        pass
+    assert not {pid for pid in java_processes() if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE}
+
+
+@pytest.mark.slow
+def test_a_cluster_writes_where_this_process_reads(tmp_path: Path) -> None:
+    with master(tmp_path) as url:
+        worker = (
+            "--host",
+            "127.0.0.1",
+            "--webui-port",
+            str(free_port()),
+            "--cores",
+            "1",
+            "--memory",
+            "800m",
+            url,
+        )
+        settings = load_settings(home=tmp_path / "a home", spark_master=url, spark_memory="600m")
+        with (
+            spark_process("org.apache.spark.deploy.worker.Worker", *worker, folder=tmp_path / "worker"),
+            spark_session(settings, is_short=True) as session,
+        ):
+            session.range(10).repartition(2).write.parquet(str(tmp_path / "rows"))
+    assert len(list((tmp_path / "rows").glob("*.parquet"))) == 2
