@@ -224,7 +224,8 @@ def _reason(context: Context) -> str:
     alarms = [event for events in (context.get("triggering_asset_events") or {}).values() for event in events]
     if alarms:
         return f"drift alarm of {alarms[-1].extra['day']}: {'; '.join(alarms[-1].extra['reasons'])}"
-    return "weekly" if str(context["dag_run"].run_type) == "scheduled" else str(context["params"]["reason"])
+    is_scheduled = context["dag_run"].run_id.startswith("scheduled__")
+    return "weekly" if is_scheduled else str(context["params"]["reason"])
 
 
 def midnight(day: str) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, TriggerRule, dag, task_group
@@ -17,6 +18,7 @@ from contracts import names
         assets=[asset(names.DRIFT_ALARM)],
     ),
     start_date=midnight(SETTINGS.schedule_start or "2000-01-01"),
+    end_date=midnight(SETTINGS.schedule_end) + timedelta(days=1) if SETTINGS.schedule_end else None,
     catchup=False,
     max_active_runs=1,
     params={"day": DAY_PARAM, "reason": REASON_PARAM},

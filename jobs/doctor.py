@@ -17,10 +17,10 @@ import psutil
 
 from contracts.settings import Settings, inherited_environment
 from jobs.services import connected, status
-from jobs.services.lifecycle import EXTERNAL, RUNNING
 from jobs.services.ports import is_free
 from jobs.services.probes import STORES, probe
 from jobs.services.server import REPOSITORY
+from jobs.services.statuses import EXTERNAL, RUNNING
 
 _GIB = 1 << 30
 _MIN_DISK_GIB, _MIN_MEMORY_GIB, _MIN_JAVA = 2, 6, 17

@@ -20,6 +20,8 @@ def prepare(day: date, context: StepContext, *, reason: str = "by hand") -> dict
     key = day.isoformat()
     recorded = context.state.get(RETRAININGS, key)
     if recorded is None:
+        if context.state.get(LANDINGS, key) is None:
+            raise NothingToDo(f"{day} has not been landed: run it first, foretaste run --day {day}")
         _refuse_in_cooldown(day, context)
         if not is_newest(context.state, day):
             latest = max(context.state.all(LANDINGS))

@@ -187,18 +187,21 @@ def _stop(session: SparkSession) -> None:
 
 
 def _refuse_silent_master(master: str) -> None:
-    """Spark itself would try for minutes."""
-    for address in re.findall(r"[^/,]+:\d+", master.removeprefix("spark://")) if "://" in master else ():
-        host, port = address.rsplit(":", 1)
+    """Spark itself would try for minutes. One of several masters has to answer."""
+    if master.startswith("local"):
+        return
+    reasons = []
+    for address in master.removeprefix("spark://").split(","):
+        host, _, port = address.rpartition(":")
         try:
             socket.create_connection((host, int(port)), timeout=_SECONDS_TO_CONNECT).close()
             return
-        except OSError as error:
-            reason = error
-    if "://" in master:
-        raise ServiceUnreachable(
-            f"Spark master {master} does not answer ({reason}). Start it, or set FORETASTE_SPARK_MASTER (local[2] needs none)."
-        )
+        except (OSError, ValueError) as error:
+            reasons.append(f"{address}: {error}")
+    raise ServiceUnreachable(
+        f"Spark master {master} does not answer ({'; '.join(reasons)}). "
+        "Start it, or set FORETASTE_SPARK_MASTER (local[2] needs none)."
+    )
 
 
 def _refuse_master_without_workers(session: SparkSession, master: str) -> None:

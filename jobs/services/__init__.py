@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from jobs.services.lifecycle import (
-    SERVERS,
-    ServiceStatus,
-    airflow_environment,
-    connected,
-    down,
-    render,
-    running,
-    status,
-    up,
-)
+from jobs.services.lifecycle import airflow_environment, connected, down, running, status, up
+from jobs.services.statuses import SERVERS, ServiceStatus, render
 
 __all__ = [
     "SERVERS",

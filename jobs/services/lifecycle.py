@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import SecretStr
@@ -23,32 +21,9 @@ from jobs.services.ports import Ports
 from jobs.services.seaweed import seaweed
 from jobs.services.server import HOME_MARK, Process, Server, environment, given_settings, text_of
 from jobs.services.signals import signals_as_exceptions, undisturbed
+from jobs.services.statuses import RUNNING, SERVERS, ServiceStatus, is_external, statuses_of
 from jobs.services.supervisor import Record, Registry, log_path
 from jobs.services.valkey import valkey
-
-#: Every embedded server, and the setting that puts somebody else's in its place.
-REPLACED_BY = {
-    "valkey": "redis_url",
-    "seaweedfs": "s3_endpoint_url",
-    "mlflow": "mlflow_url",
-    "airflow": "airflow_url",
-    "reports": "reports_url",
-}
-SERVERS = tuple(REPLACED_BY)
-
-RUNNING, STOPPED, EXTERNAL = "running", "stopped", "external"
-
-
-@dataclass(frozen=True)
-class ServiceStatus:
-    """One server: where it is, how to log in, and whether it runs."""
-
-    name: str
-    state: str  # running, stopped, or external: somebody else's, named by a setting
-    url: str = ""
-    login: str = ""
-    pids: tuple[int, ...] = ()
-    seconds: float | None = None  # that this start took; None for what was not started now
 
 
 def up(
@@ -65,7 +40,7 @@ def up(
         _forget_dead(settings, registry)
         wanted = [name for name in SERVERS if name in (only or SERVERS) and (airflow or name != "airflow")]
         servers = _describe(
-            settings, registry, [name for name in wanted if not _is_external(settings, registry, name)], dags
+            settings, registry, [name for name in wanted if not is_external(settings, registry, name)], dags
         )
         begun = _outdated(registry, servers)
         try:
@@ -75,18 +50,20 @@ def up(
             with undisturbed():
                 _stop(settings, registry, {server.name for server in begun})
             raise
-        return _statuses(settings, registry, {server.name: seconds[server.name] for server in begun})
+        return statuses_of(settings, registry, {server.name: seconds[server.name] for server in begun})
 
 
 def down(settings: Settings) -> None:
     """Stop every embedded server of this home folder, and whatever one of them has left running."""
+    if not settings.home.exists():
+        return
     with supervisor.only_one(settings):
         _stop(settings, Registry.of(settings), set(SERVERS))
 
 
 def status(settings: Settings) -> list[ServiceStatus]:
     """What runs and what does not; starts nothing."""
-    return _statuses(settings, Registry.of(settings), {})
+    return statuses_of(settings, Registry.of(settings), {})
 
 
 @contextlib.contextmanager
@@ -138,27 +115,7 @@ def airflow_environment(settings: Settings, dags: Path = DAGS) -> dict[str, str]
     }
 
 
-def render(statuses: list[ServiceStatus]) -> str:
-    """Addresses and logins, a line each."""
-    rows = [
-        (
-            server.name,
-            f"ready in {server.seconds:.1f} s" if server.seconds is not None else server.state,
-            server.url,
-            server.login,
-        )
-        for server in statuses
-    ]
-    return "\n".join(f"{name:<10} {state:<16} {url:<32} {login}".rstrip() for name, state, url, login in rows)
-
-
 # Planning
-
-
-def _is_external(settings: Settings, registry: Registry, name: str) -> bool:
-    """Does a setting name somebody else's server? What an earlier start of ours wrote there is not somebody else's."""
-    setting = REPLACED_BY[name]
-    return not registry.is_ours(setting, text_of(getattr(settings, setting)))
 
 
 def _given(settings: Settings, registry: Registry) -> dict[str, str]:
@@ -317,22 +274,3 @@ def _publish(settings: Settings, registry: Registry) -> None:
         )
     else:
         path.unlink(missing_ok=True)
-
-
-def _statuses(settings: Settings, registry: Registry, seconds: dict[str, float]) -> list[ServiceStatus]:
-    return [_status(settings, registry, name, seconds.get(name)) for name in SERVERS]
-
-
-def _status(settings: Settings, registry: Registry, name: str, seconds: float | None) -> ServiceStatus:
-    if _is_external(settings, registry, name):
-        return ServiceStatus(name, EXTERNAL, _without_password(text_of(getattr(settings, REPLACED_BY[name]))))
-    if not registry.is_running(name):
-        return ServiceStatus(name, STOPPED)
-    held = registry.servers[name]
-    pids = tuple(record.pid for record in registry.of_server(name))
-    return ServiceStatus(name, RUNNING, held["url"], held["login"], pids, seconds)
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

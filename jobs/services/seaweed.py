@@ -74,7 +74,7 @@ def seaweed(settings: Settings, ports: Ports) -> Server:
         name="seaweedfs",
         processes=(process,),
         url=url,
-        login="keys in HOME/services.env",
+        login=f"keys in {settings.services_env_path}",
         publishes={"s3_endpoint_url": url, "s3_access_key": access, "s3_secret_key": secret},
         finish=lambda: _create_bucket(settings, url, access, secret),
     )

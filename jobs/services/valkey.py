@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts.settings import Settings
 from jobs.io.commit import write_durably
-from jobs.services.keys import kept, password
+from jobs.services.keys import kept, password, secrets_path
 from jobs.services.ports import LOOPBACK, Ports
 from jobs.services.server import Process, Server
 
@@ -46,7 +46,7 @@ def valkey(settings: Settings, ports: Ports) -> Server:
         name="valkey",
         processes=(process,),
         url=f"redis://{LOOPBACK}:{port}/0",
-        login="password in HOME/secrets/valkey.password",
+        login=f"password in {secrets_path(settings) / 'valkey.password'}",
         publishes={"redis_url": url},
     )
 

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -135,15 +136,20 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @contextmanager
 def master(folder: Path) -> Iterator[str]:
     port, page = free_port(), free_port()
     arguments = ("--host", "127.0.0.1", "--port", str(port), "--webui-port", str(page))
     with spark_process("org.apache.spark.deploy.master.Master", *arguments, folder=folder):
-        for _ in range(300):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
+        deadline = time.monotonic() + 60
+        while not answers(port):
+            assert time.monotonic() < deadline, "the master did not start"
+            time.sleep(0.1)
         yield f"spark://127.0.0.1:{port}"
 
 

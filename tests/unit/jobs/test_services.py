@@ -10,9 +10,9 @@ import pytest
 from contracts.errors import SettingInvalid
 from contracts.settings import Settings
 from jobs.services import ServiceStatus, render
-from jobs.services.lifecycle import _without_password
 from jobs.services.ports import Ports
 from jobs.services.server import Process, given_settings
+from jobs.services.statuses import without_password
 
 HOME = Path("/a home")
 
@@ -99,9 +99,9 @@ def test_a_server_is_another_one_when_anything_that_it_reads_changes(change: str
 
 
 def test_an_address_is_told_without_its_password() -> None:
-    assert _without_password("rediss://user:secret@shop.example:6380/0") == "rediss://shop.example:6380/0"
-    assert _without_password("http://127.0.0.1:5000") == "http://127.0.0.1:5000"
-    assert _without_password("aws") == "aws"
+    assert without_password("rediss://user:secret@shop.example:6380/0") == "rediss://shop.example:6380/0"
+    assert without_password("http://127.0.0.1:5000") == "http://127.0.0.1:5000"
+    assert without_password("aws") == "aws"
 
 
 def test_what_runs_is_told_with_its_address_and_login() -> None:
