@@ -116,7 +116,7 @@ class Settings(BaseSettings):
         default=12, description="How long a late delivery is waited for before the day is refused."
     )
     retries: Annotated[int, Field(ge=0, le=10)] = Field(
-        default=3, description="Retries of a transient error."
+        default=5, description="Retries of a transient error."
     )
     retry_seconds: Annotated[int, Field(ge=1)] = Field(
         default=30, description="First pause before a retry; it doubles."

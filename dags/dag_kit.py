@@ -150,7 +150,8 @@ class StepOperator(BaseOperator):
             return result
         if code == EXIT_NOTHING_TO_DO:
             raise AirflowSkipException(last)
-        if code == EXIT_TRY_AGAIN or code < 0:
+        # Killed, or ended by a signal (128 + its number): nobody knows why, so it is tried again.
+        if code == EXIT_TRY_AGAIN or code < 0 or code >= 128:
             raise AirflowException(
                 last if code > 0 else f"{self.step} was killed by signal {-code}; it is run again"
             )

@@ -49,3 +49,19 @@ class AirflowRuns:
     def states(self, dag_id: str) -> dict[str, str]:
         """The state of each run of a Dag, by run id, oldest first."""
         return {task.run_id: task.run_state for task in self.tasks() if task.dag_id == dag_id}
+
+    def seconds_after(self, dag_id: str, task_id: str) -> float:
+        """Seconds from the end of a task to the end of its run; of the Dag's latest run that is over."""
+        query = sa.text(
+            """
+            select run.end_date as run_ended, task.end_date as task_ended
+            from dag_run as run
+            join task_instance as task on task.dag_id = run.dag_id and task.run_id = run.run_id
+            where run.dag_id = :dag_id and task.task_id = :task_id and run.end_date is not null
+            order by run.id desc
+            limit 1
+            """
+        ).columns(run_ended=sa.DateTime, task_ended=sa.DateTime)
+        with self._engine.connect() as connection:
+            row = connection.execute(query, {"dag_id": dag_id, "task_id": task_id}).one()
+        return float((row.run_ended - row.task_ended).total_seconds())

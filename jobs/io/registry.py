@@ -14,7 +14,7 @@ from typing import Any
 
 from contracts import names
 from contracts.errors import ModelRefused, ServiceUnreachable
-from contracts.settings import Settings
+from contracts.settings import Settings, environment_of_library
 from jobs.io.state import Lease
 
 DIGEST_TAG = "foretaste.sha256"
@@ -127,8 +127,10 @@ def open_registry(settings: Settings, task: str = names.NEXT_ITEM_TASK) -> Itera
     Raises:
         ServiceUnreachable: MLflow does not answer.
     """
-    from mlflow.exceptions import MlflowException
-    from mlflow.tracking import MlflowClient
+    with environment_of_library({"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}):
+        # MLflow decides at its import whether it calls home, and would leave a file in the user's own.
+        from mlflow.exceptions import MlflowException
+        from mlflow.tracking import MlflowClient
     from requests.exceptions import RequestException
 
     if not settings.mlflow_url:

@@ -93,7 +93,7 @@ def test_a_refusal_is_final_and_a_transient_error_is_not(dags: dict[str, Any]) -
         task._result(3, "GateRefused: too many rows")
     with pytest.raises(AirflowSkipException):
         task._result(99, "nothing to do")
-    for code in (75, -9):
+    for code in (75, -9, 143):
         with pytest.raises(AirflowException) as raised:
             task._result(code, "ServiceUnreachable: redis")
         assert not isinstance(raised.value, AirflowFailException)

@@ -1,0 +1,35 @@
+"""``make bench``: run the benchmarks, or those named, and print each figure beside its reference."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+from benchmarks import loop
+from benchmarks.figure import Benchmark, keep
+from contracts.settings import load_settings
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "loop.day_seconds": loop.day_seconds,
+    "loop.large_day_seconds": loop.large_day_seconds,
+}
+
+
+def main(names: list[str]) -> None:
+    """Run the named benchmarks, or all of them."""
+    if unknown := [name for name in names if name not in BENCHMARKS]:
+        raise SystemExit(f"{unknown[0]!r} is no benchmark; there are {', '.join(BENCHMARKS)}")
+    home = load_settings().home
+    print(f"{'figure':<28}{'value':>12}{'reference':>12}{'ratio':>8}  unit; reference")
+    for name in names or BENCHMARKS:
+        folder = home / "bench" / name
+        shutil.rmtree(folder, ignore_errors=True)
+        for measured in BENCHMARKS[name](folder):
+            keep(measured, home / "bench.jsonl")
+            told = f"{measured.name:<28}{measured.value:>12,.1f}{measured.reference:>12,.1f}{measured.ratio:>8.2f}"
+            print(f"{told}  {measured.unit}; {measured.reference_is}", flush=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,100 @@
+"""How long a day takes under Airflow's scheduler, with a champion, from a complete delivery to the verdict.
+
+``loop.day_seconds``: a normal day of 200,000 events; ``loop.large_day_seconds``: one of two million. Each on
+top of six days of history of the same size. The reference is the next day, of the same size, run by
+``foretaste run`` without a scheduler: what Airflow costs is what lies between.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+from benchmarks.figure import Figure, figure
+from contracts.feed import days_between
+from contracts.settings import load_settings
+from simulator.airflow_runs import AirflowRuns
+from simulator.shop import Shop, ShopConfig
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+FIRST = date(2026, 1, 5)
+HISTORY = 6
+_TIMEOUT = 1800
+
+
+def day_seconds(folder: Path) -> Iterator[Figure]:
+    """A normal day: 200,000 events of 40,000 people over 5,000 items."""
+    yield _measure(folder, "loop.day_seconds", num_users=40_000, num_items=5_000)
+
+
+def large_day_seconds(folder: Path) -> Iterator[Figure]:
+    """A large day: two million events of 400,000 people over 5,000 items."""
+    yield _measure(folder, "loop.large_day_seconds", num_users=400_000, num_items=5_000)
+
+
+def _measure(folder: Path, name: str, *, num_users: int, num_items: int) -> Figure:
+    last = FIRST + timedelta(days=HISTORY - 1)
+    live, after = last + timedelta(days=1), last + timedelta(days=2)
+    settings = {
+        "SCHEDULE_START": str(live), "SCHEDULE_END": str(live), "DELIVERY_POLL_SECONDS": "1", "JUDGE_DAYS": "2",
+        "SASREC_EPOCHS": "1", "RETRAIN_COOLDOWN_DAYS": "30", "SPARK_MEMORY": "6g",
+    }  # fmt: skip
+    folder.mkdir(parents=True)
+    (folder / "settings.env").write_text(
+        "".join(f"FORETASTE_{key}={value}\n" for key, value in settings.items())
+    )
+    shop = Shop(
+        ShopConfig(seed=7, num_users=num_users, num_items=num_items, sessions_per_user=0.65, start=FIRST)
+    )
+    for day in days_between(FIRST, last):
+        shop.deliver(folder / "feed", day)
+    try:
+        _foretaste(folder, "load", "--day", str(FIRST), "--to", str(last))
+        _foretaste(folder, "up")
+        _foretaste(folder, "retrain", "--day", str(last))
+        events = shop.deliver(folder / "feed", live)["events"]
+        seconds = _wait_for_run(folder)
+        shop.deliver(folder / "feed", after)
+        begun = time.perf_counter()
+        _foretaste(folder, "run", "--day", str(after))
+        reference = time.perf_counter() - begun
+    finally:
+        _foretaste(folder, "down")
+    return figure(
+        name,
+        seconds,
+        f"s ({events:,} events)",
+        reference,
+        "the next day by `foretaste run`, without a scheduler",
+    )
+
+
+def _wait_for_run(folder: Path) -> float:
+    """Seconds from the end of the wait for the delivery to the end of the run, by Airflow's clock."""
+    runs = AirflowRuns(load_settings(home=folder))
+    for _ in range(_TIMEOUT):
+        states = set(runs.states("foretaste_daily").values())
+        if states & {"success", "failed"}:
+            assert states == {"success"}, f"the run failed; its log is under {folder / 'airflow' / 'logs'}"
+            return runs.seconds_after("foretaste_daily", "wait_for_delivery")
+        time.sleep(1)
+    raise TimeoutError(f"the day did not end within {_TIMEOUT} s")
+
+
+def _foretaste(folder: Path, *arguments: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FORETASTE_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "jobs.cli", *arguments],
+        cwd=REPOSITORY,
+        env={**environment, "FORETASTE_HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"foretaste {' '.join(arguments)}: {done.stdout[-1000:]}{done.stderr[-2000:]}")
