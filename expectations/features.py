@@ -49,24 +49,17 @@ def dim_items(day: date) -> Suite:
 
 def feat_item_daily(day: date, num_items: int) -> Suite:
     """Suite of the items' features: every item of the catalogue, and no other."""
-    counts = (
-        "popularity_micros",
-        "popularity_7d",
-        "views_28d",
-        "purchases_28d",
-        "buyers_28d",
-        "returns_28d",
-        "age_days",
-    )
+    counts = ("popularity_7d", "views_28d", "purchases_28d", "buyers_28d", "returns_28d", "age_days")
     return rules.suite(
         "feat_item_daily",
         [
             rules.at_least(max(num_items, 1)),
-            *rules.never_missing("item_id", *counts),
+            *rules.never_missing("item_id", "popularity_micros", *counts),
             *_of_the_day(day),
             *rules.ids("item_id"),
             rules.one_row_per("item_id"),
             rules.always("is_in_catalogue", "is an item of the catalogue"),
+            *rules.finite("popularity_micros"),  # of what comes back more than it is wanted: below zero
             *rules.not_negative(*counts, "price_cents"),
             rules.not_above("buyers_28d", "purchases_28d", "no more buyers than purchases"),
         ],

@@ -11,6 +11,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -77,14 +78,16 @@ def run_demo(world: World, settings: Settings) -> None:
     """Everything that the demo shows, for one world."""
     console.print(f"[bold]Foretaste[/bold]: {world.title}. State lies in {settings.home}.")
     history = days_between(world.first, world.last_history)
-    with stage(1, f"{len(history)} days of history are delivered, {world.first} to {world.last_history}"):
-        console.print(f"   {world.deliver(history, None)}", markup=False)
-    with stage(2, "Servers start: Redis protocol, S3 protocol, MLflow, Airflow"):
-        foretaste("up", is_shown=False)
-        settings = load_settings()
-        console.print(f"   Airflow {settings.airflow_url}   MLflow {settings.mlflow_url}", markup=False)
-    with stage(3, f"History up to {world.champion_day} becomes tables and features, in one pass"):
-        foretaste("load", "--day", str(world.first), "--to", str(world.champion_day))
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(foretaste, "up", is_shown=False)  # meanwhile, nothing below needs a server
+        with stage(1, f"{len(history)} days of history are delivered, {world.first} to {world.last_history}"):
+            console.print(f"   {world.deliver(history, None)}", markup=False)
+        with stage(2, f"History up to {world.champion_day} becomes tables and features, in one pass"):
+            foretaste("load", "--day", str(world.first), "--to", str(world.champion_day))
+        with stage(3, "Servers have been starting meanwhile: Redis protocol, S3 protocol, MLflow, Airflow"):
+            starting.result()
+            settings = load_settings()
+            console.print(f"   Airflow {settings.airflow_url}   MLflow {settings.mlflow_url}", markup=False)
     with stage(4, "A first champion is trained on it, judged on its last days, and published"):
         foretaste("retrain", "--day", str(world.champion_day), "--reason", "first model")
     with stage(5, f"{world.story}: the days up to {world.last_history} pass while nobody retrains"):

@@ -103,7 +103,8 @@ def list_measure(
     names_of_facts = ("hit_rate_at_10", "ndcg_at_10", "popularity_ndcg_at_10")
     facts = {name: float(latest[name]) for name in names_of_facts} if latest else {}
     if len(inside) < 2 or num_users < evidence.min_users:
-        note = f"{num_users} people on {len(inside)} days had a list and acted; {evidence.min_users} on 2 days are needed"
+        needed = f"{evidence.min_users} people on 2 days are needed"
+        note = f"people with a list who acted: {num_users}, on days: {len(inside)}; {needed}"
         return unjudged("lists_below_popularity", label, note, num_current=num_users, facts=facts)
     days = sorted(inside)
     middle = len(days) // 2

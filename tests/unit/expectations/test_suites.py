@@ -289,27 +289,12 @@ CASES: dict[str, tuple[rules.Suite, Callable[[], pd.DataFrame], dict[tuple[str, 
         features.feat_item_daily(DAY, 2),
         item_features,
         WRONG_DAY
-        | missing("item_id")
-        | missing(
-            "popularity_micros",
-            "popularity_7d",
-            "views_28d",
-            "purchases_28d",
-            "buyers_28d",
-            "returns_28d",
-            "age_days",
-        )
-        | negative(
-            "popularity_micros",
-            "popularity_7d",
-            "views_28d",
-            "purchases_28d",
-            "buyers_28d",
-            "returns_28d",
-            "age_days",
-        )
+        | missing("item_id", "popularity_micros")
+        | missing("popularity_7d", "views_28d", "purchases_28d", "buyers_28d", "returns_28d", "age_days")
+        | negative("popularity_7d", "views_28d", "purchases_28d", "buyers_28d", "returns_28d", "age_days")
         | negative("price_cents")
         | {
+            (BETWEEN, "popularity_micros"): put("popularity_micros", -(10**16)),
             (ROWS, "(rows)"): head(1),  # an item of the catalogue is left out
             (IDS, "item_id"): put("item_id", "none"),
             (UNIQUE, "item_id"): twice,

@@ -284,6 +284,7 @@ def test_a_year_of_days_fits_an_index_and_older_ones_keep_their_pages() -> None:
     assert name == "index.html"
     assert len(index.encode()) < 300_000
     assert "35 older days have pages of their own" in index
+    assert index.count('<th scope="row"') == 365
 
 
 def test_a_page_of_an_old_day_does_not_change_because_time_goes_by() -> None:
@@ -317,5 +318,7 @@ def test_intervals_share_an_axis_that_holds_zero() -> None:
         )
     }
     assert list(found) == ["champion", "als"]
+    (alone,) = intervals_of({"als": {"mean": 2, "low": 1, "high": 3}})
+    assert alone.x_zero < alone.x_low
     assert found["als"].x_zero == found["champion"].x_zero == found["champion"].x_high
     assert (found["als"].is_above, found["champion"].is_below) == (True, False)
