@@ -78,7 +78,7 @@ def read_panel(lake: Lake, span: Span, day: date, *, max_rows: int, threads: int
         """
     ).to_df()
     impressions = query.sql(
-        f"""select event_date, user_id, count(*) as num_shown, count(*) filter (is_clicked) as num_clicked
+        f"""select event_date, user_id, count(*) as num_shown, count(*) filter (is_clicked and clicked_known_date <= date '{day}') as num_clicked
         from {impressions_of} where {_visible(day)} group by event_date, user_id order by event_date, user_id"""
     ).to_df()
     return Panel(counts, events, impressions)

@@ -1,0 +1,132 @@
+"""A retraining begins only when one is due, and a run is fixed by what its first execution recorded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from contracts import names
+from contracts.errors import NothingToDo, PartitionMissing
+from contracts.settings import load_settings
+from jobs import promote, retrain
+from jobs.io.state import DELIVERIES, LANDINGS, PROMOTIONS, PUBLICATIONS, RETRAININGS, RUNS, State
+from jobs.runs import StepContext, champion_of, fix_manifest, is_newest, manifest_of
+
+pytestmark = pytest.mark.contract
+
+DAY = date(2011, 3, 10)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Iterator[StepContext]:
+    settings = load_settings(home=tmp_path / "home")
+    (settings.home / "feed").mkdir(parents=True)
+    (settings.home / "feed" / "feed.json").write_text(
+        json.dumps(
+            {
+                "schema_version": 1, "shop": "Tiny shop", "currency": "GBP", "time_zone": "UTC",
+                "repeats_allowed": True, "missing_consent": "granted",
+            }
+        )
+    )  # fmt: skip
+    with State.of(settings).lease("test", "retrain", 60, is_last=True) as lease:
+        context = StepContext.of(settings, lease)
+        for offset in (1, 0):
+            land(context, DAY - timedelta(days=offset))
+        yield context
+
+
+def land(context: StepContext, day: date) -> None:
+    delivery = {"kind": "events", "sha256": f"sha-{day}", "known_date": str(day), "landed_day": str(day)}
+    context.state.put(DELIVERIES, f"events/{day}", delivery)
+    context.state.put(LANDINGS, str(day), {"touched": []})
+
+
+def test_the_reason_and_the_champion_are_recorded(context: StepContext) -> None:
+    context.state.put(PROMOTIONS, "3", {"day": "2011-02-01"})
+    told = retrain.prepare(DAY, context, reason="weekly")
+    assert told == {"reason": "weekly", "champion": "3"}
+    record = context.state.get(RETRAININGS, str(DAY))
+    assert record is not None
+    assert record["reason"] == "weekly"
+
+
+def test_a_retraining_that_is_run_again_keeps_its_reason(context: StepContext) -> None:
+    retrain.prepare(DAY, context, reason="drift alarm")
+    assert retrain.prepare(DAY, context, reason="by hand")["reason"] == "drift alarm"
+
+
+def test_no_alarm_starts_a_retraining_within_the_cool_down(context: StepContext) -> None:
+    retrain.prepare(DAY, context)
+    for offset in (1, 2):
+        land(context, DAY + timedelta(days=offset))
+        with pytest.raises(NothingToDo, match="retrain_cooldown_days"):
+            retrain.prepare(DAY + timedelta(days=offset), context)
+    land(context, DAY + timedelta(days=3))
+    retrain.prepare(DAY + timedelta(days=3), context)
+
+
+def test_a_backfill_starts_no_retraining(context: StepContext) -> None:
+    with pytest.raises(NothingToDo, match="not the newest day"):
+        retrain.prepare(DAY - timedelta(days=1), context)
+
+
+def test_a_day_that_was_not_landed_starts_none(context: StepContext) -> None:
+    with pytest.raises(NothingToDo, match="has not been landed"):
+        retrain.prepare(DAY + timedelta(days=5), context)
+
+
+def test_a_refused_challenger_leaves_the_champion_and_says_why(context: StepContext) -> None:
+    verdict = {"is_promoted": False, "reasons": ["champion: worse than allowed"]}
+    context.state.put(
+        RETRAININGS, str(DAY), {"day": str(DAY), "challenger": "4", "sha256": "x", "verdict": verdict}
+    )
+    with pytest.raises(NothingToDo, match="the champion stays: champion: worse than allowed"):
+        promote.run(DAY, context)
+    record = context.state.get(RETRAININGS, str(DAY))
+    assert record is not None
+    assert record["is_promoted"] is False
+    assert context.state.all(PROMOTIONS) == {}
+
+
+def test_promoting_before_training_is_refused(context: StepContext) -> None:
+    with pytest.raises(PartitionMissing, match="foretaste retrain --day 2011-03-10"):
+        promote.run(DAY, context)
+
+
+def test_the_champion_of_a_day_is_the_last_one_promoted_before_it(context: StepContext) -> None:
+    for version, day in (("1", "2011-02-01"), ("2", "2011-03-01"), ("10", "2011-03-10")):
+        context.state.put(PROMOTIONS, version, {"day": day})
+    assert champion_of(context.state, date(2011, 1, 1)) is None
+    assert champion_of(context.state, date(2011, 2, 20)) == "1"
+    assert (
+        champion_of(context.state, date(2011, 3, 10)) == "2"
+    )  # its own retraining counts from the next day on
+    assert champion_of(context.state, date(2011, 3, 11)) == "10"
+
+
+def test_a_run_keeps_the_manifest_of_its_first_execution(context: StepContext) -> None:
+    first = fix_manifest(context, names.DAILY, DAY, "1")
+    land(context, DAY + timedelta(days=1))
+    assert fix_manifest(context, names.DAILY, DAY, "2") == first
+    assert manifest_of(context.state, names.DAILY, DAY) == first
+    assert list(first["deliveries"]) == ["events/2011-03-09", "events/2011-03-10"]
+    assert first["feed"]["shop"] == "Tiny shop"
+    record = context.state.get(RUNS, f"daily/{DAY}")
+    assert record is not None
+    assert len(record["sha256"]) == 64
+
+
+def test_a_run_that_nobody_began_is_named(context: StepContext) -> None:
+    with pytest.raises(PartitionMissing, match="no daily run of 2011-03-10 has begun"):
+        manifest_of(context.state, names.DAILY, DAY)
+
+
+def test_a_published_later_day_makes_a_day_old(context: StepContext) -> None:
+    assert is_newest(context.state, DAY)
+    context.state.put(PUBLICATIONS, "v0001", {"day": str(DAY + timedelta(days=1))})
+    assert not is_newest(context.state, DAY)
