@@ -3,6 +3,9 @@
 A list is little-endian: one byte of flags and width (bit 0: personal, bit 1: short, bit 7: 4-byte
 indices instead of 2), then n indices into the version's vocabulary, then n float32 scores; n follows
 from the length. The vocabulary is the version's ``items`` hash: index → JSON of the item.
+
+A reader takes the version from ``ft:live`` once for each answer and reads nothing of another one. A version
+that has been let go stays readable for a minute; a reader that finds its keys gone starts again at the pointer.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ POPULAR = "popular"
 _IS_PERSONAL = 0x01
 _IS_SHORT = 0x02
 _IS_WIDE = 0x80
+_MOST_NARROW = 0xFFFF  # items that 2-byte indices can tell apart
 
 
 @dataclass(frozen=True)
@@ -31,17 +35,27 @@ class PackedList:
     is_short: bool
 
 
-def pack(
-    indices: Sequence[int], scores: Sequence[float], source: str, is_short: bool, num_items: int
-) -> bytes:
-    """Pack a list; ``num_items`` is the size of the vocabulary and decides the width of an index."""
-    is_wide = num_items > 0xFFFF
-    flags = (
+def flags(source: str, is_short: bool, num_items: int) -> int:
+    """The first byte of a packed list."""
+    is_wide = num_items > _MOST_NARROW
+    return (
         (_IS_PERSONAL if source == PERSONAL else 0)
         | (_IS_SHORT if is_short else 0)
         | (_IS_WIDE if is_wide else 0)
     )
-    return struct.pack(f"<B{len(indices)}{'I' if is_wide else 'H'}{len(scores)}f", flags, *indices, *scores)
+
+
+def index_type(num_items: int) -> str:
+    """The type of an index into a vocabulary of ``num_items``, as ``struct`` and NumPy write it."""
+    return "<I" if num_items > _MOST_NARROW else "<H"
+
+
+def pack(
+    indices: Sequence[int], scores: Sequence[float], source: str, is_short: bool, num_items: int
+) -> bytes:
+    """Pack a list; ``num_items`` is the size of the vocabulary and decides the width of an index."""
+    layout = f"<B{len(indices)}{index_type(num_items)[1]}{len(scores)}f"
+    return struct.pack(layout, flags(source, is_short, num_items), *indices, *scores)
 
 
 def unpack(packed: bytes) -> PackedList:
@@ -52,8 +66,8 @@ def unpack(packed: bytes) -> PackedList:
     """
     if not packed:
         raise ValueError("a packed list has at least one byte")
-    flags = packed[0]
-    width = 4 if flags & _IS_WIDE else 2
+    first = packed[0]
+    width = 4 if first & _IS_WIDE else 2
     count, rest = divmod(len(packed) - 1, width + 4)
     if rest:
         raise ValueError(f"{len(packed)} bytes are no packed list with {width}-byte indices")
@@ -61,8 +75,8 @@ def unpack(packed: bytes) -> PackedList:
     return PackedList(
         indices=values[:count],
         scores=values[count:],
-        source=PERSONAL if flags & _IS_PERSONAL else POPULAR,
-        is_short=bool(flags & _IS_SHORT),
+        source=PERSONAL if first & _IS_PERSONAL else POPULAR,
+        is_short=bool(first & _IS_SHORT),
     )
 
 
@@ -80,7 +94,10 @@ class Pointer:
     num_buckets: int
     champion: str | None  # the MLflow version of the model, None for popularity
     repeats_allowed: bool
-    published_at: str  # ISO 8601, UTC; the only clock reading in what is published
+    published_at: str  # ISO 8601, UTC: when it was made live; the only clock reading in what is published
+    previous: str | None = (
+        None  # the version that was live when this one was published: what a rollback goes to
+    )
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
@@ -91,12 +108,15 @@ class Pointer:
 
 
 def list_digest(rows: Iterable[tuple[str, Sequence[str], Sequence[float]]]) -> str:
-    """sha256 over (user, rank, item, score rounded to 1e-6), users in the order of their ids.
+    """sha256 over users, their items by rank, and scores rounded to 1e-6; version and clock are no part of it.
 
+    One line a user: the id, then item and score in millionths, best first, with unit separators between.
     ``rows`` are (user_id, item_ids best first, scores); they have to come sorted by user id.
     """
     digest = hashlib.sha256()
     for user_id, item_ids, scores in rows:
-        for rank, (item_id, score) in enumerate(zip(item_ids, scores, strict=True), start=1):
-            digest.update(f"{user_id}\x1f{rank}\x1f{item_id}\x1f{score:.6f}\n".encode())
+        cells = "\x1f".join(
+            f"{item_id}\x1f{round(score * 1e6)}" for item_id, score in zip(item_ids, scores, strict=True)
+        )
+        digest.update(f"{user_id}\x1f{cells}\n".encode())
     return digest.hexdigest()

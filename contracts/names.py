@@ -72,10 +72,22 @@ def asset_uri(table: str) -> str:
 # Redis
 LIVE_POINTER = "ft:live"
 VERSIONS_KEY = "ft:versions"  # hash: version → the pointer JSON it was published with
+ATTEMPTS_KEY = (
+    "ft:attempts"  # hash: version → its number of buckets, while it is written and nobody may read it
+)
 
 
 def version_name(number: int) -> str:
     return f"v{number:04d}"
+
+
+def version_number(version: str) -> int:
+    """Versions are in the order of their numbers; as text, v10000 would come before v9999."""
+    return int(version.removeprefix("v"))
+
+
+def is_version(text: str) -> bool:
+    return text.startswith("v") and text[1:].isdecimal()
 
 
 def lists_key(version: str, bucket: int) -> str:
@@ -99,11 +111,12 @@ def bucket_of(user_id: str, num_buckets: int) -> int:
 
 
 # S3
+PUBLISHED = "published/"
+PUBLISHED_POINTER = f"{PUBLISHED}live.json"
+
+
 def published_prefix(version: str) -> str:
-    return f"published/{version}/"
-
-
-PUBLISHED_POINTER = "published/live.json"
+    return f"{PUBLISHED}{version}/"
 
 
 def partition(table: str, day: date) -> str:

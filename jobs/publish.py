@@ -1,43 +1,32 @@
 """Publish a day's lists: a new version beside the old one, checked, then one pointer flips.
 
-The order is: Redis keys → read-back → S3 data and manifest → flip of Redis → pointer of S3 → record → collect.
-Until the flip nobody sees anything of the version; killed before it, a second run writes the version again,
-killed after it, a second run finds the version live and does what was left.
+The order is: keys in Redis → read back → data and manifest in S3 → Redis' pointer → S3's pointer → record → collect.
+Until the flip nobody sees anything of a version, and once it is seen both stores hold it whole. Killed before the
+flip, a second run begins a new version and removes what was left of the first; killed after it, a second run finds
+the version live and does what had not been done.
 """
 
 from __future__ import annotations
 
-import io
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import logging
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
-from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from contracts import names
-from contracts.errors import GateRefused
-from contracts.lists import POPULAR, Pointer, list_digest, pack
+from contracts.errors import FenceStale, StoreUnfit
+from contracts.lists import Pointer
+from jobs.edition import Edition, edition_of
 from jobs.io.objects import Objects, open_objects
-from jobs.io.online import OnlineStore, open_online_store
+from jobs.io.online import OnlineStore, Versions, open_online_store
 from jobs.io.state import PUBLICATIONS, RUNS
-from jobs.runs import StepContext, is_newest, lists_table, manifest_of, run_key
+from jobs.runs import StepContext, is_newest, lists_table, manifest_of, promoted_on, run_key
 
+log = logging.getLogger("foretaste.publish")
+
+#: Users whose lists are read back before a version goes live.
 _SAMPLE = 1000
-_BYTES_A_USER = 1000  # a packed list of 100 items with its key, roughly
-
-
-@dataclass(frozen=True)
-class Edition:
-    """What is to be published: lists by user, the vocabulary they refer to, and their digest."""
-
-    rows: list[dict[str, Any]]  # of contracts.tables.LISTS, users in order
-    vocabulary: list[str]  # item ids, sorted
-    items: dict[str, dict[str, Any]]
-    popular: tuple[list[str], list[float]]
-    digest: str
 
 
 def run(
@@ -45,181 +34,156 @@ def run(
 ) -> dict[str, Any]:
     """Publish the lists of a run; a backfill records its digest and moves nothing.
 
+    Args:
+        now: when the version says it was published; by default the time of the state's clock.
+
     Raises:
         GateRefused: a list is not what a reader may be given.
         StoreUnfit: Redis evicts, is too small, or reads back something else.
-        FenceStale: a newer attempt has published.
+        FenceStale: a newer attempt, or a rollback, has been there; this attempt leaves nothing.
     """
     manifest = manifest_of(context.state, kind, day)
     edition = _edition(day, context, kind, manifest["settings"]["list_length"])
-    record = context.state.get(RUNS, run_key(kind, day)) or {}
-    context.state.put(RUNS, run_key(kind, day), {**record, "digest": edition.digest})
+    told: dict[str, Any] = {"day": day.isoformat(), "users": len(edition.user_ids), "digest": edition.digest}
+    _record_digest(context, kind, day, edition.digest)
     if not is_newest(context.state, day):
-        return {
-            "published": False,
-            "why": "not the newest day: a backfill moves nothing",
-            "digest": edition.digest,
-        }
-    champion = manifest["champion"] if kind == names.DAILY else _promoted(context, day)
+        return {**told, "published": False, "why": f"{day} is not the newest day: a backfill moves nothing"}
+    champion = manifest["champion"] if kind == names.DAILY else promoted_on(context.state, day)
+    stamp = (now or datetime.fromtimestamp(context.state.clock(), UTC)).isoformat(timespec="seconds")
+    [data] = context.lake.files(lists_table(kind), [day])
     with open_online_store(context.settings) as online, open_objects(context.settings) as objects:
-        pointer = _already_published(online, day, kind, edition, champion)
-        if pointer is None:
-            stamp = (now or datetime.fromtimestamp(context.state.clock(), UTC)).isoformat(timespec="seconds")
-            pointer = _next_pointer(context, online, day, kind, edition, champion, stamp, manifest)
-            _write(online, objects, edition, pointer, context)
-            is_new = True
+        live, recorded = online.pointer(), context.state.all(PUBLICATIONS)
+        version = _published_before(online, recorded, (day.isoformat(), kind, edition.digest, champion))
+        if version is not None:
+            told |= {"published": False, "why": f"already published as {version}", "version": version}
+            kept = online.versions().get(version)
+            if kept is not None and not objects.is_whole(version):
+                objects.write_version(kept, data)
+        elif (
+            kind == names.DAILY
+            and live is not None
+            and (live.day, live.kind) == (day.isoformat(), names.RETRAIN)
+        ):
+            told |= {
+                "published": False,
+                "why": f"{live.version} is live: the lists of a newer champion for {day}",
+            }
         else:
-            is_new = False
-        live = online.pointer()
-        if live is not None and live.version == pointer.version:
-            objects.point_at(replace(pointer, fence=max(pointer.fence, live.fence)))
-        context.state.put(PUBLICATIONS, pointer.version, json.loads(pointer.to_json()))
-        for dropped in online.collect(context.settings.versions_kept):
-            objects.delete_version(dropped)
-    return {
-        "published": is_new,
-        "version": pointer.version,
-        "users": pointer.num_users,
-        "digest": pointer.sha256,
-        **({} if is_new else {"why": "already published"}),
-    }
-
-
-def refuse_unreadable(rows: Sequence[dict[str, Any]], known: set[str], length: int) -> None:
-    """Check every list of every user once more, at the last place where a bad one can be stopped.
-
-    Raises:
-        GateRefused: a list has unknown or repeated items, is not finite or rises, or is short without saying so.
-    """
-    for row in rows:
-        items, scores = row["item_ids"], row["scores"]
-        wrong = None
-        if len(set(items)) != len(items):
-            wrong = "names an item twice"
-        elif not known.issuperset(items):
-            wrong = f"names {sorted(set(items) - known)[0]!r}, which is not in the catalogue"
-        elif len(items) != len(scores) or not np.isfinite(scores).all():
-            wrong = "has scores that are not finite or not one an item"
-        elif any(after > before for before, after in pairwise(scores)):
-            wrong = "has scores that rise"
-        elif (len(items) < length) != row["is_short"] or len(items) > length:
-            wrong = f"holds {len(items)} of {length} items and says is_short={row['is_short']}"
-        if wrong:
-            raise GateRefused(
-                f"the list of user {row['user_id']!r} {wrong}: nothing is published. Score the day again"
+            online.clear_attempts()
+            online.refuse_if_unfit(len(edition.user_ids) + len(edition.items), edition.num_bytes)
+            version = online.reserve([*recorded, *objects.versions()], context.settings.list_buckets)
+            pointer = Pointer(
+                version=version,
+                day=day.isoformat(),
+                kind=kind,
+                fence=context.lease.fence,
+                sha256=edition.digest,
+                num_users=len(edition.user_ids),
+                num_items=len(edition.items),
+                num_buckets=context.settings.list_buckets,
+                champion=champion,
+                repeats_allowed=bool(manifest["feed"]["repeats_allowed"]),
+                published_at=stamp,
             )
+            _make_live(pointer, edition, data, context, online, objects)
+            told |= {"published": True, "version": version, "champion": champion}
+        told["s3"] = _finish(context, online, objects, recorded)
+    return told
 
 
 def _edition(day: date, context: StepContext, kind: str, length: int) -> Edition:
-    rows = context.lake.read(lists_table(kind), day).to_pylist()
+    lake = context.lake
     columns = ["item_id", "title", "category", "price_cents", "is_available"]
-    catalogue = {row["item_id"]: row for row in context.lake.read(names.DIM_ITEMS, day, columns).to_pylist()}
-    refuse_unreadable(rows, set(catalogue), length)
-    popularity = context.lake.read(names.FEAT_ITEM_DAILY, day, ["item_id", "popularity_7d"]).to_pylist()
-    weights = {row["item_id"]: row["popularity_7d"] or 0 for row in popularity}
-    for_sale = [item for item, row in catalogue.items() if row["is_available"]]
-    best = sorted(for_sale, key=lambda item: (-weights.get(item, 0), item))[:length]
-    total = max(sum(weights.values()), 1)
-    return Edition(
-        rows=rows,
-        vocabulary=sorted(catalogue),
-        items=catalogue,
-        popular=(best, [round(weights.get(item, 0) / total, 6) for item in best]),
-        digest=list_digest((row["user_id"], row["item_ids"], row["scores"]) for row in rows),
+    return edition_of(
+        lake.read(lists_table(kind), day),
+        lake.read(names.DIM_ITEMS, day, columns),
+        lake.read(names.FEAT_ITEM_DAILY, day, ["item_id", "popularity_7d"]),
+        length,
     )
 
 
-def _already_published(
-    online: OnlineStore, day: date, kind: str, edition: Edition, champion: str | None
-) -> Pointer | None:
-    """The kept version that holds exactly this, if there is one."""
-    wanted = (day.isoformat(), kind, edition.digest, champion)
-    for pointer in reversed(online.versions().values()):
-        if (pointer.day, pointer.kind, pointer.sha256, pointer.champion) == wanted:
-            return pointer
+def _record_digest(context: StepContext, kind: str, day: date, digest: str) -> None:
+    """Note what this run gives; running it again has to give the same."""
+    record = context.state.get(RUNS, run_key(kind, day)) or {}
+    before = record.get("digest")
+    if before == digest:
+        return
+    if before is not None:
+        log.warning("digest_changed run=%s before=%s now=%s", run_key(kind, day), before, digest)
+    context.state.put(RUNS, run_key(kind, day), {**record, "digest": digest})
+
+
+def _published_before(
+    online: OnlineStore, recorded: dict[str, dict[str, Any]], wanted: tuple[str, str, str, str | None]
+) -> str | None:
+    """The version that holds exactly this, if it is kept whole, or was let go for newer ones.
+
+    It need not be live: who runs a day again does not mean to undo a rollback.
+    """
+    kept = online.versions()
+    for version, pointer in reversed(kept.items()):
+        if (pointer.day, pointer.kind, pointer.sha256, pointer.champion) == wanted and online.is_whole(
+            pointer
+        ):
+            return version
+    oldest = min(map(names.version_number, kept), default=0)
+    for version, record in recorded.items():
+        is_same = tuple(record.get(name) for name in ("day", "kind", "sha256", "champion")) == wanted
+        if is_same and names.version_number(version) < oldest:
+            return version
     return None
 
 
-def _next_pointer(
+def _make_live(
+    pointer: Pointer,
+    edition: Edition,
+    data: Path,
     context: StepContext,
     online: OnlineStore,
-    day: date,
-    kind: str,
-    edition: Edition,
-    champion: str | None,
-    stamp: str,
-    manifest: dict[str, Any],
-) -> Pointer:
-    taken = [*context.state.all(PUBLICATIONS), *online.versions()]
-    number = 1 + max((int(name[1:]) for name in taken), default=0)
-    return Pointer(
-        version=names.version_name(number),
-        day=day.isoformat(),
-        kind=kind,
-        fence=context.lease.fence,
-        sha256=edition.digest,
-        num_users=len(edition.rows),
-        num_items=len(edition.vocabulary),
-        num_buckets=context.settings.list_buckets,
-        champion=champion,
-        repeats_allowed=bool(manifest["feed"]["repeats_allowed"]),
-        published_at=stamp,
-    )
-
-
-def _write(
-    online: OnlineStore, objects: Objects, edition: Edition, pointer: Pointer, context: StepContext
+    objects: Objects,
 ) -> None:
-    online.refuse_if_unfit(len(edition.rows) * _BYTES_A_USER)
-    place = {item: index for index, item in enumerate(edition.vocabulary)}
-    num_items = len(place)
-    lists: dict[int, dict[str, bytes]] = {bucket: {} for bucket in range(pointer.num_buckets)}
-    for row in edition.rows:
-        packed = pack(
-            [place[item] for item in row["item_ids"]],
-            row["scores"],
-            row["source"],
-            row["is_short"],
-            num_items,
-        )
-        lists[names.bucket_of(row["user_id"], pointer.num_buckets)][row["user_id"]] = packed
-    best, shares = edition.popular
-    popular = pack([place[item] for item in best], shares, POPULAR, False, num_items)
-    items = {
-        index: json.dumps(_shown(edition.items[item]), ensure_ascii=False).encode()
-        for item, index in place.items()
+    def choose(live: Pointer | None, versions: Versions) -> Pointer:
+        return replace(pointer, previous=live.version if live else None)
+
+    try:
+        _write(pointer, edition, online)
+        objects.write_version(pointer, data)
+        online.flip(choose, context.lease.guard())
+    except (FenceStale, StoreUnfit):
+        # Both are raised before the flip, so nobody will ever read it.
+        online.discard(pointer.version, pointer.num_buckets)
+        objects.delete_version(pointer.version)
+        raise
+
+
+def _write(pointer: Pointer, edition: Edition, online: OnlineStore) -> None:
+    lists: list[dict[str, bytes]] = [{} for _ in range(pointer.num_buckets)]
+    for user, packed in zip(edition.user_ids, edition.packed_U, strict=True):
+        lists[names.bucket_of(user, pointer.num_buckets)][user] = packed
+    online.write_version(pointer.version, lists, edition.items, edition.popular)
+    step = -(-len(edition.user_ids) // _SAMPLE)
+    online.verify_version(pointer, lists, edition.items, edition.popular, edition.user_ids[::step])
+
+
+def _finish(
+    context: StepContext, online: OnlineStore, objects: Objects, recorded: dict[str, dict[str, Any]]
+) -> str:
+    """What follows a flip, ours or that of a run that was killed after it: S3's pointer, the record, the collection.
+
+    Returns what S3's pointer says.
+    """
+    live = online.pointer()
+    is_held = live is not None and objects.is_whole(live.version)
+    if live is not None and is_held:
+        objects.point_at(live)
+    missing = {
+        version: asdict(pointer) for version, pointer in online.versions().items() if version not in recorded
     }
-    online.write_version(pointer.version, lists, items, popular)
-    step = max(1, len(edition.rows) // _SAMPLE)
-    sample = [row["user_id"] for row in edition.rows[::step]]
-    online.verify_version(pointer.version, lists, num_items, sample, pointer.num_buckets)
-    manifest = {**json.loads(pointer.to_json()), "popular": best}
-    objects.write_version(pointer.version, _parquet(edition.rows), manifest)
-    online.flip(pointer, context.lease)
-
-
-def _shown(item: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "item_id": item["item_id"],
-        "title": item["title"],
-        "category": item["category"],
-        "price_cents": item["price_cents"],
-    }
-
-
-def _parquet(rows: list[dict[str, Any]]) -> bytes:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from contracts.tables import LISTS
-    from jobs.io.schemas import arrow_schema
-
-    buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=arrow_schema(LISTS)), buffer, compression="zstd")
-    return buffer.getvalue()
-
-
-def _promoted(context: StepContext, day: date) -> str | None:
-    from jobs.score import promoted_on
-
-    return promoted_on(context.state, day)
+    if missing:
+        context.state.put_many(PUBLICATIONS, missing)
+    objects.collect(online.collect(context.settings.versions_kept))
+    return (
+        live.version
+        if live is not None and is_held
+        else "does not hold what is live; the next version mends it"
+    )

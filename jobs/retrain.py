@@ -48,4 +48,5 @@ def report(day: date, context: StepContext) -> dict[str, Any]:
     from jobs.reports import build_reports
 
     index = build_reports(context.settings, now=datetime.combine(day, datetime.min.time(), UTC))
-    return {"report": str(index)}
+    page = f"{context.settings.reports_url}/retrainings/{day}.html" if context.settings.reports_url else ""
+    return {"report": str(index), "page_url": page}

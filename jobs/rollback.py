@@ -2,59 +2,114 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from multiprocessing import get_context
 from typing import Any
 
-from contracts.errors import ForetasteError, PartitionMissing, ServiceUnreachable
+from contracts import names
+from contracts.errors import ForetasteError, PartitionMissing, StoreUnfit
+from contracts.lists import Pointer
 from contracts.settings import Settings
-from jobs.io.online import open_online_store
+from jobs.io.online import Versions, open_online_store
 from jobs.io.state import ROLLBACKS, State
 
 
 def rollback(settings: Settings, version: str | None, now: datetime) -> dict[str, Any]:
-    """Make a kept version live again, with a fence above every other.
+    """Make a kept version live again, with a fence above every other: a publication that is under way is refused.
 
-    S3's pointer follows when S3 answers; a rollback never waits for it to be healthy.
+    By default the version that was live before the one that is. S3's pointer follows when S3 answers; a
+    rollback never waits for it to be healthy.
 
     Raises:
         PartitionMissing: there is no such version, or none before the live one.
+        StoreUnfit: the version is not whole any more.
     """
-    with open_online_store(settings, timeout=2) as store:
-        live = store.pointer()
-        versions = store.versions()
-        if live is None:
-            raise PartitionMissing("nothing has been published yet, so there is nothing to go back to")
-        earlier = [name for name in versions if name < live.version]
-        wanted = version or (earlier[-1] if earlier else None)
-        if wanted is None or wanted not in versions:
-            raise PartitionMissing(
-                f"version {wanted or f'before {live.version}'} is not kept; there are {', '.join(versions)}. "
-                "Name one: foretaste rollback --version VERSION"
-            )
+    with _s3_pointer(settings) as point_s3, open_online_store(settings, timeout=2) as store:
         state = State.of(settings)
-        pointer = replace(
-            versions[wanted], fence=state.next_fence(), published_at=now.isoformat(timespec="seconds")
+        before: Pointer | None = None
+
+        def choose(live: Pointer | None, versions: Versions) -> Pointer:
+            nonlocal before
+            before = live
+            wanted = wanted_version(live, versions, version)
+            if not store.is_whole(wanted):
+                raise StoreUnfit(
+                    f"version {wanted.version} is not whole any more. Name another: {_named(versions)}"
+                )
+            fence = state.next_fence(above=live.fence if live else 0)
+            return replace(wanted, fence=fence, published_at=now.isoformat(timespec="seconds"))
+
+        pointer = store.flip(choose)
+        s3 = point_s3(pointer)
+        left = before.version if before else None
+        record = {"from": left, "to": pointer.version, "at": pointer.published_at}
+        state.put(ROLLBACKS, f"{pointer.fence:010d}", record)
+    return {
+        "version": pointer.version,
+        "day": pointer.day,
+        "from": left,
+        "fence": pointer.fence,
+        "s3": s3.result(),
+    }
+
+
+def wanted_version(live: Pointer | None, versions: Versions, version: str | None) -> Pointer:
+    """The named version, or the one that was live before the live one.
+
+    Raises:
+        PartitionMissing: there is none.
+    """
+    if version is not None:
+        if version not in versions:
+            raise PartitionMissing(f"version {version} is not kept. Name one that is: {_named(versions)}")
+        return versions[version]
+    if live is None:
+        raise PartitionMissing(
+            f"nothing is live, so there is nothing to go back from. Name a version: {_named(versions)}"
         )
-        store.flip(pointer, None)
-    state.put(
-        ROLLBACKS, f"{pointer.fence:010d}", {"from": live.version, "to": wanted, "at": pointer.published_at}
-    )
-    return {"version": wanted, "day": pointer.day, "from": live.version, "s3": _follow(settings, pointer)}
+    if live.previous in versions:
+        return versions[live.previous]
+    earlier = [name for name in versions if names.version_number(name) < names.version_number(live.version)]
+    if not earlier:
+        raise PartitionMissing(f"no version before {live.version} is kept. Name one: {_named(versions)}")
+    return versions[earlier[-1]]
 
 
-def _follow(settings: Settings, pointer: Any) -> str:
+def _named(versions: Versions) -> str:
+    return f"foretaste rollback --version {'|'.join(versions)}" if versions else "none is kept"
+
+
+@contextmanager
+def _s3_pointer(settings: Settings) -> Iterator[Callable[[Pointer], Future[str]]]:
+    """A way to move S3's pointer. A child process loads boto3, half of a rollback's time, while we do the rest."""
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as child:
+        child.submit(_load_boto3)
+        yield lambda pointer: child.submit(_point_s3, settings, pointer)
+
+
+def _load_boto3() -> None:
+    import boto3  # noqa: F401
+
+
+def _point_s3(settings: Settings, pointer: Pointer) -> str:
     from jobs.io.objects import open_objects
 
     try:
-        with open_objects(settings) as objects:
+        with open_objects(settings, timeout=2, attempts=1) as objects:
             objects.point_at(pointer)
-    except (ServiceUnreachable, ForetasteError) as error:
+    except ForetasteError as error:
         return f"not moved: {error}"
     return "moved"
 
 
 def render(answer: dict[str, Any]) -> str:
+    """The answer as a person reads it."""
     return (
-        f"live: {answer['version']} of {answer['day']} (was {answer['from']}); pointer in S3 {answer['s3']}"
+        f"live: {answer['version']} of {answer['day']} (was {answer['from']})\n"
+        f"pointer in S3: {answer['s3']}\n"
+        "The next publication goes live as always; to hold it back, pause foretaste_daily in Airflow."
     )

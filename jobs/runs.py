@@ -55,6 +55,20 @@ def champion_of(state: State, day: date) -> str | None:
     return str(max(promoted)[1]) if promoted else None
 
 
+def promoted_on(state: State, day: date) -> str:
+    """The champion that the retraining of this day has promoted: the last, if it was run more than once.
+
+    Raises:
+        PartitionMissing: it has promoted none.
+    """
+    promoted = [
+        int(version) for version, record in state.all(PROMOTIONS).items() if record["day"] == day.isoformat()
+    ]
+    if not promoted:
+        raise PartitionMissing(f"no model was promoted on {day}. Retrain: foretaste retrain --day {day}")
+    return str(max(promoted))
+
+
 def fix_manifest(context: StepContext, kind: str, day: date, champion: str | None) -> dict[str, Any]:
     """The manifest of a run: deliveries up to its day, the champion of that day, the settings.
 

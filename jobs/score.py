@@ -16,10 +16,10 @@ from contracts.tables import TABLES
 from jobs.io.commit import digest_of
 from jobs.io.model_files import load_model
 from jobs.io.registry import model_folder
-from jobs.io.state import PROMOTIONS, State
+from jobs.io.state import PROMOTIONS
 from jobs.ranking.next_item import NextItemModel, allowed_items
 from jobs.ranking.world import World, load_world
-from jobs.runs import StepContext, lists_table, manifest_of
+from jobs.runs import StepContext, lists_table, manifest_of, promoted_on
 from models.topk import top_k
 
 if TYPE_CHECKING:
@@ -123,14 +123,6 @@ def _load_champion(context: StepContext, version: str | None) -> NextItemModel |
             f"champion version {version} has no record of its promotion. Retrain: foretaste retrain"
         )
     return load_model(model_folder(context.settings, version, promoted["sha256"]), promoted["sha256"])
-
-
-def promoted_on(state: State, day: date) -> str:
-    """The champion that the retraining of this day has promoted."""
-    for version, record in state.all(PROMOTIONS).items():
-        if record["day"] == day.isoformat():
-            return version
-    raise PartitionMissing(f"no model was promoted on {day}. Retrain: foretaste retrain --day {day}")
 
 
 def _input_digests(context: StepContext, day: date) -> list[str]:

@@ -11,8 +11,8 @@ from contracts.errors import GateRefused, PartitionMissing
 from contracts.tables import FIT, TABLES
 from jobs.features.build import settings_of_run
 from jobs.features.cutoffs import cutoffs
-from jobs.io.state import LANDINGS, RUNS
-from jobs.runs import StepContext, lists_table, manifest_of, run_key
+from jobs.io.state import LANDINGS
+from jobs.runs import StepContext, lists_table, manifest_of
 from jobs.validation_page import Judged, page_url, write_result
 
 if TYPE_CHECKING:
@@ -186,8 +186,7 @@ def run_training(day: date, context: StepContext) -> dict[str, Any]:
     """
     from expectations import training
 
-    recorded = context.state.get(RUNS, run_key(names.RETRAIN, day))
-    chosen = recorded["manifest"]["settings"] if recorded else settings_of_run(context, day)
+    chosen = settings_of_run(context, day)
     gate = Gate(
         "training",
         day,

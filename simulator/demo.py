@@ -117,8 +117,8 @@ def show_summary(settings: Settings, runs: AirflowRuns) -> None:
     for table in (_rows_table(status["landings"]), _models_table(status["retrainings"])):
         console.print(table)
     published = read_published(settings)
-    drift = status["drift"]
-    console.print(f"Drift on {drift['day']}: [bold]{drift['verdict']}[/bold]. {'; '.join(drift['reasons'])}")
+    for day, drift in status["verdicts"].items():
+        console.print(f"Drift on {day}: [bold]{drift['verdict']}[/bold]. {'; '.join(drift['reasons'])}")
     live = status["published"]
     console.print(
         f"Published: {live['version']} of {live['day']}, {live['num_users']} users, sha256 {live['sha256'][:16]}…"

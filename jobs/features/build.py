@@ -53,16 +53,20 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
 
 
 def settings_of_run(context: StepContext, day: date) -> dict[str, Any]:
-    """The settings that the day's run was begun with; those of now when the step is run on its own."""
-    return recorded_settings(context.state, day) or context.settings.run_settings()
+    """The settings that the day's run was begun with; those of now when the step is run on its own.
+
+    Where a retraining of the day has begun, its horizon counts: only training looks at the splits.
+    """
+    daily, retraining = (
+        _recorded_settings(context.state, kind, day) for kind in (names.DAILY, names.RETRAIN)
+    )
+    chosen = daily or retraining or context.settings.run_settings()
+    return chosen | {"judge_days": (retraining or chosen)["judge_days"]}
 
 
-def recorded_settings(state: State, day: date) -> dict[str, Any] | None:
-    for kind in (names.DAILY, names.RETRAIN):
-        recorded = state.get(RUNS, run_key(kind, day))
-        if recorded is not None:
-            return dict(recorded["manifest"]["settings"])
-    return None
+def _recorded_settings(state: State, kind: str, day: date) -> dict[str, Any] | None:
+    recorded = state.get(RUNS, run_key(kind, day))
+    return None if recorded is None else dict(recorded["manifest"]["settings"])
 
 
 def _interaction_manifests(lake: Lake, day: date, history_days: int) -> list[Manifest]:

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from contracts import names
-from contracts.errors import FenceStale, ServiceUnreachable
+from contracts.errors import FenceStale, ServiceUnreachable, StoreUnfit
 from contracts.lists import Pointer
 from contracts.settings import Settings
-from jobs.io.commit import cross
+from jobs.io.commit import cross, sha256_of_file
 
 MANIFEST = "manifest.json"
 DATA = "recs.parquet"
+#: Somebody else has written what we wanted to replace.
+_RACED = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
+_ABSENT = ("NoSuchKey", "NotFound", "404")
 
 
 @contextmanager
-def open_objects(settings: Settings) -> Iterator[Objects]:
+def open_objects(settings: Settings, *, timeout: float = 60, attempts: int = 3) -> Iterator[Objects]:
     """The bucket that the settings name.
 
     Raises:
-        ServiceUnreachable: S3 does not answer or refuses the keys.
+        ServiceUnreachable: S3 does not answer.
+        StoreUnfit: it answers and refuses: the keys are wrong, say, or the bucket is missing.
     """
     import boto3
     from botocore.config import Config
@@ -38,14 +44,23 @@ def open_objects(settings: Settings) -> Iterator[Objects]:
         region_name=settings.s3_region,
         aws_access_key_id=settings.s3_access_key.get_secret_value() or None,
         aws_secret_access_key=settings.s3_secret_key.get_secret_value() or None,
-        config=Config(connect_timeout=5, read_timeout=60, retries={"max_attempts": 3}),
+        config=Config(
+            connect_timeout=min(timeout, 5),
+            read_timeout=timeout,
+            retries={"total_max_attempts": attempts, "mode": "standard"},
+        ),
     )
+    place = f"S3 at {settings.s3_endpoint_url}, bucket {settings.s3_bucket}"
     try:
         yield Objects(client, settings.s3_bucket)
-    except (ClientError, BotoCoreError) as error:
-        raise ServiceUnreachable(
-            f"S3 at {settings.s3_endpoint_url}, bucket {settings.s3_bucket}: {error}. Look with: foretaste doctor"
-        ) from error
+    except ClientError as error:
+        is_down = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
+        kind, what = (ServiceUnreachable, "fails") if is_down else (StoreUnfit, "refuses")
+        raise kind(f"{place} {what}: {error}. Look with: foretaste doctor") from error
+    except BotoCoreError as error:
+        raise ServiceUnreachable(f"{place} does not answer: {error}. Look with: foretaste doctor") from error
+    finally:
+        client.close()
 
 
 class Objects:
@@ -55,50 +70,100 @@ class Objects:
         self._client = client
         self._bucket = bucket
 
-    def write_version(self, version: str, parquet: bytes, manifest: dict[str, Any]) -> None:
+    def write_version(self, pointer: Pointer, data: Path) -> None:
         """Write a version; its manifest comes last, so that a version without one is no version."""
-        prefix = names.published_prefix(version)
-        self._client.put_object(Bucket=self._bucket, Key=prefix + DATA, Body=parquet)
+        prefix = names.published_prefix(pointer.version)
+        with data.open("rb") as stream:
+            self._client.put_object(Bucket=self._bucket, Key=prefix + DATA, Body=stream)
         cross("objects:data_written")
-        self._client.put_object(
-            Bucket=self._bucket, Key=prefix + MANIFEST, Body=json.dumps(manifest, sort_keys=True).encode()
-        )
+        manifest = {
+            **asdict(pointer),
+            "files": [{"name": DATA, "sha256": sha256_of_file(data), "bytes": data.stat().st_size}],
+        }
+        self._put(prefix + MANIFEST, json.dumps(manifest, sort_keys=True))
         cross("objects:manifest_written")
 
+    def is_whole(self, version: str) -> bool:
+        """Does a version have its manifest?"""
+        return self._get(names.published_prefix(version) + MANIFEST) is not None
+
+    def manifest(self, version: str) -> dict[str, Any] | None:
+        """What a version holds; None where it is not whole."""
+        found = self._get(names.published_prefix(version) + MANIFEST)
+        return None if found is None else dict(json.loads(found[0]))
+
     def pointer(self) -> Pointer | None:
-        found = self._live()
-        return None if found is None else found[0]
+        found = self._get(names.PUBLISHED_POINTER)
+        return None if found is None else Pointer.from_json(found[0])
 
     def point_at(self, pointer: Pointer) -> None:
-        """Make a version the one that readers of S3 find, by a conditional write.
+        """Make a version the one that readers of S3 find, unless somebody with a higher fence has been there.
 
         Raises:
-            FenceStale: somebody with a higher fence has been there.
+            FenceStale: the pointer in the bucket carries a higher fence than ours.
+            StoreUnfit: the bucket does not hold the version.
         """
-        found = self._live()
-        if found is not None and found[0].fence > pointer.fence:
-            raise FenceStale(
-                f"fence {pointer.fence} is stale: {found[0].version} is live in S3 with {found[0].fence}"
+        from botocore.exceptions import ClientError
+
+        if not self.is_whole(pointer.version):
+            raise StoreUnfit(
+                f"bucket {self._bucket} does not hold {pointer.version}: its pointer stays as it is"
             )
-        condition = {"IfNoneMatch": "*"} if found is None else {"IfMatch": found[1]}
-        self._client.put_object(
-            Bucket=self._bucket, Key=names.PUBLISHED_POINTER, Body=pointer.to_json().encode(), **condition
+        while True:
+            found = self._get(names.PUBLISHED_POINTER)
+            before = None if found is None else Pointer.from_json(found[0])
+            if before == pointer:
+                return
+            if before is not None and before.fence > pointer.fence:
+                raise FenceStale(
+                    f"fence {pointer.fence} is stale: {before.version} is live in bucket {self._bucket} with {before.fence}. "
+                    f"If the online store or the state is a new one, remove {names.PUBLISHED_POINTER} from the bucket"
+                )
+            condition = {"IfNoneMatch": "*"} if found is None else {"IfMatch": found[1]}
+            try:
+                self._put(names.PUBLISHED_POINTER, pointer.to_json(), **condition)
+            except ClientError as error:
+                if error.response["Error"]["Code"] in _RACED:
+                    continue
+                raise
+            cross("objects:pointer_written")
+            return
+
+    def collect(self, kept: Collection[str]) -> list[str]:
+        """Delete every version but the kept ones, also what attempts have left. Returns what went."""
+        dropped = [version for version in self.versions() if version not in kept]
+        for version in dropped:
+            self.delete_version(version)
+        return dropped
+
+    def versions(self) -> list[str]:
+        """Every version that has an object, whole or not."""
+        # Not by common prefixes: SeaweedFS names those of folders, too, whose objects have been deleted.
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=names.PUBLISHED
         )
-        cross("objects:pointer_written")
+        keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+        found = {key.removeprefix(names.PUBLISHED).split("/")[0] for key in keys}
+        return sorted(filter(names.is_version, found), key=names.version_number)
 
     def delete_version(self, version: str) -> None:
         """Delete a version: its manifest first, so that it never looks whole."""
-        prefix = names.published_prefix(version)
         for name in (MANIFEST, DATA):
-            self._client.delete_object(Bucket=self._bucket, Key=prefix + name)
+            self._client.delete_object(Bucket=self._bucket, Key=names.published_prefix(version) + name)
 
-    def _live(self) -> tuple[Pointer, str] | None:
+    def _put(self, key: str, text: str, **condition: str) -> None:
+        self._client.put_object(
+            Bucket=self._bucket, Key=key, Body=text.encode(), ContentType="application/json", **condition
+        )
+
+    def _get(self, key: str) -> tuple[bytes, str] | None:
+        """An object's bytes and its tag, or None where there is none."""
         from botocore.exceptions import ClientError
 
         try:
-            found = self._client.get_object(Bucket=self._bucket, Key=names.PUBLISHED_POINTER)
+            found = self._client.get_object(Bucket=self._bucket, Key=key)
         except ClientError as error:
-            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+            if error.response["Error"]["Code"] in _ABSENT:
                 return None
             raise
-        return Pointer.from_json(found["Body"].read()), found["ETag"]
+        return found["Body"].read(), found["ETag"]

@@ -1,23 +1,32 @@
-"""Redis, written: versions of lists beside each other, and one pointer that readers follow."""
+"""Redis, written and read: versions of lists beside each other, and one pointer that readers follow.
+
+A version's number is never given twice, so whatever a process that should be dead still writes goes into
+keys that nobody reads. Of the keys that are shared, ``ft:live`` and ``ft:versions`` change together in one
+transaction, and only as long as nobody else has changed them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 from contracts import names
-from contracts.errors import FenceStale, ServiceUnreachable, StoreUnfit
-from contracts.lists import Pointer
+from contracts.errors import FenceStale, PartitionMissing, ServiceUnreachable, StoreUnfit
+from contracts.lists import PackedList, Pointer, unpack
 from contracts.settings import Settings
 from jobs.io.commit import cross
 
-if TYPE_CHECKING:
-    from jobs.io.state import Lease
-
-#: Seconds for which a collected version stays readable, for readers that are still at it.
+#: Seconds for which a version that has been let go stays readable, for readers that are still at it.
 GRACE_SECONDS = 60
+#: What Valkey and Redis need for one field of a hash beside its bytes, roughly.
+_BYTES_A_FIELD = 120
 _KEYS_AT_ONCE = 32
+_TRIES = 3
+
+Versions = dict[str, Pointer]
+#: What shall be live, given what is live and which versions are kept.
+Choose = Callable[[Pointer | None, Versions], Pointer]
 
 
 @contextmanager
@@ -26,6 +35,7 @@ def open_online_store(settings: Settings, *, timeout: float = 30) -> Iterator[On
 
     Raises:
         ServiceUnreachable: it does not answer, or refuses the password.
+        StoreUnfit: it answers and refuses to do what it is asked: it has no memory left, say.
     """
     import redis
 
@@ -34,14 +44,23 @@ def open_online_store(settings: Settings, *, timeout: float = 30) -> Iterator[On
         raise ServiceUnreachable(
             "no online store: set FORETASTE_REDIS_URL or start the embedded one with `foretaste up`"
         )
-    client = redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
+    place = url.rsplit("@", 1)[-1]
+    try:
+        client = redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
+    except ValueError as error:
+        raise ServiceUnreachable(
+            f"FORETASTE_REDIS_URL (…@{place}) is no address of a Redis: {error}"
+        ) from error
     try:
         client.ping()
         yield OnlineStore(client)
     except (redis.ConnectionError, redis.TimeoutError, redis.AuthenticationError) as error:
-        place = url.rsplit("@", 1)[-1]
         raise ServiceUnreachable(
             f"the online store at {place} does not answer: {error}. Look with: foretaste doctor"
+        ) from error
+    except redis.ResponseError as error:
+        raise StoreUnfit(
+            f"the online store at {place} refuses: {error}. Look with: foretaste doctor"
         ) from error
     finally:
         client.close()
@@ -59,165 +78,268 @@ class OnlineStore:
     def __init__(self, client: Any) -> None:
         self._client = client  # redis-py's types mix its synchronous and asynchronous answers
 
+    # Reading
+
     def pointer(self) -> Pointer | None:
         live = self._client.get(names.LIVE_POINTER)
         return None if live is None else Pointer.from_json(live)
 
-    def versions(self) -> dict[str, Pointer]:
+    def versions(self) -> Versions:
         """Every kept version with the pointer it was published with, oldest first."""
-        kept = self._client.hgetall(names.VERSIONS_KEY)
-        return {name.decode(): Pointer.from_json(text) for name, text in sorted(kept.items())}
+        return _versions_of(self._client.hgetall(names.VERSIONS_KEY))
 
-    def refuse_if_unfit(self, num_bytes: int) -> None:
-        """Refuse a store that would drop lists, or that has no room for ``num_bytes`` more.
+    def read(self, user_id: str, count: int) -> tuple[Pointer, PackedList, list[bytes], bool]:
+        """A user's list in the live version, its first ``count`` items as JSON, and whether the user is known.
+
+        Whoever has no list gets the popular one. All of it comes from one version: when that was let go
+        meanwhile, reading starts again.
+
+        Raises:
+            PartitionMissing: nothing has been published.
+            StoreUnfit: what is live is not whole.
+        """
+        for _ in range(_TRIES):
+            pointer = self.pointer()
+            if pointer is None:
+                raise PartitionMissing(
+                    "nothing has been published yet. Run a day: foretaste run --day YYYY-MM-DD"
+                )
+            bucket = names.bucket_of(user_id, pointer.num_buckets)
+            pipeline = self._client.pipeline(transaction=False)
+            pipeline.hget(names.lists_key(pointer.version, bucket), user_id)
+            pipeline.get(names.popular_key(pointer.version))
+            own, popular = pipeline.execute()
+            if popular is None:
+                continue
+            found = unpack(popular if own is None else own)
+            wanted = [str(index) for index in found.indices[:count]]
+            items = self._client.hmget(names.items_key(pointer.version), wanted) if wanted else []
+            if None not in items:
+                return pointer, found, items, own is not None
+        raise StoreUnfit("the live version is not whole. Go back to the one before: foretaste rollback")
+
+    def is_whole(self, pointer: Pointer) -> bool:
+        """Does a version hold as many lists and items as were published?"""
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.exists(names.popular_key(pointer.version))
+        pipeline.hlen(names.items_key(pointer.version))
+        for bucket in range(pointer.num_buckets):
+            pipeline.hlen(names.lists_key(pointer.version, bucket))
+        has_popular, num_items, *num_users = pipeline.execute()
+        return bool(has_popular) and (num_items, sum(num_users)) == (pointer.num_items, pointer.num_users)
+
+    # Writing a version that nobody reads yet
+
+    def refuse_if_unfit(self, num_fields: int, num_bytes: int) -> None:
+        """Refuse a store that would drop lists, or that has no room for so much more.
 
         Raises:
             StoreUnfit: its policy evicts keys, or its memory is too small.
         """
-        policy = self._client.config_get("maxmemory-policy").get("maxmemory-policy", "unknown")
+        memory = self._client.info("memory")
+        policy = memory.get("maxmemory_policy", "unknown")
         if policy != "noeviction":
             raise StoreUnfit(
                 f"the online store's maxmemory-policy is {policy}: under pressure it would silently drop lists. "
                 "Set it: CONFIG SET maxmemory-policy noeviction, and in its configuration file"
             )
-        memory = self._client.info("memory")
-        room = memory["maxmemory"] - memory["used_memory"] if memory.get("maxmemory") else None
-        if room is not None and room < 2 * num_bytes:
+        limit, needed = memory.get("maxmemory", 0), num_bytes + num_fields * _BYTES_A_FIELD
+        if limit and limit - memory["used_memory"] < needed:
             raise StoreUnfit(
-                f"the online store has {room >> 20} MiB left; a version of {num_bytes >> 20} MiB needs twice its size. "
-                "Raise maxmemory or lower FORETASTE_VERSIONS_KEPT"
+                f"the online store has {max(limit - memory['used_memory'], 0) >> 20} MiB left of {limit >> 20}; this version "
+                f"needs about {(needed >> 20) + 1}. Raise its maxmemory, or lower FORETASTE_VERSIONS_KEPT"
             )
 
-    def write_version(
-        self,
-        version: str,
-        lists: Mapping[int, Mapping[str, bytes]],
-        items: Mapping[int, bytes],
-        popular: bytes,
-    ) -> None:
-        """Write a version's keys, replacing what a killed attempt left under its name.
+    def clear_attempts(self) -> None:
+        """Remove what attempts that never became live have left; their numbers stay taken."""
+        for name, num_buckets in self._client.hgetall(names.ATTEMPTS_KEY).items():
+            # DEL and not UNLINK: the memory has to be free when we ask how much there is.
+            self._client.delete(*_keys_of(name.decode(), int(num_buckets)))
+
+    def reserve(self, published: Iterable[str], num_buckets: int) -> str:
+        """The name of a version that no attempt has ever written to.
 
         Args:
-            lists: packed lists by bucket and user.
-            items: item JSON by vocabulary index.
+            published: versions that our own records know, in case the store has lost its own.
         """
-        buckets = sorted(lists)
-        pipeline = self._client.pipeline(transaction=False)
-        pipeline.unlink(names.items_key(version), names.popular_key(version))
-        pipeline.hset(names.items_key(version), mapping=items)
-        pipeline.set(names.popular_key(version), popular)
-        pipeline.execute()
-        for start in range(0, len(buckets), _KEYS_AT_ONCE):
-            for bucket in buckets[start : start + _KEYS_AT_ONCE]:
-                key = names.lists_key(version, bucket)
-                pipeline.unlink(key)
-                if lists[bucket]:
-                    pipeline.hset(key, mapping=lists[bucket])
-            pipeline.execute()
+
+        def above_all(pipeline: Any) -> str:
+            attempts = [name.decode() for name in pipeline.hkeys(names.ATTEMPTS_KEY)]
+            taken = [*published, *attempts, *_versions_of(pipeline.hgetall(names.VERSIONS_KEY))]
+            version = names.version_name(1 + max(map(names.version_number, taken), default=0))
+            pipeline.multi()
+            pipeline.hset(names.ATTEMPTS_KEY, version, num_buckets)
+            if attempts:
+                pipeline.hdel(names.ATTEMPTS_KEY, *attempts)
+            return version
+
+        version: str = self._transaction(above_all, names.ATTEMPTS_KEY, names.VERSIONS_KEY)
+        return version
+
+    def write_version(
+        self, version: str, lists: Sequence[Mapping[str, bytes]], items: Sequence[bytes], popular: bytes
+    ) -> None:
+        """Write a version's keys.
+
+        Args:
+            lists: packed lists by user, one mapping for each bucket.
+            items: the JSON of each item of the vocabulary.
+
+        Raises:
+            StoreUnfit: it refuses to take them.
+        """
+        import redis
+
+        try:
+            self._write(version, lists, items, popular)
+        except redis.ResponseError as error:
+            raise StoreUnfit(
+                f"the online store takes no more of {version}: {error}. What was live stays live"
+            ) from error
         cross("online:written")
+
+    def _write(
+        self, version: str, lists: Sequence[Mapping[str, bytes]], items: Sequence[bytes], popular: bytes
+    ) -> None:
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.set(names.popular_key(version), popular)
+        if items:
+            pipeline.hset(
+                names.items_key(version), mapping={str(index): item for index, item in enumerate(items)}
+            )
+        for bucket, of_users in enumerate(lists):
+            if of_users:
+                pipeline.hset(names.lists_key(version, bucket), mapping=of_users)
+            if bucket % _KEYS_AT_ONCE == 0:
+                pipeline.execute()
+        pipeline.execute()
 
     def verify_version(
         self,
-        version: str,
-        lists: Mapping[int, Mapping[str, bytes]],
-        num_items: int,
+        pointer: Pointer,
+        lists: Sequence[Mapping[str, bytes]],
+        items: Sequence[bytes],
+        popular: bytes,
         sample: Sequence[str],
-        num_buckets: int,
     ) -> None:
         """Compare what was written with what should be: every count, and the bytes of a sample of users.
 
         Raises:
             StoreUnfit: the store holds something else.
         """
-        pipeline = self._client.pipeline(transaction=False)
-        for bucket in sorted(lists):
-            pipeline.hlen(names.lists_key(version, bucket))
-        counts = dict(zip(sorted(lists), pipeline.execute(), strict=True))
-        wrong = [bucket for bucket, count in counts.items() if count != len(lists[bucket])]
-        if wrong or self._client.hlen(names.items_key(version)) != num_items:
+        advice = f"{pointer.version} stays invisible, what was live stays live. Look with: foretaste doctor; then publish again"
+        if not self.is_whole(pointer):
             raise StoreUnfit(
-                f"version {version} is not whole in the online store: buckets {wrong[:5]}. It stays invisible; publish again"
+                f"the online store does not hold the {pointer.num_users:,} lists and {pointer.num_items:,} items that were "
+                f"written: {advice}"
             )
-        for user in sample:
-            bucket = names.bucket_of(user, num_buckets)
-            pipeline.hget(names.lists_key(version, bucket), user)
-        for user, packed in zip(sample, pipeline.execute(), strict=True):
-            if packed != lists[names.bucket_of(user, num_buckets)][user]:
-                raise StoreUnfit(
-                    f"version {version} reads back differently from the online store. It stays invisible; publish again"
-                )
+        places = [names.bucket_of(user, pointer.num_buckets) for user in sample]
+        pipeline = self._client.pipeline(transaction=False)
+        for user, bucket in zip(sample, places, strict=True):
+            pipeline.hget(names.lists_key(pointer.version, bucket), user)
+        pipeline.get(names.popular_key(pointer.version))
+        pipeline.hget(names.items_key(pointer.version), str(len(items) - 1))
+        expected = [
+            *(lists[bucket][user] for user, bucket in zip(sample, places, strict=True)),
+            popular,
+            items[-1] if items else None,
+        ]
+        wrong = [
+            number
+            for number, (want, got) in enumerate(zip(expected, pipeline.execute(), strict=True))
+            if want != got
+        ]
+        if wrong:
+            what = (
+                f"the list of user {sample[wrong[0]]!r}"
+                if wrong[0] < len(sample)
+                else "an item or the popular list"
+            )
+            raise StoreUnfit(f"{what} reads back differently from the online store: {advice}")
         cross("online:verified")
 
-    def flip(self, pointer: Pointer, lease: Lease | None) -> None:
+    def discard(self, version: str, num_buckets: int) -> None:
+        """Remove a version that never was live."""
+        self._client.unlink(*_keys_of(version, num_buckets))
+        self._client.hdel(names.ATTEMPTS_KEY, version)
+
+    # Changing what readers see
+
+    def flip(self, choose: Choose, guard: AbstractContextManager[None] | None = None) -> Pointer:
         """Make a version live, unless somebody with a higher fence has been there.
 
-        Raises:
-            FenceStale: the live pointer carries a higher fence than ours.
-        """
-        import redis
+        Args:
+            choose: asked anew whenever somebody else has changed something meanwhile.
+            guard: held while the pointer changes.
 
-        with self._client.pipeline() as pipeline:
-            while True:
-                try:
-                    pipeline.watch(names.LIVE_POINTER)
-                    live = pipeline.get(names.LIVE_POINTER)
-                    if live is not None and Pointer.from_json(live).fence > pointer.fence:
-                        raise FenceStale(
-                            f"fence {pointer.fence} is stale: {Pointer.from_json(live).version} was made live with a higher one. "
-                            "This attempt publishes nothing"
-                        )
-                    pipeline.multi()
-                    pipeline.set(names.LIVE_POINTER, pointer.to_json())
-                    pipeline.hset(names.VERSIONS_KEY, pointer.version, pointer.to_json())
-                    if lease is None:
-                        pipeline.execute()
-                    else:
-                        with lease.guard():
-                            pipeline.execute()
-                    break
-                except redis.WatchError:
-                    continue
+        Raises:
+            FenceStale: the live pointer carries a higher fence than ours, or the guard says so.
+        """
+
+        def set_pointer(pipeline: Any) -> Pointer:
+            live = pipeline.get(names.LIVE_POINTER)
+            versions = _versions_of(pipeline.hgetall(names.VERSIONS_KEY))
+            before = None if live is None else Pointer.from_json(live)
+            pointer = choose(before, versions)
+            if before is not None and before.fence >= pointer.fence:
+                raise FenceStale(
+                    f"fence {pointer.fence} is stale: {before.version} of {before.day} was made live with {before.fence}. This "
+                    "attempt changes nothing. If the state store is a new one, its fences have begun again: "
+                    f"`foretaste rollback --version {before.version}` lifts them above"
+                )
+            pipeline.multi()
+            pipeline.set(names.LIVE_POINTER, pointer.to_json())
+            if pointer.version not in versions:
+                pipeline.hset(names.VERSIONS_KEY, pointer.version, pointer.to_json())
+                pipeline.hdel(names.ATTEMPTS_KEY, pointer.version)
+            return pointer
+
+        pointer: Pointer = self._transaction(set_pointer, names.LIVE_POINTER, names.VERSIONS_KEY, guard=guard)
         cross("online:flipped")
+        return pointer
 
     def collect(self, num_kept: int) -> list[str]:
-        """Let go of the oldest versions; the live one and the newest ``num_kept`` stay. Returns what went."""
-        versions = self.versions()
-        live = self.pointer()
-        newest = sorted(versions)[-num_kept:]
-        dropped = [name for name in versions if name not in newest and (live is None or name != live.version)]
-        pipeline = self._client.pipeline(transaction=False)
-        for name in dropped:
-            for bucket in range(versions[name].num_buckets):
-                pipeline.expire(names.lists_key(name, bucket), GRACE_SECONDS)
-            pipeline.expire(names.items_key(name), GRACE_SECONDS)
-            pipeline.expire(names.popular_key(name), GRACE_SECONDS)
-            pipeline.hdel(names.VERSIONS_KEY, name)
-        pipeline.execute()
+        """Let go of the oldest versions; the live one and the one before it always stay. Returns what is kept."""
+
+        def let_go(pipeline: Any) -> list[str]:
+            live = pipeline.get(names.LIVE_POINTER)
+            versions = _versions_of(pipeline.hgetall(names.VERSIONS_KEY))
+            pointer = None if live is None else Pointer.from_json(live)
+            needed = [] if pointer is None else [pointer.version, pointer.previous]
+            ranked = sorted(versions, key=lambda name: (name not in needed, -names.version_number(name)))
+            pipeline.multi()
+            for name in ranked[num_kept:]:
+                for key in _keys_of(name, versions[name].num_buckets):
+                    pipeline.expire(key, GRACE_SECONDS)
+                pipeline.hdel(names.VERSIONS_KEY, name)
+            return sorted(ranked[:num_kept], key=names.version_number)
+
+        kept: list[str] = self._transaction(let_go, names.LIVE_POINTER, names.VERSIONS_KEY)
         cross("online:collected")
-        return dropped
+        return kept
 
-    def packed_list(self, pointer: Pointer, user_id: str) -> bytes | None:
-        """A user's packed list in a version, or None for a stranger."""
-        found: bytes | None = self._client.hget(
-            names.lists_key(pointer.version, names.bucket_of(user_id, pointer.num_buckets)), user_id
-        )
-        return found
+    def _transaction(
+        self, prepare: Callable[[Any], Any], *watched: str, guard: AbstractContextManager[None] | None = None
+    ) -> Any:
+        """Read, decide and write as one: again from the start when a watched key has changed meanwhile."""
+        import redis
 
-    def popular(self, pointer: Pointer) -> bytes:
-        """The packed list for whoever has none.
+        with guard or nullcontext(), self._client.pipeline() as pipeline:
+            while True:
+                try:
+                    pipeline.watch(*watched)
+                    result = prepare(pipeline)
+                    pipeline.execute()
+                    return result
+                except redis.WatchError:
+                    continue
 
-        Raises:
-            StoreUnfit: the version is not whole.
-        """
-        found: bytes | None = self._client.get(names.popular_key(pointer.version))
-        if found is None:
-            raise StoreUnfit(f"version {pointer.version} is live but not whole. Go back: foretaste rollback")
-        return found
 
-    def items(self, pointer: Pointer, indices: Sequence[int]) -> list[bytes]:
-        """The JSON of items by vocabulary index."""
-        return (
-            list(self._client.hmget(names.items_key(pointer.version), [str(index) for index in indices]))
-            if indices
-            else []
-        )
+def _versions_of(kept: Mapping[bytes, bytes]) -> Versions:
+    found = {name.decode(): Pointer.from_json(text) for name, text in kept.items()}
+    return {name: found[name] for name in sorted(found, key=names.version_number)}
+
+
+def _keys_of(version: str, num_buckets: int) -> list[str]:
+    buckets = [names.lists_key(version, bucket) for bucket in range(num_buckets)]
+    return [names.items_key(version), names.popular_key(version), *buckets]

@@ -213,10 +213,10 @@ class State:
             row = connection.execute(sa.select(_LEASE)).one()
         return self._why_held(row, "").rstrip(".") or None
 
-    def next_fence(self) -> int:
-        """A fence above every other, for a flip that needs no lease (a rollback)."""
+    def next_fence(self, above: int = 0) -> int:
+        """A fence above every other, and above ``above``, for a flip that needs no lease (a rollback)."""
         with self.write() as connection:
-            fence = int(connection.execute(sa.select(_LEASE.c.last_fence)).scalar_one()) + 1
+            fence = max(int(connection.execute(sa.select(_LEASE.c.last_fence)).scalar_one()), above) + 1
             connection.execute(_LEASE.update().values(last_fence=fence))
         return fence
 

@@ -19,6 +19,7 @@ from contracts.errors import GateRefused, PartitionMissing, PartitionTorn
 from contracts.settings import load_settings
 from contracts.tables import TABLES
 from jobs import validate
+from jobs.features.build import settings_of_run
 from jobs.io.commit import digest_of
 from jobs.io.schemas import arrow_schema
 from jobs.io.state import LANDINGS, RUNS, State
@@ -327,6 +328,15 @@ def test_a_training_set_cut_at_other_days_than_the_retraining_is_refused(shop: S
     begin(shop, names.RETRAIN, judge_days=3)
     with pytest.raises(GateRefused, match="split, split_of_date: is the split of the step's day"):
         validate.run_training(DAY, shop)
+
+
+def test_histories_are_those_of_the_daily_run_and_splits_those_of_the_retraining(shop: StepContext) -> None:
+    chosen = settings_of_run(shop, DAY)
+    assert (chosen["history_length"], chosen["judge_days"]) == (50, HORIZON)
+    begin(shop, names.RETRAIN, history_length=7, judge_days=3)
+    chosen = settings_of_run(shop, DAY)
+    assert (chosen["history_length"], chosen["judge_days"]) == (50, 3)
+    assert settings_of_run(shop, DAY + timedelta(days=1)) == shop.settings.run_settings()  # nothing has begun
 
 
 def test_a_training_set_without_anybody_to_judge_by_is_refused(shop: StepContext) -> None:

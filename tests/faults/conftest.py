@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from contracts.settings import Settings, load_settings
+from tests.publishing import embedded_stores
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DAYS = (date(2011, 3, 1), date(2011, 3, 2), date(2011, 3, 3))
@@ -84,12 +85,5 @@ def _deliver(folder: Path, rows: list[dict[str, str]]) -> None:
 @pytest.fixture(scope="session")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A home with the embedded Valkey and SeaweedFS, for all fault tests."""
-    from jobs.services import down, running
-
-    home = tmp_path_factory.mktemp("stores") / "home"
-    settings = load_settings(home=home)
-    try:
-        with running(settings, only={"valkey", "seaweedfs"}) as connected:
-            yield connected
-    finally:
-        down(settings)
+    with embedded_stores(tmp_path_factory.mktemp("stores")) as connected:
+        yield connected

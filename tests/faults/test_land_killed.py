@@ -6,13 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import DAYS, Run
 
 from contracts import names
 from contracts.settings import Settings, load_settings
 from jobs.io.lake import Lake
 from jobs.io.state import DELIVERIES, LANDINGS, State
 from jobs.io.warehouse import open_warehouse
+from tests.faults.conftest import DAYS, Run
 
 pytestmark = pytest.mark.faults
 

@@ -59,7 +59,8 @@ def events() -> pd.DataFrame:
         "known_date": DAY,
     }
     anonymous = {**event, "event_id": "2", "user_id": None, "value": None, "position": None}
-    table = rows(RAW_EVENTS, {**event, "event_id": "1"}, anonymous, {**event, "event_id": "3"})
+    unknown = {**event, "event_id": "3", "item_id": "never delivered"}
+    table = rows(RAW_EVENTS, {**event, "event_id": "1"}, anonymous, unknown)
     table = table.select(list(landed.EVENT_COLUMNS))
     partition = pa.chunked_array([pa.array([DAY] * 3, pa.date32())])
     return landed.events_frame(table, partition, pa.chunked_array([["lamp"]]))
@@ -145,6 +146,7 @@ def lists() -> pd.DataFrame:
             "item_ids": ["lamp", "rug"],
             "scores": [0.5, 0.5],
         },
+        {"user_id": "carl", "source": "popular", "is_short": True, "item_ids": [], "scores": []},
         {"user_id": "ben", "source": "popular", "is_short": True, "item_ids": ["rug"], "scores": [0.1]},
     )
     return scores.lists_frame(table, sold(), 2, seen=nothing_seen())

@@ -1,0 +1,248 @@
+"""What a version publishes, as arrays: checked list by list, digested and packed at once.
+
+U users · T the items of all their lists, one list after the other · N items of the vocabulary · M lists of one length
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from contracts.errors import GateRefused
+from contracts.lists import PERSONAL, POPULAR, flags, index_type, pack
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+#: Lists handled at once: few enough for the caches, many enough for NumPy.
+_BLOCK = 4096
+_SOURCES = (PERSONAL, POPULAR)
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Everybody's list: user u has ``items_T[offsets_U1[u] : offsets_U1[u + 1]]``, best first."""
+
+    user_ids: list[str]  # rising
+    is_personal_U: BoolArray
+    is_short_U: BoolArray
+    offsets_U1: IntArray
+    items_T: IntArray  # places in a vocabulary, -1 for what is not in it
+    scores_T: npt.NDArray[np.float64]
+
+    def blocks(self) -> Iterator[tuple[IntArray, IntArray]]:
+        """Users whose lists are equally long, and where their items stand in T, as a matrix."""
+        lengths_U = np.diff(self.offsets_U1)
+        users = np.argsort(lengths_U, kind="stable")
+        borders = np.flatnonzero(np.diff(lengths_U[users])) + 1
+        for of_one_length in np.split(users, borders):
+            for start in range(0, len(of_one_length), _BLOCK):
+                users_M = of_one_length[start : start + _BLOCK]
+                places = np.arange(lengths_U[users_M[0]])
+                yield users_M, self.offsets_U1[users_M][:, None] + places[None, :]
+
+
+@dataclass(frozen=True)
+class Edition:
+    """The lists of a run, ready to be written: every list packed, the items that they name, and the digest."""
+
+    user_ids: list[str]
+    packed_U: list[bytes]
+    items: list[bytes]  # JSON of each item of the vocabulary
+    popular: bytes  # the packed list for whoever has none
+    digest: str
+
+    @property
+    def num_bytes(self) -> int:
+        """What the store has to hold, without what it needs for itself."""
+        texts = (self.user_ids, self.packed_U, self.items)
+        return sum(len(text) for column in texts for text in column) + len(self.popular)
+
+
+def edition_of(lists: pa.Table, catalogue: pa.Table, popularity: pa.Table, length: int) -> Edition:
+    """The edition of a day's lists.
+
+    Args:
+        lists: rows of ``contracts.tables.LISTS``.
+        catalogue: the day's items, with title, category, price and whether they are for sale.
+        popularity: ``item_id`` and ``popularity_7d``, what strangers get ranked by.
+        length: how long a list is that does not say it is short.
+
+    Raises:
+        GateRefused: a list is not what a reader may be given.
+    """
+    for_sale = catalogue.filter(catalogue["is_available"]).sort_by("item_id")
+    item_ids = for_sale["item_id"].combine_chunks()
+    found = read_lists(lists, item_ids)
+    refuse_unfit(found, item_ids, lists["item_ids"], length)
+    best, shares = popular_list(item_ids, popularity, length)
+    # The vocabulary holds what a list names, not the whole catalogue.
+    is_named_N = np.zeros(len(item_ids), bool)
+    is_named_N[found.items_T] = is_named_N[best] = True
+    index_N = np.cumsum(is_named_N) - 1
+    shown = for_sale.filter(pa.array(is_named_N)).select(["item_id", "title", "category", "price_cents"])
+    return Edition(
+        user_ids=found.user_ids,
+        packed_U=pack_all(found, index_N, shown.num_rows),
+        items=[json.dumps(item, ensure_ascii=False).encode() for item in shown.to_pylist()],
+        popular=pack(index_N[best].tolist(), shares.tolist(), POPULAR, len(best) < length, shown.num_rows),
+        digest=digest(found, item_ids),
+    )
+
+
+def read_lists(rows: pa.Table, vocabulary: pa.Array) -> Lists:
+    """The rows of ``contracts.tables.LISTS`` as arrays.
+
+    Raises:
+        GateRefused: a value is missing, a list has not one score an item, or users are not in order.
+    """
+    users = rows["user_id"]
+    if rows.num_rows == 0:
+        raise GateRefused("there is not one list: nothing is published. Look at the features of the day")
+    for name in ("user_id", "source", "is_short", "item_ids", "scores"):
+        column = rows[name]
+        is_list = pa.types.is_list(column.type)
+        if column.null_count or (is_list and pc.list_flatten(column).null_count):
+            raise GateRefused(
+                f"column {name} of the lists has missing values: nothing is published. Score the day again"
+            )
+    lengths_U = pc.list_value_length(rows["item_ids"])
+    _refuse(
+        _numpy(pc.not_equal(lengths_U, pc.list_value_length(rows["scores"]))),
+        users,
+        "has not one score an item",
+    )
+    is_out_of_order_U = _numpy(pc.less_equal(users[1:], users[:-1]))
+    _refuse(
+        np.concatenate([[users[0].as_py() == ""], is_out_of_order_U]),
+        users,
+        "is nobody's, or out of order, or a second one",
+    )
+    _refuse(
+        ~_numpy(pc.is_in(rows["source"], pa.array(_SOURCES))),
+        users,
+        f"has a source other than {' and '.join(_SOURCES)}",
+    )
+    items_T = pc.fill_null(pc.index_in(pc.list_flatten(rows["item_ids"]), vocabulary), -1)
+    return Lists(
+        user_ids=users.to_pylist(),
+        is_personal_U=_numpy(pc.equal(rows["source"], PERSONAL)),
+        is_short_U=_numpy(rows["is_short"]),
+        offsets_U1=np.concatenate([[0], np.cumsum(_numpy(lengths_U), dtype=np.int64)]),
+        items_T=_numpy(items_T).astype(np.int64),
+        scores_T=_numpy(pc.list_flatten(rows["scores"])),
+    )
+
+
+def refuse_unfit(lists: Lists, vocabulary: pa.Array, item_ids: pa.ChunkedArray, length: int) -> None:
+    """Look at every list of every user: this is the last place where a bad one can be stopped.
+
+    Raises:
+        GateRefused: a list names what is not for sale or an item twice, has scores that are not finite or
+            rise, or is short without saying so.
+    """
+    lengths_U = np.diff(lists.offsets_U1)
+    is_foreign_U, is_repeating_U, is_infinite_U, is_rising_U = np.zeros((4, len(lengths_U)), bool)
+    for users_M, at_MK in lists.blocks():
+        items_MK, scores_MK = lists.items_T[at_MK], lists.scores_T[at_MK]
+        sorted_MK = np.sort(items_MK, axis=1)
+        is_foreign_U[users_M] = (items_MK < 0).any(axis=1)
+        is_repeating_U[users_M] = (sorted_MK[:, 1:] == sorted_MK[:, :-1]).any(axis=1)
+        is_infinite_U[users_M] = ~np.isfinite(scores_MK).all(axis=1)
+        is_rising_U[users_M] = (scores_MK[:, 1:] > scores_MK[:, :-1]).any(axis=1)
+    if is_foreign_U.any():
+        foreign = pc.list_flatten(item_ids)[int(np.argmax(lists.items_T < 0))].as_py()
+        _refuse(is_foreign_U, lists.user_ids, f"names {foreign!r}, which is not for sale")
+    _refuse(is_repeating_U, lists.user_ids, "names an item twice")
+    _refuse(is_infinite_U, lists.user_ids, "has scores that are not finite")
+    _refuse(is_rising_U, lists.user_ids, "has scores that rise")
+    is_wrong_U = (lengths_U > length) | ((lengths_U < length) != lists.is_short_U)
+    if is_wrong_U.any():
+        user = int(np.argmax(is_wrong_U))
+        told = f"holds {lengths_U[user]} of {length} items and says is_short={bool(lists.is_short_U[user])}"
+        _refuse(is_wrong_U, lists.user_ids, told)
+
+
+def popular_list(
+    item_ids: pa.Array, popularity: pa.Table, length: int
+) -> tuple[IntArray, npt.NDArray[np.float64]]:
+    """Places in ``item_ids`` (sorted) of what sells best, ties by id, and each one's share of all popularity."""
+    weights = popularity["popularity_7d"]
+    place = pc.index_in(popularity["item_id"], item_ids)
+    is_known = pc.is_valid(place)
+    weight_N = np.zeros(len(item_ids))
+    weight_N[_numpy(place.filter(is_known))] = _numpy(pc.fill_null(weights.filter(is_known), 0))
+    best = np.argsort(-weight_N, kind="stable")[:length]
+    total = float(max(pc.sum(weights).as_py() or 0, 1))
+    return best.astype(np.int64), np.asarray(np.round(weight_N[best] / total, 6), np.float64)
+
+
+def digest(lists: Lists, vocabulary: pa.Array) -> str:
+    """``contracts.lists.list_digest`` of all lists, many at once."""
+    found = hashlib.sha256()
+    millionths_T = np.rint(lists.scores_T * 1e6).astype(np.int64)
+    users = pa.array(lists.user_ids, pa.string())
+    for start in range(0, len(users), _BLOCK):
+        offsets = lists.offsets_U1[start : start + _BLOCK + 1]
+        part = slice(offsets[0], offsets[-1])
+        items = vocabulary.take(pa.array(lists.items_T[part]))
+        cells = pc.binary_join_element_wise(items, pc.cast(pa.array(millionths_T[part]), pa.string()), "\x1f")
+        of_user = pc.binary_join(
+            pa.ListArray.from_arrays(pa.array(offsets - offsets[0], pa.int32()), cells), "\x1f"
+        )
+        lines = pc.binary_join_element_wise(
+            pc.binary_join_element_wise(users[start : start + _BLOCK], of_user, "\x1f"), "", "\n"
+        )
+        found.update(
+            pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines), "")[
+                0
+            ].as_buffer()
+        )
+    return found.hexdigest()
+
+
+def pack_all(lists: Lists, index_N: IntArray, num_items: int) -> list[bytes]:
+    """``contracts.lists.pack`` of every list, many at once; ``index_N`` is each item's index in the version."""
+    index_dtype = np.dtype(index_type(num_items))
+    flags_U = np.array(
+        [[flags(source, short, num_items) for short in (False, True)] for source in (POPULAR, PERSONAL)],
+        np.uint8,
+    )[lists.is_personal_U.astype(int), lists.is_short_U.astype(int)]
+    packed: list[bytes] = [b""] * len(lists.user_ids)
+    for users_M, at_MK in lists.blocks():
+        num, length = at_MK.shape
+        end = 1 + length * index_dtype.itemsize
+        rows = np.empty((num, end + length * 4), np.uint8)
+        rows[:, 0] = flags_U[users_M]
+        rows[:, 1:end] = index_N[lists.items_T[at_MK]].astype(index_dtype).view(np.uint8).reshape(num, -1)
+        rows[:, end:] = lists.scores_T[at_MK].astype("<f4").view(np.uint8).reshape(num, -1)
+        text, width = rows.tobytes(), rows.shape[1]
+        for row, user in enumerate(users_M.tolist()):
+            packed[user] = text[row * width : (row + 1) * width]
+    return packed
+
+
+def _refuse(is_wrong_U: BoolArray, users: Any, what: str) -> None:
+    """Refuse to publish when one list is wrong, naming the first."""
+    if is_wrong_U.any():
+        user = users[int(np.argmax(is_wrong_U))]
+        name = user if isinstance(user, str) else user.as_py()
+        others = f" ({np.count_nonzero(is_wrong_U):,} of {len(is_wrong_U):,} lists)"
+        raise GateRefused(
+            f"the list of user {name!r} {what}{others}: nothing is published. Score the day again"
+        )
+
+
+def _numpy(values: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
+    found: npt.NDArray[Any] = (
+        values.to_numpy() if isinstance(values, pa.ChunkedArray) else values.to_numpy(zero_copy_only=False)
+    )
+    return found

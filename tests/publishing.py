@@ -1,0 +1,176 @@
+"""Lists that tell by themselves which day they belong to, and a reader that trusts nothing it reads."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pyarrow as pa
+import redis
+
+from contracts import names
+from contracts.lists import Pointer, unpack
+from contracts.settings import Settings, load_settings
+from contracts.tables import DIM_ITEMS, FEAT_ITEM_DAILY, TABLES
+from jobs import publish
+from jobs.io.lake import Lake
+from jobs.io.schemas import arrow_schema
+from jobs.io.state import RUNS, State
+from jobs.runs import StepContext, lists_table
+from jobs.services import down, running
+
+DAY = date(2011, 3, 1)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+NUM_USERS, NUM_ITEMS, K, BUCKETS = 300, 41, 10, 16
+ITEMS = [f"i{number:03d}" for number in range(NUM_ITEMS)]
+_SHARED = ("redis_url", "s3_endpoint_url", "s3_access_key", "s3_secret_key")
+
+
+@contextmanager
+def embedded_stores(folder: Path) -> Iterator[Settings]:
+    """The embedded Valkey and SeaweedFS, for as long as the body runs."""
+    settings = load_settings(home=folder / "home", redis_port=_free_port(), s3_port=_free_port())
+    try:
+        with running(settings, only={"valkey", "seaweedfs"}) as connected:
+            yield connected
+    finally:
+        down(settings)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def fresh_home(stores: Settings, home: Path, **settings: Any) -> Settings:
+    """An empty home folder, and the stores emptied for it."""
+    redis_of(stores).flushall()
+    redis_of(stores).config_set("maxmemory", 0)
+    client = s3_of(stores)
+    for entry in client.list_objects_v2(Bucket=stores.s3_bucket).get("Contents", []):
+        client.delete_object(Bucket=stores.s3_bucket, Key=entry["Key"])
+    home.mkdir()
+    shared = {name: getattr(stores, name) for name in _SHARED}
+    values = {
+        name: value.get_secret_value() if hasattr(value, "get_secret_value") else value
+        for name, value in shared.items()
+    }
+    lines = (
+        f"FORETASTE_{name.upper()}={value}\n"
+        for name, value in {**values, "list_buckets": BUCKETS, **settings}.items()
+    )
+    (home / "settings.env").write_text("".join(lines))
+    return load_settings(home=home)
+
+
+def redis_of(settings: Settings) -> Any:
+    return redis.Redis.from_url(settings.redis_url.get_secret_value())
+
+
+def s3_of(settings: Settings) -> Any:
+    return boto3.client(
+        "s3",
+        endpoint_url=settings.s3_endpoint_url,
+        region_name=settings.s3_region,
+        aws_access_key_id=settings.s3_access_key.get_secret_value(),
+        aws_secret_access_key=settings.s3_secret_key.get_secret_value(),
+    )
+
+
+def listed(user: int, day: date) -> list[str]:
+    """What a user is recommended on a day: nobody else on no other day gets the same."""
+    step = 1 + day.toordinal() % (NUM_ITEMS - 1)
+    return [ITEMS[(user + place * step) % NUM_ITEMS] for place in range(K)]
+
+
+def score(
+    settings: Settings, day: date, kind: str = names.DAILY, champion: str = "1", bonus: float = 0.0
+) -> None:
+    """The lists of a day, and what else publishing reads, in the lake and the state."""
+    state = State.of(settings)
+    with state.lease(f"score-{day}", "score", 60, is_last=True) as lease:
+        lake = Lake.of(settings, lease)
+        _replace(
+            lake, DIM_ITEMS.name, day,
+            item_id=ITEMS, title=[f"{item} of {day}" for item in ITEMS], is_available=[True] * NUM_ITEMS,
+        )  # fmt: skip
+        _replace(lake, FEAT_ITEM_DAILY.name, day, item_id=ITEMS, popularity_7d=list(range(NUM_ITEMS)))
+        _replace(
+            lake, lists_table(kind), day,
+            user_id=[f"u{user:04d}" for user in range(NUM_USERS)],
+            source=["personal"] * NUM_USERS,
+            is_short=[False] * NUM_USERS,
+            item_ids=[listed(user, day) for user in range(NUM_USERS)],
+            scores=[[K - place + bonus for place in range(K)] for _ in range(NUM_USERS)],
+        )  # fmt: skip
+    manifest = {"champion": champion, "settings": {"list_length": K}, "feed": {"repeats_allowed": True}}
+    state.put(RUNS, f"{kind}/{day}", {**(state.get(RUNS, f"{kind}/{day}") or {}), "manifest": manifest})
+
+
+def _replace(lake: Lake, table: str, day: date, **columns: Any) -> None:
+    schema = arrow_schema(TABLES[table])
+    num_rows = len(next(iter(columns.values())))
+    filled = {name: columns.get(name, [None] * num_rows) for name in schema.names}
+    lake.replace(table, day, pa.table(filled, schema=schema), inputs="test")
+
+
+def publish_day(settings: Settings, day: date, kind: str = names.DAILY) -> dict[str, Any]:
+    """Publish what has been scored."""
+    with State.of(settings).lease(f"publish-{day}", "publish", 60, is_last=True) as lease:
+        return publish.run(day, StepContext.of(settings, lease), kind=kind, now=NOW)
+
+
+def publish_new(settings: Settings, day: date) -> dict[str, Any]:
+    score(settings, day)
+    return publish_day(settings, day)
+
+
+def live(settings: Settings) -> Pointer:
+    return Pointer.from_json(redis_of(settings).get(names.LIVE_POINTER))
+
+
+def everything_live(settings: Settings) -> tuple[Pointer, dict[str, list[str]]]:
+    """What a reader of everything gets; fails when a part is missing, or of another day."""
+    store, pointer = redis_of(settings), live(settings)
+    titles = {
+        int(index): json.loads(item)
+        for index, item in store.hgetall(names.items_key(pointer.version)).items()
+    }
+    assert len(titles) == pointer.num_items
+    assert {item["title"] for item in titles.values()} == {
+        f"{item['item_id']} of {pointer.day}" for item in titles.values()
+    }
+    lists = {}
+    for bucket in range(pointer.num_buckets):
+        for user, packed in store.hgetall(names.lists_key(pointer.version, bucket)).items():
+            lists[user.decode()] = [titles[index]["item_id"] for index in unpack(packed).indices]
+    day = date.fromisoformat(pointer.day)
+    assert lists == {f"u{user:04d}": listed(user, day) for user in range(NUM_USERS)}
+    return pointer, lists
+
+
+def keys_by_version(settings: Settings) -> dict[str, int]:
+    """How many keys of each version there are that stay: what has been let go has an end."""
+    store, found = redis_of(settings), dict[str, int]()
+    for key in store.scan_iter("ft:v*:*"):
+        if store.ttl(key) == -1:
+            version = key.decode().split(":")[1]
+            found[version] = found.get(version, 0) + 1
+    return found
+
+
+def s3_versions(settings: Settings) -> dict[str, list[str]]:
+    """The objects of each version in S3."""
+    found: dict[str, list[str]] = {}
+    for entry in s3_of(settings).list_objects_v2(Bucket=settings.s3_bucket).get("Contents", []):
+        _, version, *rest = entry["Key"].split("/")
+        if rest:
+            found.setdefault(version, []).append(rest[0])
+    return found

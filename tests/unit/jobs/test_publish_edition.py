@@ -1,0 +1,160 @@
+"""Before a version is written every list of every user is looked at, digested and packed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contracts.errors import GateRefused
+from contracts.lists import PERSONAL, POPULAR, list_digest, pack, unpack
+from contracts.tables import LISTS
+from jobs.edition import Edition, edition_of, pack_all, popular_list, read_lists
+from jobs.io.schemas import arrow_schema
+
+Row = dict[str, Any]
+LENGTH = 3
+#: z is the most popular and not for sale; e has never been bought.
+CATALOGUE = pa.table(
+    {
+        "item_id": ["d", "c", "b", "a", "z", "e"],
+        "title": ["Dish", "Cup", None, "Äpfel", "Zither", "Egg"],
+        "category": ["c"] * 6,
+        "price_cents": [100, 200, 300, None, 500, 600],
+        "is_available": [True, True, True, True, False, True],
+    }
+)
+POPULARITY = pa.table({"item_id": ["a", "b", "c", "z", "gone"], "popularity_7d": [2, 5, 2, 90, 1]})
+
+
+def row(user: str, items: str = "abc", **changes: Any) -> Row:
+    scores = [float(len(items) - place) for place in range(len(items))]
+    return {
+        "user_id": user,
+        "source": PERSONAL,
+        "is_short": len(items) < LENGTH,
+        "item_ids": list(items),
+        "scores": scores,
+        **changes,
+    }
+
+
+def edition(rows: list[Row]) -> Edition:
+    return edition_of(pa.Table.from_pylist(rows, schema=arrow_schema(LISTS)), CATALOGUE, POPULARITY, LENGTH)
+
+
+def test_an_edition_holds_every_list_and_the_items_they_name() -> None:
+    made = edition([row("u1", "dca"), row("u2", "", source=POPULAR), row("u3", "a")])
+    items = [json.loads(item) for item in made.items]
+    # What no list names is no part of the version; the popular list names b.
+    assert [item["item_id"] for item in items] == ["a", "b", "c", "d"]
+    assert items[0] == {"item_id": "a", "title": "Äpfel", "category": "c", "price_cents": None}
+    lists = {user: unpack(packed) for user, packed in zip(made.user_ids, made.packed_U, strict=True)}
+    assert {user: [items[index]["item_id"] for index in found.indices] for user, found in lists.items()} == {
+        "u1": ["d", "c", "a"], "u2": [], "u3": ["a"],
+    }  # fmt: skip
+    assert [(found.source, found.is_short) for found in lists.values()] == [
+        (PERSONAL, False), (POPULAR, True), (PERSONAL, True),
+    ]  # fmt: skip
+    assert lists["u1"].scores == (3.0, 2.0, 1.0)
+
+
+def test_strangers_get_what_is_popular_and_for_sale_ties_by_id() -> None:
+    found = unpack(edition([row("u1", "abc")]).popular)
+    assert (found.indices, found.source, found.is_short) == ((1, 0, 2), POPULAR, False)
+    assert found.scores == pytest.approx([0.05, 0.02, 0.02])
+    places, shares = popular_list(pa.array(["a", "b"]), POPULARITY.slice(0, 0), 5)
+    assert (places.tolist(), shares.tolist()) == ([0, 1], [0.0, 0.0])
+
+
+def test_a_catalogue_of_fewer_items_than_a_list_makes_a_popular_list_that_says_it_is_short() -> None:
+    rows = pa.Table.from_pylist([row("u1", "a")], schema=arrow_schema(LISTS))
+    assert unpack(edition_of(rows, CATALOGUE.slice(3, 2), POPULARITY, LENGTH).popular).is_short
+
+
+@st.composite
+def ragged_rows(draw: st.DrawFn) -> list[Row]:
+    lengths = draw(st.lists(st.integers(0, 5), min_size=1, max_size=12))
+    rows = []
+    for number, length in enumerate(lengths):
+        items = draw(st.permutations("abcde"))[:length]
+        scores = sorted(draw(st.lists(st.floats(-1e4, 1e4), min_size=length, max_size=length)), reverse=True)
+        source = draw(st.sampled_from([PERSONAL, POPULAR]))
+        rows.append(
+            row(f"u{number:02d}", "".join(items), scores=scores, source=source, is_short=draw(st.booleans()))
+        )
+    return rows
+
+
+@settings(deadline=None, max_examples=40)
+@given(ragged_rows())
+def test_packing_and_digesting_many_is_packing_and_digesting_each(rows: list[Row]) -> None:
+    vocabulary = pa.array(list("abcde"))
+    lists = read_lists(pa.Table.from_pylist(rows, schema=arrow_schema(LISTS)), vocabulary)
+    for num_items, shift in ((5, 0), (70_000, 65_000)):
+        index_N = np.arange(5) + shift
+        assert pack_all(lists, index_N, num_items) == [
+            pack(
+                [index_N["abcde".index(item)] for item in each["item_ids"]],
+                each["scores"], each["source"], each["is_short"], num_items,
+            )
+            for each in rows
+        ]  # fmt: skip
+
+
+@settings(deadline=None, max_examples=40)
+@given(ragged_rows())
+def test_the_digest_of_an_edition_is_the_contracts(rows: list[Row]) -> None:
+    for each in rows:
+        each["is_short"] = len(each["item_ids"]) < 5
+    made = edition_of(pa.Table.from_pylist(rows, schema=arrow_schema(LISTS)), CATALOGUE, POPULARITY, 5)
+    assert made.digest == list_digest((each["user_id"], each["item_ids"], each["scores"]) for each in rows)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (row("u5", "aba"), "'u5' names an item twice"),
+        (row("u5", "abx"), "'u5' names 'x', which is not for sale"),
+        (row("u5", "abz"), "'u5' names 'z', which is not for sale"),
+        (row("u5", scores=[2.0, float("nan"), 1.0]), "'u5' has scores that are not finite"),
+        (row("u5", scores=[float("inf"), 2.0, 1.0]), "'u5' has scores that are not finite"),
+        (row("u5", scores=[1.0, 2.0, 0.0]), "'u5' has scores that rise"),
+        (row("u5", scores=[2.0, 1.0]), "'u5' has not one score an item"),
+        (row("u5", "ab", is_short=False), "'u5' holds 2 of 3 items and says is_short=False"),
+        (row("u5", "abc", is_short=True), "'u5' holds 3 of 3 items and says is_short=True"),
+        (row("u5", "abcd", is_short=False), "'u5' holds 4 of 3 items"),
+        (row("u5", source="guess"), "'u5' has a source other than personal and popular"),
+        (row("u4"), "'u4' is nobody's, or out of order, or a second one"),
+        (row("u3"), "'u3' is nobody's, or out of order, or a second one"),
+        (row("u5", scores=[3.0, None, 1.0]), "column scores of the lists has missing values"),
+        (row("u5", item_ids=["a", None, "c"]), "column item_ids of the lists has missing values"),
+        (row("u5", item_ids=None, scores=None), "column item_ids of the lists has missing values"),
+        (row("u5", is_short=None), "column is_short of the lists has missing values"),
+    ],
+)
+def test_one_list_that_nobody_may_be_given_stops_the_publication(wrong: Row, message: str) -> None:
+    rows = [row("u1"), row("u4", "dcb"), wrong, row("u6", "a")]
+    edition([rows[0], rows[1], row("u5"), rows[3]])
+    with pytest.raises(GateRefused, match=message):
+        edition(rows)
+
+
+def test_a_list_of_nobody_and_no_list_at_all_are_refused() -> None:
+    with pytest.raises(GateRefused, match="'' is nobody's"):
+        edition([row("")])
+    with pytest.raises(GateRefused, match="not one list"):
+        edition([])
+
+
+@pytest.mark.parametrize("place", [0, 4095, 4096, 8999])
+def test_every_list_is_looked_at_not_a_sample(place: int) -> None:
+    rows = [row(f"u{user:05d}", "abc"[: 1 + user % 3]) for user in range(9000)]
+    rows[place]["item_ids"][0] = "z"
+    with pytest.raises(GateRefused, match=rf"'u{place:05d}' names 'z'.*\(1 of 9,000 lists\)"):
+        edition(rows)
