@@ -48,7 +48,7 @@ def foretaste_daily() -> None:
 
     @task_group(group_id="data", prefix_group_id=False, tooltip="From the delivery to validated features")
     def data() -> Any:
-        wait = DeliverySensor(task_id="wait_for_delivery", retries=0)
+        wait = DeliverySensor(task_id="wait_for_delivery")
         land = step("land", opens_warehouse=True)
         landed = step("validate-landed", writes=[names.RAW_EVENTS])
         transform = step("transform", opens_warehouse=True)

@@ -253,6 +253,9 @@ def test_the_built_partitions_are_what_the_contract_says(settings: Settings) -> 
     lake = Lake.of(settings)
     for table in (names.SEQUENCES, names.HISTORIES, names.COVISITATION):
         assert types_in(lake, table) == types_of(arrow_schema(TABLES[table]))
+    order = ["item_id", "cutoff_date", "neighbour_rank"]
+    neighbours = lake.read(names.COVISITATION, DAY).select(order)
+    assert neighbours.equals(neighbours.sort_by([(name, "ascending") for name in order]))
     histories = lake.read(names.HISTORIES, DAY).to_pydict()
     assert dict(zip(histories["user_id"], histories["item_ids"], strict=True)) == {
         "anna": ["lamp", "rug", "lamp"],

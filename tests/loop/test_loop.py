@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from topology import Topology, embedded, servers
 
 from contracts.settings import load_settings
 from jobs.io.state import RUNS, State
 from simulator.airflow_runs import AirflowRuns
 from simulator.published import read_published
 from simulator.shop import Shop, ShopConfig
+from tests.loop.topology import Topology, embedded, servers
 
 pytestmark = [pytest.mark.loop, pytest.mark.timeout(900)]
 
@@ -54,7 +54,7 @@ class Loop:
             **topology.environment,
             "FORETASTE_HOME": str(home),
         }
-        self.shop = Shop(ShopConfig(seed=11, num_users=150, num_items=60, start=FIRST, shift_day=None))
+        self.shop = Shop(ShopConfig(seed=11, num_users=400, num_items=96, start=FIRST))
 
     def foretaste(self, *arguments: str, expect: int = 0) -> str:
         done = subprocess.run(
@@ -97,6 +97,7 @@ def loop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
             monkeypatch.setenv(name, value)
         loop = Loop(home, topology)
         try:
+            loop.deliver(FIRST, CHAMPION_DAY)
             loop.foretaste("up")
             yield loop
         finally:
@@ -117,7 +118,6 @@ def wait_for(runs: AirflowRuns, dag_id: str, run_id: str | None, seconds: int = 
 
 
 def test_raw_events_become_published_lists_by_schedule(loop: Loop) -> None:
-    loop.deliver(FIRST, CHAMPION_DAY)
     loop.foretaste("load", "--day", str(FIRST), "--to", str(CHAMPION_DAY))
     loop.foretaste("retrain", "--day", str(CHAMPION_DAY), "--reason", "first model")
     first = read_published(loop.settings)

