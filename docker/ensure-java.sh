@@ -2,7 +2,7 @@
 # Make sure that Java 17 or newer is on the PATH: Spark needs it, and pip cannot bring it.
 set -euo pipefail
 
-found="$(java -version 2>&1 | sed -nE 's/.*version "([0-9]+).*/\1/p' | head -n 1 || true)"
+found="$(java -XX:-UsePerfData -version 2>&1 | sed -nE 's/.*version "([0-9]+).*/\1/p' | head -n 1 || true)"
 if [[ -n "$found" && "$found" -ge 17 ]]; then
     exit 0
 fi

@@ -88,7 +88,9 @@ def _java() -> Check:
     program = str(Path(home) / "bin" / "java") if home else "java"
     mend = f"Install Java {_MIN_JAVA} or newer (apt-get install openjdk-17-jre-headless) and point JAVA_HOME at it, or unset it."
     try:
-        told = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=30, check=False)
+        told = subprocess.run(
+            [program, "-XX:-UsePerfData", "-version"], capture_output=True, text=True, timeout=30, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return Check("java", False, f"{program} does not run: {error}", mend)
     return _java_version(told.stderr + told.stdout, program, mend)

@@ -38,7 +38,8 @@ def read_published(settings: Settings) -> Published | None:
         lists = {}
         for bucket in range(pointer.num_buckets):
             for user, packed in client.hgetall(names.lists_key(pointer.version, bucket)).items():
-                assert isinstance(user, bytes) and isinstance(packed, bytes)
+                assert isinstance(user, bytes)
+                assert isinstance(packed, bytes)
                 lists[user.decode()] = [items[index]["item_id"] for index in unpack(packed).indices]
         popular = client.get(names.popular_key(pointer.version))
         assert isinstance(popular, bytes)

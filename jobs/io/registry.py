@@ -6,6 +6,7 @@ stands under its digest, and asks MLflow only when it is not there.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -59,7 +60,10 @@ class Registry:
             for number, value in enumerate(values, start=1):
                 self._client.log_metric(run_id, key, float(value), step=number)
         self._client.log_artifacts(run_id, str(folder), "model")
-        self._client.set_terminated(run_id)
+        with environment_of_library(
+            {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
+        ):  # the run's page is returned
+            self._client.set_terminated(run_id)
         try:
             self._client.create_registered_model(self._name)
         except Exception as error:  # MLflow has one class for every refusal; only "exists" is fine
@@ -131,6 +135,7 @@ def open_registry(settings: Settings, task: str = names.NEXT_ITEM_TASK) -> Itera
         # MLflow decides at its import whether it calls home, and would leave a file in the user's own.
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # says at INFO that it may wait for five minutes
     from requests.exceptions import RequestException
 
     if not settings.mlflow_url:

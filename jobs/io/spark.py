@@ -86,7 +86,9 @@ def java_version() -> int:
     way_out = f"Spark needs Java {JAVA_NEEDED} or newer: apt-get install openjdk-17-jre-headless (macOS: brew install openjdk@17)"
     if java is None:
         raise JavaMissing(f"no java found ({where}). {way_out}{', or unset JAVA_HOME' if home else ''}.")
-    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    told = subprocess.run(
+        [java, "-XX:-UsePerfData", "-version"], capture_output=True, text=True, check=False
+    ).stderr
     found = re.search(r'version "(?:1\.)?(\d+)', told)
     if found is None or int(found[1]) < JAVA_NEEDED:
         version = told.splitlines()[0] if told else "it does not tell its version"
