@@ -83,15 +83,22 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
 
     rank_outcomes = sequences.between(early.cutoff, late.cutoff)
     judge_outcomes = sequences.between(late.cutoff, day)
+    champion = _champion_model(context, manifest["champion"])
+    # Days that the champion was trained on judge nobody.
+    unseen_after = max(late.cutoff, champion[1]) if champion else late.cutoff
     _refuse_without(rank_outcomes, "rank", day, horizon)
     _refuse_without(judge_outcomes, "judge", day, horizon)
     fitted, curve = trainer.fit_transformer(early, sequences, validate_on=rank_outcomes)
     ranker = trainer.fit_ranker(fitted, early, rank_outcomes)
     twin, _ = trainer.fit_transformer(late, sequences, num_epochs=curve.best_epoch)
 
-    champion = _champion_model(context, manifest["champion"])
     ndcg, metrics, num_users = _evaluate(
-        NextItemModel(twin.item_ids, twin.sasrec, ranker), champion, late, sequences, judge_outcomes, trainer
+        NextItemModel(twin.item_ids, twin.sasrec, ranker),
+        champion[0] if champion else None,
+        late,
+        sequences,
+        sequences.between(unseen_after, day),
+        trainer,
     )
     rng = np.random.default_rng(chosen["seed"])
     verdict = judge(ndcg, margin=settings.promote_margin, min_users=settings.promote_min_users, rng=rng)
@@ -123,6 +130,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     record = dict(context.state.get(RETRAININGS, day.isoformat()) or {})
     record |= {
         "day": day.isoformat(),
+        "judged_from": (unseen_after + timedelta(days=1)).isoformat(),
         "champion": manifest["champion"],
         "challenger": version,
         "sha256": digest,
@@ -302,21 +310,17 @@ def _targets(
 
 def _evaluate(
     challenger: NextItemModel,
-    champion: tuple[NextItemModel, date] | None,
+    champion: NextItemModel | None,
     world: World,
     sequences: Sequences,
     outcomes: dict[str, npt.NDArray[np.object_]],
     trainer: Trainer,
 ) -> tuple[dict[str, npt.NDArray[np.float64]], dict[str, dict[str, float]], int]:
     """Per-user NDCG@10 by name, all metrics by name, and the number of users: everyone on the same users."""
-    if champion is not None and champion[1] > world.cutoff:
-        # The champion has seen some of these days: both are judged on the days after them only.
-        latest = max(day for days in sequences.days for day in days)
-        outcomes = sequences.between(champion[1], latest)
     users, targets = _targets(world, outcomes, trainer.repeats_allowed)
     lists = {"challenger": _list_of(challenger, world, users, trainer)}
     if champion is not None:
-        lists["champion"] = _list_of(champion[0], world, users, trainer)
+        lists["champion"] = _list_of(champion, world, users, trainer)
     lists |= _baseline_lists(world, sequences, users, trainer)
     wanted = [set(items.tolist()) for items in targets]
     if not wanted:

@@ -24,6 +24,7 @@ from contracts.feed import days_between
 from contracts.settings import Settings, load_settings
 from simulator.airflow_runs import AirflowRuns, TaskRun
 from simulator.command import DemoFailed, console, foretaste
+from simulator.operator import trigger
 from simulator.published import Published, read_published
 from simulator.worlds import OnlineRetail, SimulatedShop, World
 
@@ -106,6 +107,13 @@ def run_demo(world: World, settings: Settings) -> None:
             if has_rung and not retraining:
                 console.print("   The drift alarm has rung: a retraining starts by itself.", markup=False)
                 retraining = wait_for_run(runs, "foretaste_retrain", 1)
+    if world.is_judged_at_end and not retraining:
+        with stage(6 + len(world.live_days), "No alarm has rung: an operator starts a retraining in Airflow"):
+            last = world.live_days[-1]
+            trigger(
+                settings, "foretaste_retrain", {"day": str(last), "reason": "the last days judge the lists"}
+            )
+            wait_for_run(runs, "foretaste_retrain", 1)
     show_summary(settings, runs)
 
 
@@ -116,6 +124,8 @@ def show_summary(settings: Settings, runs: AirflowRuns) -> None:
     console.print(_runs_table(runs.tasks()))
     for table in (_rows_table(status["landings"]), _models_table(status["retrainings"])):
         console.print(table)
+    if status["retrainings"]:
+        show_against_popularity(status["retrainings"][-1])
     published = read_published(settings)
     for day, drift in status["verdicts"].items():
         console.print(f"Drift on {day}: [bold]{drift['verdict']}[/bold]. {'; '.join(drift['reasons'])}")
@@ -131,6 +141,16 @@ def show_summary(settings: Settings, runs: AirflowRuns) -> None:
     )
     console.print(f"  {settings.reports_path / 'index.html'}", markup=False)
     console.print("  .venv/bin/foretaste status | recommend USER | rollback | quarantine | doctor")
+
+
+def show_against_popularity(retraining: dict[str, Any]) -> None:
+    """Print what the last retraining's challenger gained over recent popularity, with its interval."""
+    difference = retraining["verdict"]["differences"]["popularity"]
+    console.print(
+        f"Lists against recent popularity, {retraining['judged_from']} to {retraining['day']}, "
+        f"{retraining['num_users']:,} users: ndcg@10 {difference['mean']:+.4f} "
+        f"[{difference['low']:+.4f}, {difference['high']:+.4f}] (95 % bootstrap)"
+    )
 
 
 def _runs_table(tasks: list[TaskRun]) -> Table:

@@ -22,6 +22,7 @@ class World(Protocol):
     champion_day: date  # the first champion is trained up to here
     last_history: date
     live_days: tuple[date, ...]  # run by Airflow's scheduler
+    is_judged_at_end: bool  # a retraining shows what the lists are worth, also when no alarm has rung
     settings: dict[str, str]  # for HOME/settings.env, without FORETASTE_
 
     def deliver(self, days: Sequence[date], published: Published | None) -> str:
@@ -51,6 +52,7 @@ class SimulatedShop:
             f"a simulated shop (seed {seed}), {'one shift of taste' if has_shift else 'no shift of taste'}"
         )
         self.story = f"Taste shifts on {shift_day}" if has_shift else "Nothing happens"
+        self.is_judged_at_end = False  # without a shift of taste nothing should retrain
         self.settings = _scheduled(self.live_days)
         self._feed = feed
         self._shop = Shop(ShopConfig(seed=seed, start=self.first, shift_day=shift_day))
@@ -82,6 +84,7 @@ class OnlineRetail:
         self.live_days: tuple[date, ...] = (days[-2], days[-1])
         self.last_history = days[-2] - timedelta(days=1)
         self.champion_day = days[-1] - timedelta(days=28)
+        self.is_judged_at_end = True
         self.settings = {**_scheduled(self.live_days), "JUDGE_DAYS": "28", "HISTORY_DAYS": "365"}
         self._feed = feed
         self._source = source

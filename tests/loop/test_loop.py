@@ -17,6 +17,7 @@ import pytest
 from contracts.settings import load_settings
 from jobs.io.state import RUNS, State
 from simulator.airflow_runs import AirflowRuns
+from simulator.operator import trigger
 from simulator.published import read_published
 from simulator.shop import Shop, ShopConfig
 from tests.loop.topology import Topology, embedded, servers
@@ -144,20 +145,7 @@ def test_raw_events_become_published_lists_by_schedule(loop: Loop) -> None:
 
     # A backfill by hand through Airflow gives the day's digest and moves nothing.
     digest = loop.digest("daily", LIVE_DAY)
-    run_id = "by-hand"
-    token_run(loop, run_id, LIVE_DAY)
+    run_id = trigger(loop.settings, "foretaste_daily", {"day": str(LIVE_DAY)})
     wait_for(runs, "foretaste_daily", run_id)
     assert loop.digest("daily", LIVE_DAY) == digest
     assert json.loads(loop.foretaste("status", "--json"))["published"]["version"] == published.version
-
-
-def token_run(loop: Loop, run_id: str, day: date) -> None:
-    """Trigger a run of a day as an operator does, with the typed param."""
-    from jobs.services import airflow_environment
-
-    environment = {**loop.environment, **airflow_environment(loop.settings)}
-    subprocess.run(
-        [sys.executable, "-m", "airflow", "dags", "trigger", "foretaste_daily", "--run-id", run_id,
-         "--conf", json.dumps({"day": str(day)})],
-        env=environment, check=True, capture_output=True,
-    )  # fmt: skip

@@ -64,6 +64,7 @@ def retraining(**values: Any) -> dict[str, Any]:
         "champion": "1",
         "challenger": "2",
         "num_users": 734,
+        "judged_from": "2011-02-23",
         "mlflow_url": "http://127.0.0.1:5000/x",
         "is_promoted": True,
         "metrics": {
@@ -204,6 +205,7 @@ def test_an_invalid_day_says_that_the_data_is_broken() -> None:
 def test_a_retraining_shows_the_challenger_first_and_the_interval_of_each_difference() -> None:
     page = text_of(pages(day_view(), retrainings=[retraining()])["retrainings/2011-03-01.html"])
     assert "Challenger 2 became the champion." in page
+    assert "734 users with outcomes, 2011-02-23 to 2011-03-01" in page
     assert page.index("challenger 0.0912") < page.index("popularity 0.0500")
     assert "popularity +0.0400 +0.0300 to +0.0500" in page
     assert "surely better" in page
