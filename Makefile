@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 PY := .venv/bin/python
 export PYTHONSAFEPATH := 1
-export PYTHONDONTWRITEBYTECODE := $(if $(CI),1,)
+export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up down test test-all check bench
@@ -43,7 +43,7 @@ check: setup ## Lint and type-check: ruff, mypy, import-linter, sqlfluff
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
-	@.venv/bin/lint-imports
+	@.venv/bin/lint-imports --cache-dir .venv/.cache/import_linter
 	@.venv/bin/sqlfluff lint dbt_project
 
 bench: setup ## Run the benchmarks (ONLY=name for some); figures go to FORETASTE_HOME/bench.jsonl

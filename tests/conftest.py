@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -10,14 +11,30 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis.configuration import set_hypothesis_home_dir
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Airflow writes its configuration where AIRFLOW_HOME points as soon as it is imported: not to people's homes."""
-    os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="foretaste-airflow-")
-    config.add_cleanup(lambda: shutil.rmtree(os.environ["AIRFLOW_HOME"], ignore_errors=True))
+    """Whatever tests write lies in the home folder's ``tests``, which is gone after a run without failures."""
+    home = Path(os.environ.get("FORETASTE_HOME") or REPOSITORY / ".foretaste").absolute()
+    folder = home / "tests"
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    set_hypothesis_home_dir(folder / "hypothesis")
+    # Airflow writes its configuration where this points as soon as it is imported: not to people's homes.
+    os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-")
+    config.add_cleanup(lambda: _tidy(home, folder))
+
+
+def _tidy(home: Path, folder: Path) -> None:
+    """Remove what this run has made; what failed tests have left stays to be looked at."""
+    shutil.rmtree(os.environ["AIRFLOW_HOME"], ignore_errors=True)
+    shutil.rmtree(folder / "hypothesis", ignore_errors=True)
+    for empty in (*folder.glob("pytest-of-*"), folder, home):
+        with contextlib.suppress(OSError):
+            empty.rmdir()
 
 
 @pytest.fixture

@@ -161,10 +161,10 @@ def test_servers_that_were_killed_come_back_with_what_they_held(home: Path) -> N
     settings = load_settings(home=home)
     store(settings).set("kept", "1")
     bucket(settings).put_object(Bucket=settings.s3_bucket, Key="kept", Body=b"1")
-    for server in killed:
-        os.kill(server.pids[0], signal.SIGKILL)
-    while processes_of(home):
-        time.sleep(0.01)
+    pids = [server.pids[0] for server in killed]
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=30)
     assert {states(settings)[name] for name in ("valkey", "seaweedfs")} == {"stopped"}
     back = by_name(up(settings, only={"valkey", "seaweedfs"}))
     assert not {pid for server in killed for pid in server.pids} & {
@@ -219,8 +219,9 @@ def test_a_start_that_fails_says_why_and_leaves_nothing(home: Path) -> None:
 
 
 HOLD = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell starts in the background
 from contracts.settings import load_settings
 from jobs.services import running
 with running(load_settings(home=Path(sys.argv[1])), only={"valkey", "reports"}):

