@@ -154,6 +154,7 @@ def _configuration(settings: Settings, is_short: bool) -> dict[str, str]:
         java_options.append("-XX:+UseParallelGC")  # one short batch: throughput counts, pauses do not
     else:
         configuration["spark.executor.memory"] = settings.spark_memory
+        configuration["spark.executor.extraJavaOptions"] = "-XX:-UsePerfData"
         if urlsplit(settings.spark_master).hostname in ("127.0.0.1", "localhost"):
             configuration["spark.driver.host"] = "127.0.0.1"
             configuration["spark.driver.bindAddress"] = "127.0.0.1"

@@ -75,6 +75,9 @@ def _spark(folder: Path) -> Iterator[str]:
         **os.environ,
         "SPARK_HOME": str(home),
         "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_LOCAL_DIRS": str(folder),
+        "SPARK_LAUNCHER_OPTS": "-XX:-UsePerfData",  # would write to /tmp
+        "SPARK_DAEMON_JAVA_OPTS": "-XX:-UsePerfData",
         "PYSPARK_PYTHON": sys.executable,
     }
     master = f"spark://127.0.0.1:{port}"
@@ -86,16 +89,11 @@ def _spark(folder: Path) -> Iterator[str]:
     processes = []
     try:
         for program in programs:
-            log = (folder / f"{program[0].rsplit('.', 1)[1]}.log").open("w")
-            processes.append(
-                subprocess.Popen(
-                    [str(home / "bin" / "spark-class"), *program],
-                    env=common,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
+            with (folder / f"{program[0].rsplit('.', 1)[1]}.log").open("w") as log:
+                command = [str(home / "bin" / "spark-class"), *program]
+                processes.append(
+                    subprocess.Popen(command, env=common, stdout=log, stderr=log, start_new_session=True)
                 )
-            )
             _wait_for_port(port)
         yield master
     finally:
