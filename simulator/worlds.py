@@ -95,4 +95,8 @@ class OnlineRetail:
             "import", "online-retail", str(self._source), "--feed", str(self._feed),
             "--from", str(days[0]), "--to", str(days[-1]), is_shown=False,
         )  # fmt: skip
-        return json.dumps(json.loads(told))
+        found = json.loads(told)
+        return (
+            f"{found['events']:,} events of {found['days']} days; {found['returns']:,} are returns, "
+            f"{found['anonymous']:,} name no customer, {found['service_lines']:,} are about postage and fees"
+        )
