@@ -302,12 +302,15 @@ def rollback_command(version: str | None, as_json: bool) -> None:
     _print_json(answer) if as_json else click.echo(render(answer))
 
 
-@cli.command("quarantine")
+@cli.group("quarantine", invoke_without_command=True)
 @day_option(help="Only what was received on this day.")
 @json_option
-def quarantine_command(day: date | None, as_json: bool) -> None:
+@click.pass_context
+def quarantine_group(context: click.Context, day: date | None, as_json: bool) -> None:
     """Rejected rows, counted by day and reason."""
-    from jobs.land import list_quarantine
+    if context.invoked_subcommand is not None:
+        return
+    from jobs.landing.quarantine import list_quarantine
 
     rows = list_quarantine(load_settings(), day)
     if as_json:
@@ -319,11 +322,36 @@ def quarantine_command(day: date | None, as_json: bool) -> None:
         click.echo("nothing is in quarantine")
 
 
+@quarantine_group.command("replay")
+@click.option("--reason", metavar="CODE", help="Only rows that were rejected for this reason.")
+@day_option("--from", "first", help="Only of deliveries received on this day or later.")
+@day_option("--to", "last", help="Only of deliveries received on this day or earlier.")
+@json_option
+def quarantine_replay_command(
+    reason: str | None, first: date | None, last: date | None, as_json: bool
+) -> None:
+    """Read rejected rows again after a fix; what is good by now lands, for the runs that come."""
+    from jobs.landing.outcomes import REASONS
+    from jobs.replay import render
+    from jobs.run import replay_quarantine
+
+    if reason is not None and reason not in REASONS:
+        raise click.BadParameter(
+            f"{reason!r} is no reason; there are {', '.join(REASONS)}", param_hint="--reason"
+        )
+    answer = replay_quarantine(
+        load_settings(), run_id=_run_id("replay"), reason=reason, first=first, last=last
+    )
+    _print_json(answer) if as_json else click.echo(render(answer))
+
+
 @cli.command("report")
 def report_command() -> None:
-    """Write the pages of HOME/reports again."""
+    """Write the pages of HOME/reports again, dbt's docs included."""
+    from jobs.dbt_docs import refresh_docs
     from jobs.reports import build_reports
 
+    refresh_docs(load_settings(), run_id=_run_id("report"))
     click.echo(str(build_reports(load_settings(), now=datetime.now(UTC))))
 
 
@@ -334,9 +362,17 @@ def report_command() -> None:
 @click.option("--without-airflow", is_flag=True, help="Start the stores and MLflow only.")
 def up_command(without_airflow: bool) -> None:
     """Start the embedded servers and leave them running; prints addresses and logins."""
-    from jobs.services import render, up
+    from jobs.dbt_docs import refresh_docs
+    from jobs.reports import build_reports
+    from jobs.services import connected, render, up
 
-    click.echo(render(up(load_settings(), airflow=not without_airflow)))
+    settings = load_settings()
+    has_docs = refresh_docs(settings, run_id=_run_id("up")) is not None  # before Airflow starts runs
+    if has_docs:
+        build_reports(settings, now=datetime.now(UTC))  # with a link to them
+    click.echo(render(up(settings, airflow=not without_airflow)))
+    if has_docs:
+        click.echo(f"{'dbt docs':<27} {connected(settings).reports_url}/dbt/index.html")
 
 
 @cli.command("down")

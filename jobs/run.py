@@ -1,4 +1,4 @@
-"""Run one step, a day, a range of days or a retraining, each under the lease."""
+"""Run one step, a day, a range of days, a retraining or a replay, each under the lease."""
 
 from __future__ import annotations
 
@@ -68,6 +68,16 @@ def load_history(
         "transform": {"first": first},
     }
     return _run_steps(settings, LOAD_STEPS, last, run_id, listener, options)
+
+
+def replay_quarantine(
+    settings: Settings, *, run_id: str, reason: str | None, first: date | None, last: date | None
+) -> Result:
+    """Read quarantined rows again and land what is good by now."""
+    from jobs import replay
+
+    with State.of(settings).lease(run_id, "replay", settings.lease_seconds, is_last=True) as lease:
+        return replay.run(StepContext.of(settings, lease), reason=reason, first=first, last=last)
 
 
 def retrain(settings: Settings, day: date, *, run_id: str, reason: str, listener: Listener) -> list[Result]:

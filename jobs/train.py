@@ -145,6 +145,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
         "is_promotable": verdict.is_promoted,
         "reasons": list(verdict.reasons),
         "users": num_users,
+        "mlflow_url": page,
     }
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from datetime import date, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts import names
-from contracts.errors import ForetasteError, PartitionMissing
+from contracts.errors import PartitionMissing
 from contracts.feed import days_between
-from contracts.settings import Settings
 from contracts.tables import RAW_EVENTS, RAW_ITEMS, RAW_USERS, TABLES, Table
 from jobs.io import dbt
 from jobs.io.commit import digest_of
@@ -68,20 +65,6 @@ def run(day: date, context: StepContext, first: date | None = None) -> dict[str,
         _remember(warehouse, digest)
     counts = {TABLES[name].short_name: num_rows for name, num_rows in rows.items()}
     return {"feature_days": len(feature_days), "event_days": len(event_days), "rows": counts, **built}
-
-
-def generate_docs(settings: Settings) -> Path:
-    """Write dbt's documentation as one static page into ``HOME/reports/dbt``.
-
-    Raises:
-        ForetasteError: the project does not compile, or another process owns the warehouse file.
-    """
-    if not dbt.invoke(settings, ["docs", "generate", "--static"]).success:
-        raise ForetasteError(f"dbt could not write its docs. Its log: {dbt.log_of(settings)}")
-    page = settings.reports_path / "dbt" / "index.html"
-    page.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(settings.home / "dbt" / "target" / "static_index.html", page)
-    return page
 
 
 def _unbuilt_since(lake: Lake, first: date) -> date | None:

@@ -195,6 +195,16 @@ class Lake:
             if path.name not in kept:
                 path.unlink()
 
+    def drop(self, table: str) -> None:
+        """Remove a table with all its partitions; nothing happens when there is none."""
+        if self._lease is None:
+            raise PermissionError(
+                f"dropping {table} needs a lease: open the lake with Lake.of(settings, lease)"
+            )
+        if (self.root / table).exists():
+            with self._lease.guard():
+                shutil.rmtree(self.root / table)
+
     def collect_staging(self) -> int:
         """Remove what killed writers left in the staging area; only under a lease, when nobody else stages."""
         leftovers = list((self.root / "_staging").glob("*"))

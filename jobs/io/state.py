@@ -49,6 +49,9 @@ _RECORDS = sa.Table(
 # Collections of records
 DELIVERIES = "deliveries"  # kind/received → sha256, known_date, landed_day
 LANDINGS = "landings"  # day → what the landing of that day read and touched
+REPLAYS = (
+    "replays"  # first day that sees the rows → what was replayed and touched, and what is still to be done
+)
 RUNS = "runs"  # kind/day → the manifest that fixes the run, and its digest
 PUBLICATIONS = "publications"  # version → day, kind, digest
 PROMOTIONS = "promotions"  # MLflow version → the day it was promoted on, its digest

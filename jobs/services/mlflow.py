@@ -35,6 +35,8 @@ def mlflow(settings: Settings, ports: Ports) -> Server:
             "_MLFLOW_SGI_NAME": "uvicorn",
             "MLFLOW_SERVER_ALLOWED_HOSTS": hosts,
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_DISABLE_TELEMETRY": "true",  # nothing calls home
+            "DO_NOT_TRACK": "true",
         },
         is_ready=lambda: _serves(port),
         timeout=120,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import json
 import re
@@ -17,95 +16,19 @@ import pytest
 
 from contracts import names
 from contracts.errors import DayRefused, FeedInvalid
-from contracts.settings import load_settings
 from jobs import land
 from jobs.feed_reader import check_feed, is_delivery_complete
 from jobs.io.lake import Lake
 from jobs.io.state import DELIVERIES, LANDINGS, State
 from jobs.io.warehouse import open_warehouse
-from jobs.landing.classify import REASONS, SET_ASIDE
+from jobs.landing.outcomes import REASONS, SET_ASIDE
+from jobs.landing.quarantine import list_quarantine
 from jobs.runs import StepContext
+from tests.shop import DAY, HEADER, NEXT, Shop, event
 
 pytestmark = pytest.mark.contract
 
-DAY = date(2011, 3, 1)
-NEXT = date(2011, 3, 2)
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "landing.md"
-FEED = {
-    "schema_version": 1, "shop": "Tiny shop", "currency": "GBP", "time_zone": "Europe/London",
-    "repeats_allowed": True, "missing_consent": "granted", "service_items": ["POST"],
-}  # fmt: skip
-HEADER = (
-    "event_id",
-    "user_id",
-    "item_id",
-    "event_type",
-    "occurred_at",
-    "quantity",
-    "unit_price",
-    "value",
-    "scroll_depth",
-)
-
-
-def event(number: int, **changes: str) -> dict[str, str]:
-    row = {
-        "event_id": f"e{number}", "user_id": f"u{number % 7}", "item_id": f"i{number % 5}", "event_type": "purchase",
-        "occurred_at": f"2011-03-01T10:00:{number % 60:02d}+00:00", "quantity": "1", "unit_price": "2.50", "value": "",
-        "scroll_depth": "",
-    }  # fmt: skip
-    return {**row, **changes}
-
-
-class Shop:
-    """A feed folder and the home that lands it."""
-
-    def __init__(self, home: Path) -> None:
-        self.settings = load_settings(home=home)
-        self.feed = home / "feed"
-        self.describe()
-
-    def describe(self, **changes: Any) -> None:
-        self.feed.mkdir(parents=True, exist_ok=True)
-        (self.feed / "feed.json").write_text(json.dumps({**FEED, **changes}))
-
-    def deliver(
-        self, received: date, rows: list[dict[str, str]], name: str = "events.csv", kind: str = "events"
-    ) -> Path:
-        folder = self.feed / kind / f"received={received}"
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / name
-        with path.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-        (folder / "_SUCCESS").touch()
-        return path
-
-    def land(self, day: date = DAY, **options: Any) -> dict[str, Any]:
-        with State.of(self.settings).lease("test", "land", 60, is_last=True) as lease:
-            return land.run(day, StepContext.of(self.settings, lease), **options)
-
-    def reasons(self, received: date = DAY, kind: str = "events") -> list[str]:
-        lake, table = Lake.of(self.settings), f"quarantine/{kind}"
-        return (
-            []
-            if lake.manifest(table, received) is None
-            else lake.read(table, received).column("reason").to_pylist()
-        )
-
-    def events(self, day: date = DAY) -> list[dict[str, Any]]:
-        return Lake.of(self.settings).read(names.RAW_EVENTS, day).to_pylist()
-
-    def digests(self) -> dict[str, str]:
-        lake = Lake.of(self.settings)
-        found = {}
-        for table in (names.RAW_EVENTS, names.RAW_ITEMS, names.RAW_USERS):
-            for day in lake.days(table):
-                manifest = lake.manifest(table, day)
-                assert manifest is not None
-                found[f"{table}/{day}"] = manifest.digest
-        return found
 
 
 @pytest.fixture
@@ -362,6 +285,16 @@ def test_lake_and_warehouse_hold_the_same_rows(shop: Shop) -> None:
     ]
 
 
+def test_deliveries_of_a_day_that_land_apart_keep_both_their_accounts(shop: Shop) -> None:
+    shop.deliver(DAY, [event(1)])
+    shop.land()
+    shop.deliver(DAY, [{"user_id": "u1"}], "users.csv", "users")
+    shop.land(NEXT)
+    with open_warehouse(shop.settings) as warehouse:
+        found = warehouse.read("select distinct kind from ops.row_accounts order by 1", {"kind": "text"})
+    assert found.column("kind").to_pylist() == ["events", "users"]
+
+
 def _torn_gzip(path: Path) -> None:
     path.with_suffix(".csv.gz").write_bytes(gzip.compress(path.read_bytes())[:-20])
     path.unlink()
@@ -403,7 +336,7 @@ def test_a_delivery_that_changes_after_its_landing_is_refused(shop: Shop) -> Non
         State.of(shop.settings).lease("test", "land", 60, is_last=True) as lease,
         pytest.raises(FeedInvalid, match="has changed"),
     ):
-        land._new_deliveries(DAY, StepContext.of(shop.settings, lease))
+        land.new_deliveries(DAY, StepContext.of(shop.settings, lease))
 
 
 def test_a_delivery_without_success_is_not_there_yet(shop: Shop) -> None:
@@ -419,7 +352,7 @@ def test_users_are_masked_in_quarantine(shop: Shop) -> None:
     shop.land()
     rows = Lake.of(shop.settings).read("quarantine/events", DAY).to_pylist()
     assert "jane" not in json.dumps(rows, default=str)
-    assert land.list_quarantine(shop.settings, None)[0]["rows"] == 1
+    assert list_quarantine(shop.settings, None)[0]["rows"] == 1
 
 
 def test_the_documentation_lists_exactly_the_reasons(shop: Shop) -> None:

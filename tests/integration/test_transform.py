@@ -18,6 +18,7 @@ from contracts.feed import days_between
 from contracts.settings import Settings, load_settings
 from contracts.tables import RAW_EVENTS, RAW_ITEMS, RAW_USERS, TABLES, Table
 from jobs import transform
+from jobs.dbt_docs import refresh_docs
 from jobs.io import dbt
 from jobs.io.lake import Lake
 from jobs.io.schemas import arrow_schema
@@ -456,7 +457,19 @@ def test_the_unit_tests_of_the_project_pass(
 
 
 def test_docs_are_one_page_that_describes_every_exported_table(bulk: Settings) -> None:
-    page = transform.generate_docs(bulk)
+    page = refresh_docs(bulk, run_id="docs")
     assert page == bulk.home / "reports" / "dbt" / "index.html"
     text = page.read_text()
     assert all(TABLES[name].short_name in text for name in EXPORTED)
+    written = page.stat().st_mtime_ns
+    with State.of(bulk).lease("a run", "land", 60, is_last=True):
+        assert refresh_docs(bulk, run_id="docs") == page  # current: needs no lease
+        page.with_name("project.sha256").write_text("another project")
+        assert refresh_docs(bulk, run_id="docs") == page  # stale, but a run is at work
+    assert page.stat().st_mtime_ns == written
+    assert refresh_docs(bulk, run_id="docs") == page
+    assert page.stat().st_mtime_ns > written
+
+
+def test_nothing_is_documented_before_there_are_tables(tmp_path: Path) -> None:
+    assert refresh_docs(load_settings(home=tmp_path), run_id="docs") is None

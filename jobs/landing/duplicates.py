@@ -1,0 +1,135 @@
+"""Among deliveries, and against what lies in the lake, a row counts once: the first word about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from contracts import names
+from contracts.feed import KINDS
+from jobs.io.commit import digest_of
+from jobs.io.state import DELIVERIES
+from jobs.landing.account import Account
+from jobs.landing.classify import Classified
+from jobs.landing.partitions import TABLES
+from jobs.runs import StepContext
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def merge(
+    classified: Sequence[Classified], context: StepContext
+) -> tuple[dict[str, pa.Table], dict[str, Account]]:
+    """All good rows by kind, with duplicates among deliveries and of what has been landed taken out."""
+    import pyarrow as pa
+
+    accounts = {each.delivery.key: Account.of(each) for each in classified}
+    merged: dict[str, pa.Table] = {}
+    for kind in KINDS:
+        parts = []
+        for each in classified:
+            if each.delivery.kind == kind:
+                rows = each.rows if kind == "events" else _not_yet_described(each, accounts, context)
+                received = pa.array([each.delivery.received] * rows.num_rows, pa.date32())
+                parts.append(rows.append_column("received_date", received))
+        if parts:
+            merged[kind] = pa.concat_tables(parts)
+    if "events" in merged:
+        merged["events"] = _without_duplicates(merged["events"], classified, accounts, context)
+    for account in accounts.values():
+        account.check()
+    return merged, accounts
+
+
+def _not_yet_described(each: Classified, accounts: dict[str, Account], context: StepContext) -> pa.Table:
+    """Items or users that this very delivery has not told of when it was landed: what runs have seen stays."""
+    import pyarrow.compute as pc
+
+    key, table, received = each.delivery.key, TABLES[each.delivery.kind], each.delivery.received
+    if context.state.get(DELIVERIES, key) is None or context.lake.manifest(table.name, received) is None:
+        return each.rows
+    told = context.lake.read(table.name, received, [table.key[0]]).column(0).combine_chunks()
+    new = each.rows.filter(pc.invert(pc.is_in(each.rows.column(table.key[0]), value_set=told)))
+    accounts[key].good -= each.rows.num_rows - new.num_rows
+    accounts[key].duplicate += each.rows.num_rows - new.num_rows
+    return new
+
+
+def _without_duplicates(
+    events: pa.Table, classified: Sequence[Classified], accounts: dict[str, Account], context: StepContext
+) -> pa.Table:
+    """Events whose id neither an earlier delivery nor the lake has; the first word counts."""
+    import duckdb
+
+    connection = duckdb.connect(config={"threads": 1})
+    try:
+        connection.register("events", events)
+        connection.execute(f"create temp table landed as {_landed_ids(context)}")
+        connection.execute(
+            """
+            create temp table decided as
+            with told as (
+                select event_id, body_hash, received_date, source_file, line, false as is_landed from events
+                union all
+                select event_id, body_hash, received_date, '', 0, true from landed semi join events using (event_id)
+            )
+            select *, row_number() over w as copy, first_value(body_hash) over w as first_body
+            from told
+            window w as (partition by event_id order by is_landed desc, received_date, source_file, line)
+            """
+        )
+        lost = connection.execute(
+            """
+            select received_date, source_file, line, event_id, body_hash = first_body as is_same from decided
+            where copy > 1 and not is_landed order by received_date, source_file, line
+            """
+        ).fetchall()
+        kept = connection.sql(
+            """
+            select * from events
+            anti join (select received_date, source_file, line from decided where copy > 1 and not is_landed)
+            using (received_date, source_file, line)
+            """
+        ).to_arrow_table()
+    finally:
+        connection.close()
+    by_key = {each.delivery.key: each for each in classified}
+    for received, source_file, line, event_id, is_same in lost:
+        key = f"events/{received}"
+        account = accounts[key]
+        account.good -= 1
+        if is_same:
+            account.duplicate += 1
+            continue
+        account.quarantined["ID_CONFLICT"] = account.quarantined.get("ID_CONFLICT", 0) + 1
+        row = {"event_id": event_id}
+        by_key[key].rejected.append(
+            {
+                "source_file": source_file,
+                "line": line,
+                "reason": "ID_CONFLICT",
+                "raw_line": str(row),
+                "row_sha256": digest_of(row),
+            }
+        )
+    return kept
+
+
+def _landed_ids(context: StepContext) -> str:
+    """A query of the ids in the lake, without leftovers of landings that were never recorded."""
+    days = context.lake.days(names.RAW_EVENTS)
+    received = sorted(
+        record["received_date"]
+        for record in context.state.all(DELIVERIES).values()
+        if record["kind"] == "events"
+    )
+    if not days or not received:
+        return "select '' as event_id, '' as body_hash, current_date as received_date limit 0"
+    files = ", ".join(_quoted(str(path)) for path in context.lake.files(names.RAW_EVENTS, days))
+    among = ", ".join(f"date '{each}'" for each in received)
+    return f"select event_id, body_hash, received_date from read_parquet([{files}], hive_partitioning = false) where received_date in ({among})"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,176 @@
+"""The rules for events, items and users, in SQL, which DuckDB runs in memory over all rows of a delivery at once.
+
+Each reads the rows in ``delivered`` and leaves the table ``classified``: a row's typed columns, its place,
+``outcome`` and ``reason``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from contracts.feed import EVENT_COLUMNS, EVENT_TYPES, ITEM_COLUMNS, USER_COLUMNS, FeedDescription
+from jobs.feed_reader import Delivery
+from jobs.landing.checks import (
+    Check,
+    as_cents,
+    as_integer,
+    case,
+    given,
+    id_checks,
+    instant_checks,
+    integer_checks,
+    json_checks,
+    literal,
+    number_checks,
+)
+from jobs.landing.outcomes import ASIDE, DUPLICATE, GOOD, QUARANTINED
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def classify_events(
+    connection: duckdb.DuckDBPyConnection, delivery: Delivery, description: FeedDescription
+) -> None:
+    services = ", ".join(literal(item) for item in description.service_items) or "null"
+    no_consent = "user_id is not null" if description.missing_consent == "denied" else "false"
+    checks = [
+        *id_checks("item_id", "NO_ITEM"),
+        *id_checks("user_id"),
+        *id_checks("event_id"),
+        *id_checks("session_id"),
+        *id_checks("decision_id"),
+        (
+            f"event_type is null or event_type not in ({', '.join(map(literal, EVENT_TYPES))})",
+            "UNKNOWN_TYPE",
+        ),
+        *instant_checks("occurred_at", is_required=True),
+        (
+            "instant > timestamp " + literal(f"{delivery.received} 23:59:59.999999") + " + interval 5 minute",
+            "FUTURE",
+        ),
+        *integer_checks("quantity"),
+        *number_checks("unit_price", lowest=0),
+        *number_checks("value"),
+        *integer_checks("dwell_ms"),
+        *number_checks("scroll_depth", lowest=0, highest=1),
+        *integer_checks("position"),
+    ]
+    connection.execute(
+        given(
+            "given",
+            EVENT_COLUMNS,
+            instants=("occurred_at",),
+            ids=("event_id", "user_id", "item_id", "session_id", "decision_id"),
+        )
+    )
+    content = ", ".join(f"coalesce({name}, chr(30))" for name in EVENT_COLUMNS if name != "event_id")
+    connection.execute(
+        f"""
+        create or replace temp table classified as
+        with checked as (
+            select *, sha256(concat_ws(chr(31), {content})) as body_hash, {case(checks)} as reason from given
+        ), typed as (
+            select
+                coalesce(event_id, body_hash) as event_id, user_id, item_id, event_type, instant as occurred_at, instant::date as event_date,
+                session_id, {as_integer("quantity")} as quantity, {as_cents("unit_price")} as unit_price_cents,
+                try_cast(value as double) as value, {as_integer("dwell_ms")} as dwell_ms,
+                try_cast(scroll_depth as double) as scroll_depth, surface, {as_integer("position")}::integer as position, decision_id,
+                body_hash, source_file, line, reason
+            from checked
+        ), decided as (
+            select *,
+                case
+                    when reason is not null then '{QUARANTINED}'
+                    when item_id in ({services}) then '{ASIDE}'
+                    when event_type in ('purchase', 'return') and unit_price_cents = 0 then '{ASIDE}'
+                    when {no_consent} then '{ASIDE}'
+                    else '{GOOD}'
+                end as outcome,
+                case
+                    when reason is not null then reason
+                    when item_id in ({services}) then 'SERVICE_LINE'
+                    when event_type in ('purchase', 'return') and unit_price_cents = 0 then 'ZERO_PRICE'
+                    when {no_consent} then 'NO_CONSENT'
+                end as why
+            from typed
+        ), ranked as (
+            select *,
+                row_number() over (partition by outcome, event_id order by source_file, line) as copy,
+                first_value(body_hash) over (partition by outcome, event_id order by source_file, line) as first_body
+            from decided
+        )
+        select * exclude (reason, outcome, why, copy, first_body),
+            case
+                when outcome <> '{GOOD}' or copy = 1 then outcome
+                when body_hash = first_body then '{DUPLICATE}'
+                else '{QUARANTINED}'
+            end as outcome,
+            case when outcome = '{GOOD}' and copy > 1 and body_hash <> first_body then 'ID_CONFLICT' else why end as reason
+        from ranked
+        """
+    )
+
+
+def classify_items(
+    connection: duckdb.DuckDBPyConnection, delivery: Delivery, description: FeedDescription
+) -> None:
+    checks = [
+        *id_checks("item_id", "NO_ITEM"),
+        *number_checks("price", lowest=0),
+        *instant_checks("available_from"),
+        *instant_checks("available_until", column="until_instant"),
+        *json_checks("attributes"),
+    ]
+    connection.execute(
+        given("given", ITEM_COLUMNS, instants=("available_from", "available_until"), ids=("item_id",))
+    )
+    services = ", ".join(literal(item) for item in description.service_items) or "null"
+    columns = f"""item_id, left(title, 1000) as title, category, brand, {as_cents("price")} as price_cents,
+        instant as available_from, until_instant as available_until, attributes"""
+    _keep_last(connection, "item_id", columns, checks, aside=f"item_id in ({services})", why="SERVICE_LINE")
+
+
+def classify_users(
+    connection: duckdb.DuckDBPyConnection, delivery: Delivery, description: FeedDescription
+) -> None:
+    checks = [*id_checks("user_id", "NO_USER"), *instant_checks("created_at"), *json_checks("attributes")]
+    connection.execute(given("given", USER_COLUMNS, instants=("created_at",), ids=("user_id",)))
+    aside = "true" if description.missing_consent == "denied" else "false"
+    _keep_last(
+        connection,
+        "user_id",
+        "user_id, instant as created_at, attributes",
+        checks,
+        aside=aside,
+        why="NO_CONSENT",
+    )
+
+
+def _keep_last(
+    connection: duckdb.DuckDBPyConnection,
+    key: str,
+    columns: str,
+    checks: Sequence[Check],
+    *,
+    aside: str,
+    why: str,
+) -> None:
+    """Within one delivery the last word about an item or a user counts; earlier ones are duplicates."""
+    connection.execute(
+        f"""
+        create or replace temp table classified as
+        with decided as (
+            select {columns}, source_file, line, {case(checks)} as reason,
+                case when reason is not null then '{QUARANTINED}' when {aside} then '{ASIDE}' else '{GOOD}' end as outcome
+            from given
+        ), ranked as (
+            select *, row_number() over (partition by outcome, {key} order by source_file desc, line desc) as copy from decided
+        )
+        select * exclude (reason, outcome, copy),
+            case when outcome = '{GOOD}' and copy > 1 then '{DUPLICATE}' else outcome end as outcome,
+            case when outcome = '{ASIDE}' then '{why}' else reason end as reason
+        from ranked
+        """
+    )
