@@ -8,6 +8,7 @@ that are still at them; older ones are collected.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -39,12 +40,13 @@ class Manifest:
     inputs: str  # digest of everything the content depends on: equal inputs need no second build
     num_rows: int
     files: tuple[tuple[str, str], ...]  # (name, sha256), in reading order
+    contents: tuple[str, ...]  # digest of each file's rows, see _content_digest
     previous: tuple[str, ...]  # names of the revision before
 
     @property
     def digest(self) -> str:
-        """sha256 over the files' digests, in order: the content, whatever its revision."""
-        return digest_of([sha256 for _, sha256 in self.files])
+        """sha256 over the files' contents, in order, whatever their revision."""
+        return digest_of(self.contents)
 
 
 class Lake:
@@ -66,6 +68,7 @@ class Lake:
             return None
         values = json.loads(path.read_text())
         values["files"] = tuple((name, sha256) for name, sha256 in values["files"])
+        values["contents"] = tuple(values["contents"])
         values["previous"] = tuple(values["previous"])
         return Manifest(**values)
 
@@ -158,13 +161,15 @@ class Lake:
         files = tuple(
             (f"part-{index:04d}-{sha256[:16]}.parquet", sha256) for index, (_, sha256) in enumerate(hashed)
         )
+        contents = tuple(_content_digest(path) for path in sources)
         manifest = Manifest(
             table=table,
             day=day.isoformat(),
-            revision=self._next_revision(before, files),
+            revision=self._next_revision(before, contents),
             inputs=inputs,
             num_rows=num_rows,
             files=files,
+            contents=contents,
             previous=tuple(name for name, _ in before.files) if before else (),
         )
         cross("lake:staged")
@@ -182,11 +187,11 @@ class Lake:
         return manifest
 
     @staticmethod
-    def _next_revision(before: Manifest | None, files: tuple[tuple[str, str], ...]) -> int:
-        """A build that gives the same bytes is no new revision."""
+    def _next_revision(before: Manifest | None, contents: tuple[str, ...]) -> int:
+        """A build that gives the same rows is no new revision."""
         if before is None:
             return 1
-        return before.revision if before.files == files else before.revision + 1
+        return before.revision if before.contents == contents else before.revision + 1
 
     @staticmethod
     def _collect(partition: Path, manifest: Manifest) -> None:
@@ -215,3 +220,24 @@ class Lake:
     def input_digest(self, *parts: Any) -> str:
         """The digest of what a build depends on: manifests' digests, settings, parameters."""
         return digest_of([part.digest if isinstance(part, Manifest) else part for part in parts])
+
+
+def _content_digest(path: Path) -> str:
+    """sha256 of a Parquet file's schema and of all that stands before its footer.
+
+    Spark's footer lists each column's encodings in an order that differs from one JVM to the next; the pages
+    before it are the same whenever the rows are.
+    """
+    import pyarrow.parquet as pq
+
+    digest = hashlib.sha256(str(pq.read_schema(path).remove_metadata()).encode())
+    with path.open("rb") as stream:
+        stream.seek(-8, os.SEEK_END)
+        footer = int.from_bytes(stream.read(4), "little")  # its length stands before the last four bytes
+        remaining = stream.tell() - 4 - footer
+        stream.seek(0)
+        while remaining:
+            block = stream.read(min(remaining, 1 << 20))
+            digest.update(block)
+            remaining -= len(block)
+    return digest.hexdigest()

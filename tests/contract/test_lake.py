@@ -54,6 +54,16 @@ def test_the_same_rows_are_no_new_revision(lake: Lake) -> None:
     assert first.digest == again.digest != other.digest
 
 
+def test_what_a_footer_says_beside_the_schema_is_no_content(lake: Lake) -> None:
+    first = lake.replace(TABLE, DAY, rows("a"), inputs="one")
+    told = lake.replace(TABLE, DAY, rows("a").replace_schema_metadata({"by": "another JVM"}), inputs="one")
+    assert told.files != first.files
+    assert (told.digest, told.revision) == (first.digest, 1)
+    assert lake.read(TABLE, DAY).column("item_id").to_pylist() == ["a"]
+    renamed = lake.replace(TABLE, DAY, rows("a").rename_columns(["user_id"]), inputs="one")
+    assert (renamed.digest != first.digest, renamed.revision) == (True, 2)
+
+
 def test_files_of_the_revision_before_stay_for_readers_and_older_ones_go(lake: Lake) -> None:
     lake.replace(TABLE, DAY, rows("a"), inputs="1")
     held = lake.files(TABLE, [DAY])
