@@ -33,11 +33,11 @@ def run(
         DayRefused: a delivery is missing, too dirty or of an odd size, and nobody accepted it; nothing is landed.
         FeedInvalid: a delivery cannot be read, or has changed after it was landed.
     """
+    context.lake.collect_staging()
     finish_replay(context)
     landing = context.state.get(LANDINGS, day.isoformat())
     if landing is not None:
         return {**told(landing), "unchanged": True}
-    context.lake.collect_staging()
     description = read_description(context.settings)
     deliveries = new_deliveries(day, context)
     newest = landed_until(context.state)

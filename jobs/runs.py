@@ -106,5 +106,22 @@ def manifest_of(state: State, kind: str, day: date) -> dict[str, Any]:
     return dict(recorded["manifest"])
 
 
+def settings_of_run(context: StepContext, day: date) -> dict[str, Any]:
+    """The settings that the day's run was begun with; those of now when the step is run on its own.
+
+    Where a retraining of the day has begun, its horizon counts: only training looks at the splits.
+    """
+    daily, retraining = (
+        _recorded_settings(context.state, kind, day) for kind in (names.DAILY, names.RETRAIN)
+    )
+    chosen = daily or retraining or context.settings.run_settings()
+    return chosen | {"judge_days": (retraining or chosen)["judge_days"]}
+
+
+def _recorded_settings(state: State, kind: str, day: date) -> dict[str, Any] | None:
+    recorded = state.get(RUNS, run_key(kind, day))
+    return None if recorded is None else dict(recorded["manifest"]["settings"])
+
+
 def lists_table(kind: str) -> str:
     return names.LISTS if kind == names.DAILY else names.LISTS_RETRAINED

@@ -15,7 +15,7 @@ from jobs.io.commit import digest_of
 from jobs.io.lake import Lake
 from jobs.io.state import DELIVERIES, LANDINGS, State
 from jobs.io.warehouse import Warehouse, create_statement, open_warehouse
-from jobs.runs import StepContext
+from jobs.runs import StepContext, settings_of_run
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,7 +45,7 @@ def run(day: date, context: StepContext, first: date | None = None) -> dict[str,
     feature_days = days_between(first or day, day)
     since = _unbuilt_since(lake, feature_days[0])
     landed = _touched(context.state, since, day)
-    digest = dbt.project_digest()
+    digest, half_life = dbt.project_digest(), settings_of_run(context, day)["half_life_days"]
     with context.lease.guard():
         pass  # dbt writes in many transactions: a stale attempt must not begin
     with open_warehouse(settings) as warehouse:
@@ -53,10 +53,10 @@ def run(day: date, context: StepContext, first: date | None = None) -> dict[str,
         event_days = _event_days(warehouse, landed, since, day, is_rebuilt=is_rebuilt)
         _ask_for(warehouse, "event_date", event_days)
         _ask_for(warehouse, "feature_date", feature_days)
-    built = dbt.build(settings, full_refresh=is_rebuilt)
+    built = dbt.build(settings, half_life_days=half_life, full_refresh=is_rebuilt)
     with open_warehouse(settings) as warehouse:
-        facts = dict.fromkeys(event_days, _inputs(context, digest, None))
-        features = {each: _inputs(context, digest, each) for each in feature_days}
+        facts = dict.fromkeys(event_days, _inputs(context, None, digest, half_life))
+        features = {each: _inputs(context, each, digest, half_life) for each in feature_days}
         rows = {name: _export(warehouse, lake, name, "event_date", facts) for name in names.BY_EVENT_DAY}
         # What _unbuilt_since looks at comes last: an export that was cut short is caught up with.
         rows |= {
@@ -133,14 +133,14 @@ def _ask_for(warehouse: Warehouse, column: str, days: Sequence[date]) -> None:
         warehouse.execute(f"insert into {target} values {listed}")
 
 
-def _inputs(context: StepContext, digest: str, known: date | None) -> str:
+def _inputs(context: StepContext, known: date | None, digest: str, half_life_days: int) -> str:
     """The digest of what a partition was made of: the deliveries it could see, the project, the half-life."""
     deliveries = {
         key: record["sha256"]
         for key, record in context.state.all(DELIVERIES).items()
         if known is None or record["known_date"] <= known.isoformat()
     }
-    return digest_of([deliveries, digest, context.settings.half_life_days])
+    return digest_of([deliveries, digest, half_life_days])
 
 
 def _export(warehouse: Warehouse, lake: Lake, name: str, by: str, inputs: dict[date, str]) -> int:

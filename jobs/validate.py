@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 from contracts import names
 from contracts.errors import GateRefused, PartitionMissing
 from contracts.tables import FIT, TABLES
-from jobs.features.build import settings_of_run
 from jobs.features.cutoffs import cutoffs
 from jobs.io.state import LANDINGS
-from jobs.runs import StepContext, lists_table, manifest_of
+from jobs.runs import StepContext, lists_table, manifest_of, settings_of_run
 from jobs.validation_page import Judged, page_url, write_result
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 from collections.abc import Iterator
@@ -49,13 +50,18 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def fresh_home(stores: Settings, home: Path, **settings: Any) -> Settings:
-    """An empty home folder, and the stores emptied for it."""
+def reset_stores(stores: Settings) -> None:
+    """Empty both stores."""
     redis_of(stores).flushall()
     redis_of(stores).config_set("maxmemory", 0)
     client = s3_of(stores)
     for entry in client.list_objects_v2(Bucket=stores.s3_bucket).get("Contents", []):
         client.delete_object(Bucket=stores.s3_bucket, Key=entry["Key"])
+
+
+def fresh_home(stores: Settings, home: Path, **settings: Any) -> Settings:
+    """An empty home folder, and the stores emptied for it."""
+    reset_stores(stores)
     home.mkdir()
     shared = {name: getattr(stores, name) for name in _SHARED}
     values = {
@@ -154,6 +160,22 @@ def everything_live(settings: Settings) -> tuple[Pointer, dict[str, list[str]]]:
     day = date.fromisoformat(pointer.day)
     assert lists == {f"u{user:04d}": listed(user, day) for user in range(NUM_USERS)}
     return pointer, lists
+
+
+def everything_stored(settings: Settings) -> dict[str, Any]:
+    """The bytes of the live version in both stores, whatever its name."""
+    store, pointer, prefix = redis_of(settings), live(settings), names.published_prefix(live(settings).version)
+    buckets = [
+        store.hgetall(names.lists_key(pointer.version, bucket)) for bucket in range(pointer.num_buckets)
+    ]
+    data = s3_of(settings).get_object(Bucket=settings.s3_bucket, Key=f"{prefix}recs.parquet")["Body"].read()
+    return {
+        "lists": buckets,
+        "items": store.hgetall(names.items_key(pointer.version)),
+        "popular": store.get(names.popular_key(pointer.version)),
+        "s3": hashlib.sha256(data).hexdigest(),
+        "versions": sorted(s3_versions(settings)) == sorted(keys_by_version(settings)) == [pointer.version],
+    }
 
 
 def keys_by_version(settings: Settings) -> dict[str, int]:

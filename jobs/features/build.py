@@ -11,8 +11,7 @@ from contracts.errors import PartitionMissing
 from contracts.tables import FCT_INTERACTIONS, Table
 from jobs.features.cutoffs import cutoffs
 from jobs.io.lake import Lake, Manifest
-from jobs.io.state import RUNS, State
-from jobs.runs import StepContext, run_key
+from jobs.runs import StepContext, settings_of_run
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -50,23 +49,6 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     with spark_session(context.settings, is_short=num_rows < _ROWS_OF_A_SHORT_SESSION) as spark:
         written = _build(spark, paths, day, chosen, lake, num_files, inputs)
     return {"rows": written, "event_days": len(read)}
-
-
-def settings_of_run(context: StepContext, day: date) -> dict[str, Any]:
-    """The settings that the day's run was begun with; those of now when the step is run on its own.
-
-    Where a retraining of the day has begun, its horizon counts: only training looks at the splits.
-    """
-    daily, retraining = (
-        _recorded_settings(context.state, kind, day) for kind in (names.DAILY, names.RETRAIN)
-    )
-    chosen = daily or retraining or context.settings.run_settings()
-    return chosen | {"judge_days": (retraining or chosen)["judge_days"]}
-
-
-def _recorded_settings(state: State, kind: str, day: date) -> dict[str, Any] | None:
-    recorded = state.get(RUNS, run_key(kind, day))
-    return None if recorded is None else dict(recorded["manifest"]["settings"])
 
 
 def _interaction_manifests(lake: Lake, day: date, history_days: int) -> list[Manifest]:

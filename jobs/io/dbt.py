@@ -30,14 +30,18 @@ def project_digest(project: Path = PROJECT) -> str:
     return digest_of([[path.relative_to(project).as_posix(), sha256_of_file(path)] for path in counted])
 
 
-def build(settings: Settings, *, full_refresh: bool) -> dict[str, int]:
+def build(settings: Settings, *, half_life_days: int, full_refresh: bool) -> dict[str, int]:
     """Seeds, models and data tests in one invocation; returns how many of each there were.
+
+    Args:
+        half_life_days: that of the run, which need not be that of today's settings.
 
     Raises:
         GateRefused: a data test found rows that must not be.
         ForetasteError: the project does not compile, or the warehouse refuses a query.
     """
-    arguments = ["--no-write-json", "build", "--exclude-resource-type", "unit_test"]
+    chosen = ["--vars", json.dumps({"half_life_days": half_life_days})]
+    arguments = ["--no-write-json", "build", "--exclude-resource-type", "unit_test", *chosen]
     result = invoke(settings, [*arguments, "--full-refresh"] if full_refresh else arguments)
     outcomes = result.result.results
     _refuse(settings, [outcome for outcome in outcomes if outcome.status in ("error", "fail")])
@@ -90,7 +94,6 @@ def _locations(settings: Settings) -> list[str]:
         *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
         *("--target-path", str(home / "target"), "--log-path", str(home / "logs")),
         *("--target", "duckdb" if settings.is_warehouse_embedded else "postgres"),
-        *("--vars", json.dumps({"half_life_days": settings.half_life_days})),
     ]
 
 

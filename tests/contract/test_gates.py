@@ -19,11 +19,10 @@ from contracts.errors import GateRefused, PartitionMissing, PartitionTorn
 from contracts.settings import load_settings
 from contracts.tables import TABLES
 from jobs import validate
-from jobs.features.build import settings_of_run
 from jobs.io.commit import digest_of
 from jobs.io.schemas import arrow_schema
 from jobs.io.state import LANDINGS, RUNS, State
-from jobs.runs import StepContext, run_key
+from jobs.runs import StepContext, run_key, settings_of_run
 
 pytestmark = pytest.mark.contract
 

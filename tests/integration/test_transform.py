@@ -22,7 +22,7 @@ from jobs.dbt_docs import refresh_docs
 from jobs.io import dbt
 from jobs.io.lake import Lake
 from jobs.io.schemas import arrow_schema
-from jobs.io.state import DELIVERIES, LANDINGS, State
+from jobs.io.state import DELIVERIES, LANDINGS, RUNS, State
 from jobs.io.warehouse import open_warehouse
 from jobs.runs import StepContext
 from tests.postgres import postgres
@@ -473,3 +473,16 @@ def test_docs_are_one_page_that_describes_every_exported_table(bulk: Settings) -
 
 def test_nothing_is_documented_before_there_are_tables(tmp_path: Path) -> None:
     assert refresh_docs(load_settings(home=tmp_path), run_id="docs") is None
+
+
+def test_a_day_that_is_run_again_keeps_the_half_life_of_its_run(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path / "home", half_life_days=2)
+    land(settings, *DAYS)
+    run(settings, D4, first=D1)
+    found, third = features_of(settings, D4), features_of(settings, D3)
+    changed = load_settings(home=tmp_path / "home", half_life_days=30)
+    State.of(settings).put(RUNS, f"daily/{D4}", {"manifest": {"settings": settings.run_settings()}})
+    run(changed, D4)
+    assert features_of(changed, D4) == found
+    run(changed, D3)  # nothing has fixed what this day's run computes
+    assert features_of(changed, D3) != third
