@@ -76,6 +76,9 @@ class Settings(BaseSettings):
         default=SecretStr(""), description="S3 secret key; generated for the embedded one."
     )
     mlflow_url: str = Field(default="", description="MLflow's address. Default: the embedded server.")
+    mlflow_public_url: str = Field(
+        default="", description="MLflow's address as people reach it, for links. Default: MLFLOW_URL."
+    )
     mlflow_db_url: SecretStr = Field(
         default=SecretStr(""), description="MLflow's database. Default: SQLite in HOME."
     )

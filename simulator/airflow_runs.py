@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -10,12 +11,13 @@ from contracts.settings import Settings
 
 _TASKS = sa.text(
     """
-    select run.dag_id, run.run_id, run.run_type, run.state as run_state, task.task_id, task.state, task.duration as seconds
+    select run.dag_id, run.run_id, run.run_type, run.data_interval_end, run.state as run_state, task.task_id, task.state,
+        task.duration as seconds
     from dag_run as run
     left join task_instance as task on task.dag_id = run.dag_id and task.run_id = run.run_id
     order by run.run_after, run.id, coalesce(task.start_date, task.end_date) nulls last, task.task_id
     """
-)
+).columns(data_interval_end=sa.DateTime)
 
 
 @dataclass(frozen=True)
@@ -25,10 +27,16 @@ class TaskRun:
     dag_id: str
     run_id: str
     run_type: str
+    data_interval_end: datetime | None  # a run that an asset has started has no interval
     run_state: str
     task_id: str | None  # None: the run has no tasks yet
     state: str | None
     seconds: float | None
+
+    @property
+    def day(self) -> date | None:
+        """The day that the run describes, if its interval says so."""
+        return self.data_interval_end.date() - timedelta(days=1) if self.data_interval_end else None
 
 
 class AirflowRuns:

@@ -128,7 +128,8 @@ def show_summary(settings: Settings, runs: AirflowRuns) -> None:
         show_against_popularity(status["retrainings"][-1])
     published = read_published(settings)
     for day, drift in status["verdicts"].items():
-        console.print(f"Drift on {day}: [bold]{drift['verdict']}[/bold]. {'; '.join(drift['reasons'])}")
+        reasons = "; ".join(drift["reasons"])
+        console.print(f"Drift on {day}: [bold]{drift['verdict']}[/bold]{f'. {reasons}' if reasons else ''}")
     live = status["published"]
     console.print(
         f"Published: {live['version']} of {live['day']}, {live['num_users']} users, sha256 {live['sha256'][:16]}…"
@@ -162,9 +163,9 @@ def _runs_table(tasks: list[TaskRun]) -> Table:
     for task in tasks:
         if task.task_id is None or task.state is None:
             continue
-        run = f"{task.dag_id} {task.run_id.split('T')[0]}"
-        table.add_row(run if run != last else "", task.task_id, task.state, f"{task.seconds or 0:.1f}")
-        last = run
+        run = f"{task.dag_id} of {task.day}" if task.day else f"{task.dag_id} {task.run_type.replace('_', ' ')}"
+        table.add_row(run if task.run_id != last else "", task.task_id, task.state, f"{task.seconds or 0:.1f}")
+        last = task.run_id
     return table
 
 

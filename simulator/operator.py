@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import requests
@@ -12,11 +13,32 @@ _TIMEOUT_SECONDS = 30
 
 
 def trigger(settings: Settings, dag_id: str, params: dict[str, Any]) -> str:
-    """Trigger a Dag by hand, logged in as the embedded Airflow's operator; returns the run's id.
+    """Trigger a Dag by hand; returns the run's id.
 
     Raises:
         requests.HTTPError: Airflow refuses the login or the params.
     """
+    asked = {"logical_date": None, "conf": params}
+    return str(_post(settings, f"dags/{dag_id}/dagRuns", asked)["dag_run_id"])
+
+
+def backfill(settings: Settings, dag_id: str, day: date) -> None:
+    """Run a day again that has been run, as a backfill in Airflow's UI does.
+
+    Raises:
+        requests.HTTPError: Airflow refuses the login or the backfill.
+    """
+    asked = {
+        "dag_id": dag_id,
+        "from_date": f"{day}T00:00:00Z",
+        "to_date": f"{day}T23:59:59Z",
+        "reprocess_behavior": "completed",
+    }
+    _post(settings, "backfills", asked)
+
+
+def _post(settings: Settings, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """One request to Airflow's API, logged in as the embedded Airflow's operator."""
     secret = (settings.home / "secrets" / "airflow.password").read_text().strip()
     with requests.Session() as session:
         login = session.post(
@@ -25,11 +47,11 @@ def trigger(settings: Settings, dag_id: str, params: dict[str, Any]) -> str:
             timeout=_TIMEOUT_SECONDS,
         )
         login.raise_for_status()
-        run = session.post(
-            f"{settings.airflow_url}/api/v2/dags/{dag_id}/dagRuns",
-            json={"logical_date": None, "conf": params},
+        answer = session.post(
+            f"{settings.airflow_url}/api/v2/{path}",
+            json=body,
             headers={"Authorization": f"Bearer {login.json()['access_token']}"},
             timeout=_TIMEOUT_SECONDS,
         )
-        run.raise_for_status()
-        return str(run.json()["dag_run_id"])
+        answer.raise_for_status()
+        return dict(answer.json())

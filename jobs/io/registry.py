@@ -143,7 +143,11 @@ def open_registry(settings: Settings, task: str = names.NEXT_ITEM_TASK) -> Itera
             "no MLflow server: set FORETASTE_MLFLOW_URL or start the embedded one with `foretaste up`"
         )
     try:
-        yield Registry(MlflowClient(settings.mlflow_url, settings.mlflow_url), task, settings.mlflow_url)
+        yield Registry(
+            MlflowClient(settings.mlflow_url, settings.mlflow_url),
+            task,
+            settings.mlflow_public_url or settings.mlflow_url,
+        )
     except (RequestException, MlflowException) as error:
         if isinstance(error, MlflowException) and error.error_code not in (
             "INTERNAL_ERROR",

@@ -17,7 +17,7 @@ import pytest
 from contracts.settings import load_settings
 from jobs.io.state import RUNS, State
 from simulator.airflow_runs import AirflowRuns
-from simulator.operator import trigger
+from simulator.operator import backfill
 from simulator.published import read_published
 from simulator.shop import Shop, ShopConfig
 from tests.loop.topology import Topology, embedded, servers
@@ -105,17 +105,16 @@ def loop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
             loop.foretaste("down")
 
 
-def wait_for(runs: AirflowRuns, dag_id: str, run_id: str | None, seconds: int = 420) -> None:
-    """Wait until a run (by default the Dag's first) has ended well."""
+def wait_for(runs: AirflowRuns, dag_id: str, run_type: str, seconds: int = 420) -> None:
+    """Wait until the Dag's run of this type has ended well."""
     for _ in range(seconds):
-        states = runs.states(dag_id)
-        chosen = run_id or next(iter(states), None)
-        if chosen in states and states[chosen] in ("success", "failed"):
-            tasks = [(task.task_id, task.state) for task in runs.tasks() if task.run_id == chosen]
-            assert states[chosen] == "success", tasks
+        tasks = [task for task in runs.tasks() if (task.dag_id, task.run_type) == (dag_id, run_type)]
+        if tasks and tasks[0].run_state in ("success", "failed"):
+            told = [(task.task_id, task.state) for task in tasks]
+            assert tasks[0].run_state == "success", told
             return
         time.sleep(1)
-    raise AssertionError(f"{dag_id} {run_id} is not over after {seconds} s: {runs.states(dag_id)}")
+    raise AssertionError(f"{dag_id}: no {run_type} run is over after {seconds} s: {runs.states(dag_id)}")
 
 
 def test_raw_events_become_published_lists_by_schedule(loop: Loop) -> None:
@@ -124,7 +123,7 @@ def test_raw_events_become_published_lists_by_schedule(loop: Loop) -> None:
     first = read_published(loop.settings)
     runs = AirflowRuns(loop.settings)
     loop.deliver(LIVE_DAY, LIVE_DAY, first)
-    wait_for(runs, "foretaste_daily", None)
+    wait_for(runs, "foretaste_daily", "scheduled")
 
     status = json.loads(loop.foretaste("status", "--json"))
     published = read_published(loop.settings)
@@ -143,9 +142,9 @@ def test_raw_events_become_published_lists_by_schedule(loop: Loop) -> None:
     assert [item["item_id"] for item in answer["items"]] == published.lists[user][:10]
     assert json.loads(loop.foretaste("recommend", "nobody-knows-me", "--json"))["source"] == "popular"
 
-    # A backfill by hand through Airflow gives the day's digest and moves nothing.
+    # A backfill through Airflow gives the day's digest and moves nothing.
     digest = loop.digest("daily", LIVE_DAY)
-    run_id = trigger(loop.settings, "foretaste_daily", {"day": str(LIVE_DAY)})
-    wait_for(runs, "foretaste_daily", run_id)
+    backfill(loop.settings, "foretaste_daily", LIVE_DAY)
+    wait_for(runs, "foretaste_daily", "backfill")
     assert loop.digest("daily", LIVE_DAY) == digest
     assert json.loads(loop.foretaste("status", "--json"))["published"]["version"] == published.version
