@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from datetime import date
+from functools import partial
+from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from threadpoolctl import threadpool_limits
 
 from contracts import names
 from contracts.errors import PartitionMissing
@@ -17,7 +22,7 @@ from jobs.io.commit import digest_of
 from jobs.io.model_files import load_model
 from jobs.io.registry import model_folder
 from jobs.io.state import PROMOTIONS
-from jobs.ranking.next_item import NextItemModel, allowed_items
+from jobs.ranking.next_item import NextItemModel, RankedLists, allowed_items
 from jobs.ranking.world import World, load_world
 from jobs.runs import StepContext, lists_table, manifest_of, promoted_on
 from models.topk import top_k
@@ -26,11 +31,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _BLOCK = 1024
+#: Users that a process ranks at once: a whole number of the model's blocks, so that the result is the same
+#: whatever the number of processes.
+_SHARE = 4096
 
 
 def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str, Any]:
     """Score every user with the champion of the run's manifest; write the day's lists to the lake."""
-    torch.set_num_threads(context.settings.threads)
     manifest = manifest_of(context.state, kind, day)
     version = manifest["champion"] if kind == names.DAILY else promoted_on(context.state, day)
     table = TABLES[lists_table(kind)]
@@ -49,6 +56,7 @@ def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str
         length=manifest["settings"]["list_length"],
         num_candidates=manifest["settings"]["num_candidates"],
         repeats_allowed=bool(manifest["feed"]["repeats_allowed"]),
+        processes=context.settings.threads,
     )
     written = context.lake.replace(table.name, day, rows, inputs=inputs)
     personal = rows.column("source").to_pylist().count(PERSONAL)
@@ -56,23 +64,65 @@ def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str
 
 
 def rank_everyone(
-    world: World, model: NextItemModel | None, *, length: int, num_candidates: int, repeats_allowed: bool
+    world: World,
+    model: NextItemModel | None,
+    *,
+    length: int,
+    num_candidates: int,
+    repeats_allowed: bool,
+    processes: int = 1,
 ) -> pa.Table:
     """One list for each user of the world, as rows of ``contracts.tables.LISTS``, users in order."""
-    everyone = np.arange(len(world.user_ids))
-    popular_UK, popular_scores_UK = _popular(world, everyone, length, repeats_allowed)
-    if model is None:
-        return _as_rows(world, popular_UK, popular_scores_UK, np.zeros(len(everyone), bool))
-    ranked = model.rank(
-        world, everyone, length=length, num_candidates=num_candidates, repeats_allowed=repeats_allowed
-    )
-    is_personal_U1 = ranked.is_personal_U[:, None]
-    return _as_rows(
-        world,
-        np.where(is_personal_U1, ranked.items_UK, popular_UK),
-        np.where(is_personal_U1, ranked.scores_UK, popular_scores_UK),
-        ranked.is_personal_U,
-    )
+    num_users = len(world.user_ids)
+    items_UK = np.full((num_users, length), -1, np.int64)
+    scores_UK = np.full((num_users, length), -np.inf)
+    is_personal_U = np.zeros(num_users, bool)
+    if model is not None:
+        options = {"length": length, "num_candidates": num_candidates, "repeats_allowed": repeats_allowed}
+        for ranked in _shares(partial(model.rank, world, **options), num_users, processes):
+            items_UK[ranked.users], scores_UK[ranked.users] = ranked.items_UK, ranked.scores_UK
+            is_personal_U[ranked.users] = ranked.is_personal_U
+    others = np.flatnonzero(~is_personal_U)
+    items_UK[others], scores_UK[others] = _popular(world, others, length, repeats_allowed)
+    return _as_rows(world, items_UK, scores_UK, is_personal_U)
+
+
+def _shares(
+    rank: Callable[[npt.NDArray[np.int64]], RankedLists], num_users: int, processes: int
+) -> Iterator[RankedLists]:
+    """Everybody's lists, share by share, by so many processes of one thread each.
+
+    Threads inside a product of matrices would add up in another order, and scores would differ in their last bits.
+    """
+    shares = [np.arange(start, min(start + _SHARE, num_users)) for start in range(0, num_users, _SHARE)]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            if processes == 1 or len(shares) < 2:
+                yield from map(rank, shares)
+                return
+            # Forked, so that nobody copies the world: it is read only.
+            with ProcessPoolExecutor(
+                processes, get_context("fork"), initializer=_Worker.begin, initargs=(rank,)
+            ) as pool:
+                yield from pool.map(_Worker.rank, shares)
+    finally:
+        torch.set_num_threads(threads)
+
+
+class _Worker:
+    """What a forked process has been given to do."""
+
+    _rank: Callable[[npt.NDArray[np.int64]], RankedLists]
+
+    @classmethod
+    def begin(cls, rank: Callable[[npt.NDArray[np.int64]], RankedLists]) -> None:
+        cls._rank = rank
+
+    @classmethod
+    def rank(cls, users: npt.NDArray[np.int64]) -> RankedLists:
+        return cls._rank(users)
 
 
 def _popular(
@@ -80,6 +130,9 @@ def _popular(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Recent popularity as a share of all, among what may be shown to each user."""
     share_N = world.popularity_N / max(float(world.popularity_N.sum()), 1.0)
+    if repeats_allowed:  # everybody may be shown the same
+        items_1K, shares_1K = top_k(np.where(world.is_available_N, share_N, -np.inf)[None, :], length)
+        return np.repeat(items_1K, len(users), axis=0), np.repeat(shares_1K, len(users), axis=0)
     parts = []
     for start in range(0, len(users), _BLOCK):
         allowed_BN = allowed_items(world, users[start : start + _BLOCK], repeats_allowed)

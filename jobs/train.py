@@ -29,7 +29,7 @@ from jobs.io.registry import model_folder, open_registry
 from jobs.io.state import PROMOTIONS, RETRAININGS
 from jobs.judge import as_record, judge
 from jobs.ranking.next_item import FEATURES, NextItemModel, allowed_items, propose
-from jobs.ranking.world import IntArray, World, index_of, load_world, split_by_user
+from jobs.ranking.world import IntArray, World, each_index_of, load_world, split_by_user
 from jobs.runs import StepContext, manifest_of
 from models.als import ALS
 from models.ease import EASE
@@ -48,6 +48,9 @@ _FULL_SOFTMAX_ITEMS = 5000
 _NUM_NEGATIVES = 1024
 #: Users that the ranker learns from: more make it slower and not better.
 _RANKER_USERS = 4000
+#: Users that a challenger is judged by: more make the interval no narrower than anybody needs.
+_JUDGED_USERS = 20_000
+_BLOCK = 1024  # users whose scores are in memory at once
 
 
 @dataclass(frozen=True)
@@ -195,7 +198,7 @@ class Trainer:
         """Fit a transformer on everything up to the world's cut-off, over the items that occur there."""
         taken = sequences.between(None, world.cutoff)
         vocabulary = np.array(sorted({item for items in taken.values() for item in items}), dtype=object)
-        histories = {user: index_of(items, vocabulary) for user, items in taken.items()}
+        histories = dict(zip(taken, each_index_of(list(taken.values()), vocabulary), strict=True))
         config = SASRecConfig(
             num_items=len(vocabulary),
             width=self.chosen["sasrec_width"],
@@ -232,12 +235,7 @@ class Trainer:
         self, fitted: Fitted, world: World, outcomes: dict[str, npt.NDArray[np.object_]]
     ) -> MLPRanker:
         """Fit the ranker on the candidates of users whose next items are known."""
-        users, targets = _targets(world, outcomes, self.repeats_allowed)
-        if len(users) > _RANKER_USERS:
-            kept = np.sort(
-                np.random.default_rng(self.chosen["seed"]).choice(len(users), _RANKER_USERS, replace=False)
-            )
-            users, targets = users[kept], [targets[index] for index in kept]
+        users, targets = self.sample(*_targets(world, outcomes, self.repeats_allowed), _RANKER_USERS)
         wanted = dict(zip(users.tolist(), targets, strict=True))
         features, labels, sizes = [], [], []
         for candidates in self.propose(fitted, world, users):
@@ -246,7 +244,7 @@ class Trainer:
             for start, stop in zip(starts, stops, strict=True):
                 items = wanted[int(candidates.users_R[start])]
                 labels.append(np.isin(candidates.items_R[start:stop], items))
-            features.append(candidates.features_RF)
+            features.append(candidates.features(world))
             sizes.append(stops - starts)
         offsets = np.concatenate([[0], np.cumsum(np.concatenate(sizes))])
         config = MLPRankerConfig(seed=self.chosen["seed"])
@@ -261,6 +259,15 @@ class Trainer:
             losses[-1],
         )
         return ranker
+
+    def sample(
+        self, users: IntArray, targets: list[IntArray], most: int
+    ) -> tuple[IntArray, list[IntArray]]:
+        """At most so many of the users, by the seed, in order."""
+        if len(users) <= most:
+            return users, targets
+        kept = np.sort(np.random.default_rng(self.chosen["seed"]).choice(len(users), most, replace=False))
+        return users[kept], [targets[index] for index in kept]
 
     def propose(self, fitted: Fitted, world: World, users: IntArray) -> Any:
         return propose(
@@ -280,8 +287,9 @@ class Trainer:
         vocabulary: npt.NDArray[np.object_],
     ) -> Validation | None:
         users, targets = [], []
-        for user in sorted(set(histories) & set(outcomes)):
-            items = index_of(outcomes[user], vocabulary)
+        known = sorted(set(histories) & set(outcomes))
+        wanted = each_index_of([outcomes[user] for user in known], vocabulary)
+        for user, items in zip(known, wanted, strict=True):
             items = items[items >= 0]
             if not self.repeats_allowed:
                 items = np.setdiff1d(items, histories[user])
@@ -295,12 +303,15 @@ def _targets(
     world: World, outcomes: dict[str, npt.NDArray[np.object_]], repeats_allowed: bool
 ) -> tuple[IntArray, list[IntArray]]:
     """Users with a history and, for each, what they then acted on, as far as it could have been recommended."""
+    candidates = [
+        index
+        for index, user in enumerate(world.user_ids)
+        if user in outcomes and len(world.histories[index])
+    ]
+    wanted = each_index_of([outcomes[world.user_ids[index]] for index in candidates], world.item_ids)
     users, targets = [], []
-    for index, user in enumerate(world.user_ids):
-        if user not in outcomes or len(world.histories[index]) == 0:
-            continue
-        items = np.unique(index_of(outcomes[user], world.item_ids))
-        items = items[items >= 0]
+    for index, items in zip(candidates, wanted, strict=True):
+        items = np.unique(items[items >= 0])
         if not repeats_allowed:
             items = np.setdiff1d(items, world.seen[index])
         if len(items):
@@ -318,7 +329,7 @@ def _evaluate(
     trainer: Trainer,
 ) -> tuple[dict[str, npt.NDArray[np.float64]], dict[str, dict[str, float]], int]:
     """Per-user NDCG@10 by name, all metrics by name, and the number of users: everyone on the same users."""
-    users, targets = _targets(world, outcomes, trainer.repeats_allowed)
+    users, targets = trainer.sample(*_targets(world, outcomes, trainer.repeats_allowed), _JUDGED_USERS)
     lists = {"challenger": _list_of(challenger, world, users, trainer)}
     if champion is not None:
         lists["champion"] = _list_of(champion, world, users, trainer)
@@ -355,16 +366,19 @@ def _baseline_lists(
 ) -> dict[str, IntArray]:
     """Recent popularity, EASE and ALS, fitted up to the world's cut-off and held to the same rules."""
     taken = sequences.between(None, world.cutoff)
-    rows = [index_of(items, world.item_ids) for items in taken.values()]
+    rows = each_index_of(list(taken.values()), world.item_ids)
     evidence_UN = history_matrix([items[items >= 0] for items in rows], world.num_items)
-    histories = [world.histories[user] for user in users]
-    allowed_UN = allowed_items(world, users, trainer.repeats_allowed)
-    scores = {
-        "popularity": np.tile(world.popularity_N, (len(users), 1)),
-        "ease": EASE().fit(evidence_UN).score(histories),
-        "als": ALS().fit(evidence_UN).score(histories),
-    }
-    return {name: top_k(np.where(allowed_UN, scores_UN, -np.inf), K)[0] for name, scores_UN in scores.items()}
+    models = {"ease": EASE().fit(evidence_UN), "als": ALS().fit(evidence_UN)}
+    lists: dict[str, list[IntArray]] = {name: [] for name in ("popularity", *models)}
+    for start in range(0, len(users), _BLOCK):  # a matrix of everybody's scores would not fit
+        block = users[start : start + _BLOCK]
+        allowed_BN = allowed_items(world, block, trainer.repeats_allowed)
+        histories = [world.histories[user] for user in block]
+        scores = {"popularity": np.tile(world.popularity_N, (len(block), 1))}
+        scores |= {name: model.score(histories) for name, model in models.items()}
+        for name, scores_BN in scores.items():
+            lists[name].append(top_k(np.where(allowed_BN, scores_BN, -np.inf), K)[0])
+    return {name: np.concatenate([*parts, np.empty((0, K), np.int64)]) for name, parts in lists.items()}
 
 
 def _champion_model(context: StepContext, version: str | None) -> tuple[NextItemModel, date] | None:

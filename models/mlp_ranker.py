@@ -19,6 +19,8 @@ from torch.nn import functional
 
 from models.recommender import State, checked_state
 
+_ROWS_AT_ONCE = 1 << 14  # what a layer makes of so many rows stays in the processor's cache
+
 
 @dataclass(frozen=True)
 class MLPRankerConfig:
@@ -32,8 +34,8 @@ class MLPRankerConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min((self.epochs, self.groups_per_batch, *self.widths)) < 1:
-            raise ValueError(f"{self}: widths, epochs and groups_per_batch have to be at least 1")
+        if not self.widths or min((self.epochs, self.groups_per_batch, *self.widths)) < 1:
+            raise ValueError(f"{self}: at least one width; widths, epochs and groups_per_batch at least 1")
 
 
 class MLPRanker(nn.Module):
@@ -74,7 +76,10 @@ class MLPRanker(nn.Module):
         asinh is a line in the middle and a logarithm in the tails: counts of millions keep their order
         without drowning the rest.
         """
-        return torch.asinh((features_RF - self.middle) / self.spread)
+        return self._standardised(features_RF, list(range(len(self.feature_names))))
+
+    def _standardised(self, features_RF: Tensor, columns: list[int]) -> Tensor:
+        return torch.asinh((features_RF - self.middle[columns]) / self.spread[columns])
 
     def forward(self, standard_RF: Tensor) -> Tensor:
         """One score for each standardised row."""
@@ -128,7 +133,6 @@ class MLPRanker(nn.Module):
         ranker.eval()
         return ranker, losses
 
-    @torch.inference_mode()
     def score(
         self, features_RF: npt.NDArray[np.float32], feature_names: Sequence[str]
     ) -> npt.NDArray[np.float64]:
@@ -137,8 +141,44 @@ class MLPRanker(nn.Module):
         Raises:
             ValueError: other columns than those learnt, or in another order, or not finite.
         """
-        rows_RF = torch.from_numpy(self._checked(features_RF, feature_names))
-        parts = [self(self.standardise(chunk_RF)).numpy() for chunk_RF in torch.split(rows_RF, 1 << 14)]
+        return self.score_sums(self.project(self._checked(features_RF, feature_names), feature_names))
+
+    @torch.inference_mode()
+    def project(
+        self, features_XF: npt.NDArray[np.float32], feature_names: Sequence[str]
+    ) -> npt.NDArray[np.float32]:
+        """What some of the features add to the first layer and to the line: sums_XS.
+
+        A candidate's sums are those of its user, its item and the pair added up, so that what is true of a user
+        or an item is computed once and not for each of millions of candidates.
+
+        Raises:
+            ValueError: a feature that was not learnt, a wrong number of columns, or values that are not finite.
+        """
+        unknown = [name for name in feature_names if name not in self.feature_names]
+        if unknown:
+            raise ValueError(f"feature {unknown[0]} was not learnt; the ranker knows {list(self.feature_names)}")
+        columns = [self.feature_names.index(name) for name in feature_names]
+        features_XF = _finite(features_XF, feature_names)
+        assert isinstance(self.layers[0], nn.Linear)
+        weight_SF = torch.cat([self.layers[0].weight, self.line.weight])[:, columns]
+        parts = [
+            functional.linear(self._standardised(chunk_XF, columns), weight_SF).numpy()
+            for chunk_XF in torch.split(torch.from_numpy(features_XF), _ROWS_AT_ONCE)
+        ]
+        return np.concatenate([*parts, np.empty((0, len(weight_SF)), np.float32)])
+
+    @torch.inference_mode()
+    def score_sums(self, sums_RS: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """The scores of rows whose projections have been added up."""
+        first, *inner, last = self.layers
+        assert isinstance(first, nn.Linear)
+        parts = []
+        for chunk_RS in torch.split(torch.from_numpy(sums_RS), _ROWS_AT_ONCE):
+            inner_RF = functional.gelu(chunk_RS[:, :-1] + first.bias)
+            for layer in inner:
+                inner_RF = functional.gelu(layer(inner_RF))
+            parts.append((chunk_RS[:, -1] + last(inner_RF).squeeze(1)).numpy())
         return np.concatenate([*parts, np.empty(0)]).astype(np.float64)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
@@ -185,16 +225,19 @@ class MLPRanker(nn.Module):
             raise ValueError(
                 f"features are {list(feature_names)}; the ranker knows {list(self.feature_names)}"
             )
-        if features_RF.ndim != 2 or features_RF.shape[1] != len(self.feature_names):
-            raise ValueError(
-                f"features have shape {features_RF.shape}; expected (rows, {len(self.feature_names)})"
-            )
+        return _finite(features_RF, feature_names)
+
+
+def _finite(
+    features_RF: npt.NDArray[np.float32], feature_names: Sequence[str]
+) -> npt.NDArray[np.float32]:
+    """The features, contiguous; a value that is not finite is refused by its column's name."""
+    if features_RF.shape[1:] != (len(feature_names),):
+        raise ValueError(f"features have shape {features_RF.shape}; expected (rows, {len(feature_names)})")
+    if not np.isfinite(features_RF).all():
         is_finite_F = np.isfinite(features_RF).all(axis=0)
-        if not is_finite_F.all():
-            raise ValueError(
-                f"feature {self.feature_names[int(np.argmin(is_finite_F))]} is not finite in some row"
-            )
-        return np.ascontiguousarray(features_RF, np.float32)
+        raise ValueError(f"feature {feature_names[int(np.argmin(is_finite_F))]} is not finite in some row")
+    return np.ascontiguousarray(features_RF, np.float32)
 
 
 def listwise_softmax(scores_R: Tensor, is_positive_GC: Tensor, is_row_GC: Tensor) -> Tensor:

@@ -69,10 +69,26 @@ class Block(nn.Module):
         # Padding is on the right, so that "nothing later" already hides it: no mask tensor is needed.
         seen_BHLd = functional.scaled_dot_product_attention(query_BHLd, key_BHLd, value_BHLd, is_causal=True)
         seen_BLD = seen_BHLd.transpose(1, 2).reshape(B, L, D)
-        states_BLD = states_BLD + self.dropout(self.attention_out(seen_BLD))
-        inner_BLD = functional.gelu(self.feed_in(self.feed_norm(states_BLD)))
-        thought_BLD: Tensor = self.dropout(self.feed_out(inner_BLD))
-        return states_BLD + thought_BLD
+        return self._thought(states_BLD + self.dropout(self.attention_out(seen_BLD)))
+
+    def at(self, states_BLD: Tensor, last_B: Tensor) -> Tensor:
+        """The states after this layer at one position of each history only: state_BD, for a third of the work."""
+        B, L, D = states_BLD.shape
+        weight, bias = self.query_key_value.weight, self.query_key_value.bias
+        normed_BLD = self.attention_norm(states_BLD)
+        state_BD = states_BLD[torch.arange(B), last_B]
+        query_BD = functional.linear(normed_BLD[torch.arange(B), last_B], weight[:D], bias[:D])
+        key_value = functional.linear(normed_BLD, weight[D:], bias[D:]).view(B, L, 2, self.heads, D // self.heads)
+        key_BHLd, value_BHLd = key_value.permute(2, 0, 3, 1, 4)
+        query_BH1d = query_BD.view(B, self.heads, 1, D // self.heads)
+        is_earlier_B11L = (torch.arange(L) <= last_B[:, None])[:, None, None, :]
+        seen_BH1d = functional.scaled_dot_product_attention(query_BH1d, key_BHLd, value_BHLd, is_earlier_B11L)
+        return self._thought(state_BD + self.dropout(self.attention_out(seen_BH1d.reshape(B, D))))
+
+    def _thought(self, states: Tensor) -> Tensor:
+        inner = functional.gelu(self.feed_in(self.feed_norm(states)))
+        thought: Tensor = self.dropout(self.feed_out(inner))
+        return states + thought
 
 
 class SASRec(nn.Module):
@@ -97,17 +113,25 @@ class SASRec(nn.Module):
 
     def forward(self, history_BL: Tensor) -> Tensor:
         """The state after each position, which knows that position and all before it: state_BLD."""
-        states_BLD = self.embedding(history_BL) * math.sqrt(self.config.width)
-        states_BLD = self.dropout(states_BLD + self.positions_LD[: history_BL.shape[1]])
+        states_BLD = self._embedded(history_BL)
         for block in self.blocks:
             states_BLD = block(states_BLD)
         state_BLD: Tensor = self.final_norm(states_BLD)
         return state_BLD
 
+    def _embedded(self, history_BL: Tensor) -> Tensor:
+        states_BLD = self.embedding(history_BL) * math.sqrt(self.config.width)
+        embedded_BLD: Tensor = self.dropout(states_BLD + self.positions_LD[: history_BL.shape[1]])
+        return embedded_BLD
+
     def encode_last(self, history_BL: Tensor, lengths_B: Tensor) -> Tensor:
         """The state after the last real position of each history; zero for an empty one."""
-        last_B = (lengths_B - 1).clamp(min=0)
-        state_BD = self.forward(history_BL)[torch.arange(len(history_BL)), last_B]
+        states_BLD = self._embedded(history_BL)
+        *earlier, last = self.blocks
+        for block in earlier:
+            states_BLD = block(states_BLD)
+        assert isinstance(last, Block)
+        state_BD: Tensor = self.final_norm(last.at(states_BLD, (lengths_B - 1).clamp(min=0)))
         return state_BD * (lengths_B > 0).unsqueeze(1)
 
     @torch.inference_mode()
@@ -128,8 +152,12 @@ class SASRec(nn.Module):
 
     def score(self, histories: Histories) -> npt.NDArray[np.float32]:
         """One row of N scores for each history."""
+        return self.score_states(self.encode(histories))
+
+    def score_states(self, states_UD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """One row of N scores for each state that :meth:`encode` gave."""
         items_ND = self.item_embeddings.detach().numpy()
-        return np.asarray(self.encode(histories) @ items_ND.T, np.float32)
+        return np.asarray(states_UD @ items_ND.T, np.float32)
 
     def use_dropout_from(self, generator: torch.Generator, num_positions: int) -> MaskPool:
         """Draw every dropout mask from one pool, made for so many positions; the caller refills it."""

@@ -5,6 +5,7 @@ U users · N items of the catalogue, in the order of their ids · F features · 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from jobs.io.lake import Lake
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
     from scipy.sparse import csr_matrix
 
 IntArray = npt.NDArray[np.int64]
@@ -86,13 +88,24 @@ def load_world(lake: Lake, cutoff: date, day: date) -> World:
     )
 
 
-def index_of(ids: npt.NDArray[np.object_], sorted_ids: npt.NDArray[np.object_]) -> IntArray:
-    """The position of each id in a sorted array of ids, -1 where it is not in it."""
-    if len(sorted_ids) == 0:
-        return np.full(len(ids), -1, np.int64)
-    places = np.searchsorted(sorted_ids, ids)
-    places = np.minimum(places, len(sorted_ids) - 1)
-    return np.where(sorted_ids[places] == ids, places, -1).astype(np.int64)
+def index_of(ids: Any, all_ids: npt.NDArray[np.object_]) -> IntArray:
+    """The position of each id (NumPy or Arrow) in an array of different ids, -1 where it is not in it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    wanted = ids if isinstance(ids, pa.Array | pa.ChunkedArray) else pa.array(ids, pa.string())
+    found = pc.fill_null(pc.index_in(wanted, value_set=pa.array(all_ids, pa.string())), -1)
+    return np.asarray(found.to_numpy(zero_copy_only=False) if isinstance(found, pa.Array) else found.to_numpy(), np.int64)
+
+
+def each_index_of(
+    lists: Sequence[npt.NDArray[np.object_]], all_ids: npt.NDArray[np.object_]
+) -> list[IntArray]:
+    """:func:`index_of` for many lists at once, which costs a thousandth of asking for each."""
+    if not lists:
+        return []
+    ends = np.cumsum([len(ids) for ids in lists])
+    return np.split(index_of(np.concatenate(lists), all_ids), ends[:-1])
 
 
 def _frame(lake: Lake, table: str, day: date, columns: list[str] | None = None) -> pd.DataFrame:
@@ -116,17 +129,11 @@ def _histories(
 ) -> tuple[dict[str, IntArray], dict[str, IntArray]]:
     """History and seen items of each user, by catalogue index; items that left the catalogue are left out."""
     if cutoff == day:
-        rows = lake.read(names.HISTORIES, day).to_pandas()
-        return (
-            {
-                user: _known(items, item_ids)
-                for user, items in zip(rows["user_id"], rows["item_ids"], strict=True)
-            },
-            {
-                user: _known(items, item_ids)
-                for user, items in zip(rows["user_id"], rows["seen_item_ids"], strict=True)
-            },
-        )
+        table = lake.read(names.HISTORIES, day)
+        users = table.column("user_id").to_pylist()
+        both = (table.column(name) for name in ("item_ids", "seen_item_ids"))
+        histories, seen = (dict(zip(users, _known(column, item_ids), strict=True)) for column in both)
+        return histories, seen
     rows = lake.read(
         names.SEQUENCES, day, ["user_id", "sequence_number", "item_id", "event_date"]
     ).to_pandas()
@@ -138,9 +145,15 @@ def _histories(
     return sequences, {user: np.unique(items) for user, items in sequences.items()}
 
 
-def _known(items: Any, item_ids: npt.NDArray[np.object_]) -> IntArray:
-    indices = index_of(np.asarray(items, dtype=object), item_ids)
-    return indices[indices >= 0]
+def _known(lists: pa.ChunkedArray, item_ids: npt.NDArray[np.object_]) -> list[IntArray]:
+    """Each list's items by catalogue index; those that are not in the catalogue are left out."""
+    import pyarrow.compute as pc
+
+    lengths_U = pc.list_value_length(lists).to_numpy()
+    items = index_of(pc.list_flatten(lists), item_ids)
+    users = np.repeat(np.arange(len(lengths_U)), lengths_U)[items >= 0]
+    ends_U = np.cumsum(np.bincount(users, minlength=len(lengths_U)))
+    return np.split(items[items >= 0], ends_U[:-1]) if len(ends_U) else []
 
 
 def split_by_user(user_ids: npt.NDArray[np.object_], values: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
@@ -152,14 +165,14 @@ def split_by_user(user_ids: npt.NDArray[np.object_], values: npt.NDArray[Any]) -
 
 
 def _neighbours(lake: Lake, cutoff: date, day: date, item_ids: npt.NDArray[np.object_]) -> csr_matrix:
+    import pyarrow.compute as pc
     from scipy.sparse import csr_matrix
 
-    rows = lake.read(names.COVISITATION, day).to_pandas()
-    rows = rows[rows["cutoff_date"] == cutoff]
-    left = index_of(rows["item_id"].to_numpy(dtype=object), item_ids)
-    right = index_of(rows["neighbour_id"].to_numpy(dtype=object), item_ids)
+    rows = lake.read(names.COVISITATION, day)
+    rows = rows.filter(pc.equal(rows.column("cutoff_date"), cutoff))
+    left, right = (index_of(rows.column(name), item_ids) for name in ("item_id", "neighbour_id"))
     is_known = (left >= 0) & (right >= 0)
-    weights = rows["weight"].to_numpy(dtype=np.float64)[is_known]
+    weights = rows.column("weight").to_numpy().astype(np.float64)[is_known]
     return csr_matrix((weights, (left[is_known], right[is_known])), shape=(len(item_ids), len(item_ids)))
 
 

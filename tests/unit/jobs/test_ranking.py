@@ -152,8 +152,30 @@ def test_candidates_hold_the_best_of_each_source(world: World, model: NextItemMo
         model.sasrec, model.item_ids, world, users, num_candidates=1, length=1, repeats_allowed=True
     )
     assert 1 <= len(candidates.items_R) <= 3
-    assert candidates.features_RF.shape == (len(candidates.items_R), len(FEATURES))
-    assert np.isfinite(candidates.features_RF).all()
+    features = candidates.features(world)
+    assert features.shape == (len(candidates.items_R), len(FEATURES))
+    assert np.isfinite(features).all()
+
+
+def test_the_ranker_scores_in_lists_what_it_was_trained_on(world: World, model: NextItemModel) -> None:
+    users = np.array([5])
+    options = {"num_candidates": 10, "length": K, "repeats_allowed": True}
+    (candidates,) = propose(model.sasrec, model.item_ids, world, users, **options)
+    scores_R = model.ranker.score(candidates.features(world), FEATURES)
+    ranked = model.rank(world, users, **options)
+    best = sorted(zip(-scores_R, candidates.items_R, strict=True))[:K]
+    assert ranked.items_UK[0].tolist() == [item for _, item in best]
+    np.testing.assert_allclose(ranked.scores_UK[0], [-score for score, _ in best], rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_lists_are_the_same_whatever_the_number_of_processes(
+    world: World, model: NextItemModel, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    monkeypatch.setattr("jobs.score._SHARE", 5)
+    options = {"length": K, "num_candidates": 10, "repeats_allowed": True}
+    alone = rank_everyone(world, model, processes=1, **options)
+    assert rank_everyone(world, model, processes=processes, **options) == alone
 
 
 def test_ids_are_found_by_their_place() -> None:
