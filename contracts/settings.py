@@ -37,6 +37,7 @@ RUN_SETTINGS = (
     "sasrec_epochs",
     "sasrec_learning_rate",
     "sasrec_horizon",
+    "sasrec_max_users",
     "num_candidates",
 )
 
@@ -178,8 +179,12 @@ class Settings(BaseSettings):
         default=10,
         description="Training predicts one of the next so many items: more suits shops that sell by the basket.",
     )
+    sasrec_max_users: Annotated[int, Field(ge=100)] = Field(
+        default=100_000,
+        description="Users that the transformer is trained on; of more, a sample by the seed.",
+    )
     threads: Annotated[int, Field(ge=1, le=256)] = Field(
-        default=1, description="Threads of torch, NumPy and DuckDB."
+        default=1, description="Threads of torch and DuckDB, processes of scoring."
     )
 
     # Promotion and retraining

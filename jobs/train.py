@@ -196,7 +196,7 @@ class Trainer:
         validate_on: dict[str, npt.NDArray[np.object_]] | None = None,
     ) -> tuple[Fitted, Curve]:
         """Fit a transformer on everything up to the world's cut-off, over the items that occur there."""
-        taken = sequences.between(None, world.cutoff)
+        taken = self.sampled(sequences.between(None, world.cutoff))
         vocabulary = np.array(sorted({item for items in taken.values() for item in items}), dtype=object)
         histories = dict(zip(taken, each_index_of(list(taken.values()), vocabulary), strict=True))
         config = SASRecConfig(
@@ -259,6 +259,15 @@ class Trainer:
             losses[-1],
         )
         return ranker
+
+    def sampled(self, taken: dict[str, npt.NDArray[np.object_]]) -> dict[str, npt.NDArray[np.object_]]:
+        """At most ``sasrec_max_users`` of the users, by the seed: training takes as long as they are many."""
+        most = self.chosen["sasrec_max_users"]
+        if len(taken) <= most:
+            return taken
+        users = sorted(taken)
+        kept = np.sort(np.random.default_rng(self.chosen["seed"]).choice(len(users), most, replace=False))
+        return {users[index]: taken[users[index]] for index in kept}
 
     def sample(
         self, users: IntArray, targets: list[IntArray], most: int

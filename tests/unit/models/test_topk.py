@@ -42,6 +42,23 @@ def test_top_k_equals_a_plain_sort_when_most_scores_tie(scores_UN, k):
     np.testing.assert_array_equal(best_UK, expected_UK)
 
 
+near_the_bound = st.sampled_from([-np.inf, 0.5, 0.5000004, 0.5000006, 0.4999996, 0.499999, 0.500001, 3.0])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    scores_UN=st.tuples(st.integers(1, 4), st.integers(20, 70)).flatmap(
+        lambda shape: arrays(np.float32, shape, elements=near_the_bound.map(np.float32))
+    ),
+    k=st.integers(1, 8),
+)
+def test_no_item_is_lost_whose_score_is_within_rounding_of_the_bound(scores_UN, k):
+    indices_UK, best_UK = top_k(scores_UN, k)
+    expected_indices_UK, expected_UK = naive_top_k(scores_UN, k)
+    np.testing.assert_array_equal(indices_UK, expected_indices_UK)
+    np.testing.assert_array_equal(best_UK, expected_UK)
+
+
 def test_top_k_equals_a_plain_sort_on_many_float32_scores(rng):
     scores_UN = np.round(rng.normal(size=(7, 500)), 2).astype(np.float32)
     scores_UN[rng.random(scores_UN.shape) < 0.1] = -np.inf
