@@ -8,17 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from contracts.errors import FeedInvalid, ForetasteError
 from contracts.feed import KINDS, SUCCESS, FeedDescription, delivery_folder
 from contracts.settings import Settings
+from jobs.io import feed_objects
 
 FEED_JSON = "feed.json"
 _FORMATS = (".csv", ".jsonl", ".ndjson", ".parquet")
-_S3 = "s3://"
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def read_description(settings: Settings, location: str | None = None) -> FeedDes
     """
     location = location or settings.feed_location
     try:
-        text = _read_object(settings, location, FEED_JSON)
+        text = _read_text(settings, location, FEED_JSON)
     except FileNotFoundError as error:
         raise FeedInvalid(
             f"{location} has no {FEED_JSON}. Write one as docs/feeds.md shows, or import a data set: foretaste import"
@@ -84,7 +83,7 @@ def is_delivery_complete(settings: Settings, day: date) -> bool:
     if not read_description(settings).expects_delivery(day):
         return True
     try:
-        _read_object(settings, settings.feed_location, f"{delivery_folder('events', day)}/{SUCCESS}")
+        _read_text(settings, settings.feed_location, f"{delivery_folder('events', day)}/{SUCCESS}")
     except FileNotFoundError:
         return False
     return True
@@ -96,9 +95,8 @@ def complete_deliveries(settings: Settings, location: str, *, until: date | None
     Raises:
         FeedInvalid: a folder has another name than ``received=YYYY-MM-DD``, or a file is not a plain file of a known format.
     """
-    if location.startswith(_S3):
-        location = str(_fetch(settings, location, until))
-    root = Path(location)
+    is_in_s3 = location.startswith(feed_objects.SCHEME)
+    root = feed_objects.fetch(settings, location, until) if is_in_s3 else Path(location)
     found = [delivery for kind in KINDS for delivery in _deliveries_of(root, kind, until)]
     return sorted(found, key=lambda delivery: (delivery.received, KINDS.index(delivery.kind)))
 
@@ -170,52 +168,10 @@ def _files(folder: Path) -> list[Path]:
     return files
 
 
-def _read_object(settings: Settings, location: str, name: str) -> str:
-    if not location.startswith(_S3):
+def _read_text(settings: Settings, location: str, name: str) -> str:
+    if not location.startswith(feed_objects.SCHEME):
         return (Path(location) / name).read_text(encoding="utf-8-sig")
-    bucket, prefix = _bucket_and_prefix(location)
-    client = _s3(settings)
-    try:
-        return str(client.get_object(Bucket=bucket, Key=prefix + name)["Body"].read().decode("utf-8-sig"))
-    except client.exceptions.NoSuchKey as error:
-        raise FileNotFoundError(name) from error
-
-
-def _fetch(settings: Settings, location: str, until: date | None) -> Path:
-    """Copy complete deliveries of an S3 prefix below HOME/tmp; a file of the same size and tag is not fetched again."""
-    bucket, prefix = _bucket_and_prefix(location)
-    client = _s3(settings)
-    root = settings.home / "tmp" / "feed"
-    keys = [
-        (item["Key"].removeprefix(prefix), item["ETag"].strip('"'))
-        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        for item in page.get("Contents", ())
-    ]
-    complete = {name.rsplit("/", 1)[0] for name, _ in keys if name.endswith(f"/{SUCCESS}")}
-    for name, tag in keys:
-        folder = name.rsplit("/", 1)[0]
-        if folder not in complete or (until is not None and folder.rpartition("=")[2] > until.isoformat()):
-            continue
-        path, mark = root / name, root / f"{folder}/.{name.rsplit('/', 1)[1]}.{tag}"
-        if not mark.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            client.download_file(bucket, prefix + name, str(path))
-            mark.touch()
-    return root
-
-
-def _bucket_and_prefix(location: str) -> tuple[str, str]:
-    bucket, _, prefix = location.removeprefix(_S3).partition("/")
-    return bucket, f"{prefix.rstrip('/')}/" if prefix else ""
-
-
-def _s3(settings: Settings) -> Any:
-    import boto3
-
-    return boto3.client(
-        "s3",
-        endpoint_url=None if settings.s3_endpoint_url in ("", "aws") else settings.s3_endpoint_url,
-        region_name=settings.s3_region,
-        aws_access_key_id=settings.s3_access_key.get_secret_value() or None,
-        aws_secret_access_key=settings.s3_secret_key.get_secret_value() or None,
-    )
+    text = feed_objects.read_text(settings, location, name)
+    if text is None:
+        raise FileNotFoundError(name)
+    return text

@@ -78,8 +78,10 @@ def rank_everyone(
     scores_UK = np.full((num_users, length), -np.inf)
     is_personal_U = np.zeros(num_users, bool)
     if model is not None:
-        options = {"length": length, "num_candidates": num_candidates, "repeats_allowed": repeats_allowed}
-        for ranked in _shares(partial(model.rank, world, **options), num_users, processes):
+        rank = partial(
+            model.rank, world, length=length, num_candidates=num_candidates, repeats_allowed=repeats_allowed
+        )
+        for ranked in _shares(rank, num_users, processes):
             items_UK[ranked.users], scores_UK[ranked.users] = ranked.items_UK, ranked.scores_UK
             is_personal_U[ranked.users] = ranked.is_personal_U
     others = np.flatnonzero(~is_personal_U)

@@ -239,10 +239,11 @@ class Trainer:
         wanted = dict(zip(users.tolist(), targets, strict=True))
         features, labels, sizes = [], [], []
         for candidates in self.propose(fitted, world, users):
-            starts = np.flatnonzero(np.diff(candidates.users_R, prepend=-1))
-            stops = np.append(starts[1:], len(candidates.users_R))
+            users_R = candidates.block[candidates.rows_R]
+            starts = np.flatnonzero(np.diff(users_R, prepend=-1))
+            stops = np.append(starts[1:], len(users_R))
             for start, stop in zip(starts, stops, strict=True):
-                items = wanted[int(candidates.users_R[start])]
+                items = wanted[int(users_R[start])]
                 labels.append(np.isin(candidates.items_R[start:stop], items))
             features.append(candidates.features(world))
             sizes.append(stops - starts)
@@ -269,9 +270,7 @@ class Trainer:
         kept = np.sort(np.random.default_rng(self.chosen["seed"]).choice(len(users), most, replace=False))
         return {users[index]: taken[users[index]] for index in kept}
 
-    def sample(
-        self, users: IntArray, targets: list[IntArray], most: int
-    ) -> tuple[IntArray, list[IntArray]]:
+    def sample(self, users: IntArray, targets: list[IntArray], most: int) -> tuple[IntArray, list[IntArray]]:
         """At most so many of the users, by the seed, in order."""
         if len(users) <= most:
             return users, targets
@@ -313,9 +312,7 @@ def _targets(
 ) -> tuple[IntArray, list[IntArray]]:
     """Users with a history and, for each, what they then acted on, as far as it could have been recommended."""
     candidates = [
-        index
-        for index, user in enumerate(world.user_ids)
-        if user in outcomes and len(world.histories[index])
+        index for index, user in enumerate(world.user_ids) if user in outcomes and len(world.histories[index])
     ]
     wanted = each_index_of([outcomes[world.user_ids[index]] for index in candidates], world.item_ids)
     users, targets = [], []
@@ -377,7 +374,7 @@ def _baseline_lists(
     taken = sequences.between(None, world.cutoff)
     rows = each_index_of(list(taken.values()), world.item_ids)
     evidence_UN = history_matrix([items[items >= 0] for items in rows], world.num_items)
-    models = {"ease": EASE().fit(evidence_UN), "als": ALS().fit(evidence_UN)}
+    models: dict[str, EASE | ALS] = {"ease": EASE().fit(evidence_UN), "als": ALS().fit(evidence_UN)}
     lists: dict[str, list[IntArray]] = {name: [] for name in ("popularity", *models)}
     for start in range(0, len(users), _BLOCK):  # a matrix of everybody's scores would not fit
         block = users[start : start + _BLOCK]

@@ -157,7 +157,9 @@ class MLPRanker(nn.Module):
         """
         unknown = [name for name in feature_names if name not in self.feature_names]
         if unknown:
-            raise ValueError(f"feature {unknown[0]} was not learnt; the ranker knows {list(self.feature_names)}")
+            raise ValueError(
+                f"feature {unknown[0]} was not learnt; the ranker knows {list(self.feature_names)}"
+            )
         columns = [self.feature_names.index(name) for name in feature_names]
         features_XF = _finite(features_XF, feature_names)
         assert isinstance(self.layers[0], nn.Linear)
@@ -228,9 +230,7 @@ class MLPRanker(nn.Module):
         return _finite(features_RF, feature_names)
 
 
-def _finite(
-    features_RF: npt.NDArray[np.float32], feature_names: Sequence[str]
-) -> npt.NDArray[np.float32]:
+def _finite(features_RF: npt.NDArray[np.float32], feature_names: Sequence[str]) -> npt.NDArray[np.float32]:
     """The features, contiguous; a value that is not finite is refused by its column's name."""
     if features_RF.shape[1:] != (len(feature_names),):
         raise ValueError(f"features have shape {features_RF.shape}; expected (rows, {len(feature_names)})")

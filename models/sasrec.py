@@ -78,7 +78,9 @@ class Block(nn.Module):
         normed_BLD = self.attention_norm(states_BLD)
         state_BD = states_BLD[torch.arange(B), last_B]
         query_BD = functional.linear(normed_BLD[torch.arange(B), last_B], weight[:D], bias[:D])
-        key_value = functional.linear(normed_BLD, weight[D:], bias[D:]).view(B, L, 2, self.heads, D // self.heads)
+        key_value = functional.linear(normed_BLD, weight[D:], bias[D:]).view(
+            B, L, 2, self.heads, D // self.heads
+        )
         key_BHLd, value_BHLd = key_value.permute(2, 0, 3, 1, 4)
         query_BH1d = query_BD.view(B, self.heads, 1, D // self.heads)
         is_earlier_B11L = (torch.arange(L) <= last_B[:, None])[:, None, None, :]

@@ -163,8 +163,12 @@ def _runs_table(tasks: list[TaskRun]) -> Table:
     for task in tasks:
         if task.task_id is None or task.state is None:
             continue
-        run = f"{task.dag_id} of {task.day}" if task.day else f"{task.dag_id} {task.run_type.replace('_', ' ')}"
-        table.add_row(run if task.run_id != last else "", task.task_id, task.state, f"{task.seconds or 0:.1f}")
+        run = (
+            f"{task.dag_id} of {task.day}" if task.day else f"{task.dag_id} {task.run_type.replace('_', ' ')}"
+        )
+        table.add_row(
+            run if task.run_id != last else "", task.task_id, task.state, f"{task.seconds or 0:.1f}"
+        )
         last = task.run_id
     return table
 

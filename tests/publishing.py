@@ -164,7 +164,11 @@ def everything_live(settings: Settings) -> tuple[Pointer, dict[str, list[str]]]:
 
 def everything_stored(settings: Settings) -> dict[str, Any]:
     """The bytes of the live version in both stores, whatever its name."""
-    store, pointer, prefix = redis_of(settings), live(settings), names.published_prefix(live(settings).version)
+    store, pointer, prefix = (
+        redis_of(settings),
+        live(settings),
+        names.published_prefix(live(settings).version),
+    )
     buckets = [
         store.hgetall(names.lists_key(pointer.version, bucket)) for bucket in range(pointer.num_buckets)
     ]

@@ -10,57 +10,28 @@ from pathlib import Path
 from typing import Any
 
 from contracts import names
-from contracts.errors import FenceStale, ServiceUnreachable, StoreUnfit
+from contracts.errors import FenceStale, StoreUnfit
 from contracts.lists import Pointer
 from contracts.settings import Settings
 from jobs.io.commit import cross, sha256_of_file
+from jobs.io.s3 import get_object, s3_client
 
 MANIFEST = "manifest.json"
 DATA = "recs.parquet"
 #: Somebody else has written what we wanted to replace.
 _RACED = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
-_ABSENT = ("NoSuchKey", "NotFound", "404")
 
 
 @contextmanager
 def open_objects(settings: Settings, *, timeout: float = 60, attempts: int = 3) -> Iterator[Objects]:
-    """The bucket that the settings name.
+    """The bucket that lists are published to.
 
     Raises:
         ServiceUnreachable: S3 does not answer.
         StoreUnfit: it answers and refuses: the keys are wrong, say, or the bucket is missing.
     """
-    import boto3
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    if not settings.s3_endpoint_url:
-        raise ServiceUnreachable(
-            "no S3: set FORETASTE_S3_ENDPOINT_URL or start the embedded one with `foretaste up`"
-        )
-    client = boto3.client(
-        "s3",
-        endpoint_url=None if settings.s3_endpoint_url == "aws" else settings.s3_endpoint_url,
-        region_name=settings.s3_region,
-        aws_access_key_id=settings.s3_access_key.get_secret_value() or None,
-        aws_secret_access_key=settings.s3_secret_key.get_secret_value() or None,
-        config=Config(
-            connect_timeout=min(timeout, 5),
-            read_timeout=timeout,
-            retries={"total_max_attempts": attempts, "mode": "standard"},
-        ),
-    )
-    place = f"S3 at {settings.s3_endpoint_url}, bucket {settings.s3_bucket}"
-    try:
+    with s3_client(settings, settings.s3_bucket, timeout=timeout, attempts=attempts) as client:
         yield Objects(client, settings.s3_bucket)
-    except ClientError as error:
-        is_down = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
-        kind, what = (ServiceUnreachable, "fails") if is_down else (StoreUnfit, "refuses")
-        raise kind(f"{place} {what}: {error}. Look with: foretaste doctor") from error
-    except BotoCoreError as error:
-        raise ServiceUnreachable(f"{place} does not answer: {error}. Look with: foretaste doctor") from error
-    finally:
-        client.close()
 
 
 class Objects:
@@ -158,12 +129,4 @@ class Objects:
 
     def _get(self, key: str) -> tuple[bytes, str] | None:
         """An object's bytes and its tag, or None where there is none."""
-        from botocore.exceptions import ClientError
-
-        try:
-            found = self._client.get_object(Bucket=self._bucket, Key=key)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _ABSENT:
-                return None
-            raise
-        return found["Body"].read(), found["ETag"]
+        return get_object(self._client, self._bucket, key)

@@ -45,14 +45,12 @@ class Candidates:
     pair_RF: npt.NDArray[np.float32]  # PAIR_FEATURES
     is_personal_B: npt.NDArray[np.bool_]  # does anything about this user speak for some item?
 
-    @property
-    def users_R(self) -> IntArray:
-        """Index into the world's users."""
-        return self.block[self.rows_R]
-
     def features(self, world: World) -> npt.NDArray[np.float32]:
         """One row of FEATURES for each candidate."""
-        of_item_RF, of_user_RF = world.item_features_NF[self.items_R], world.user_features_UF[self.users_R]
+        of_item_RF, of_user_RF = (
+            world.item_features_NF[self.items_R],
+            world.user_features_UF[self.block[self.rows_R]],
+        )
         return np.concatenate([self.pair_RF, of_item_RF, of_user_RF], axis=1)
 
 
@@ -92,7 +90,9 @@ class NextItemModel:
             num_rows = len(candidates.is_personal_B)
             sums_RS = self.ranker.project(candidates.pair_RF, PAIR_FEATURES)
             sums_RS += of_item_NS[candidates.items_R]
-            sums_RS += self.ranker.project(world.user_features_UF[candidates.block], _OF_USER)[candidates.rows_R]
+            sums_RS += self.ranker.project(world.user_features_UF[candidates.block], _OF_USER)[
+                candidates.rows_R
+            ]
             scores_R = self.ranker.score_sums(sums_RS)
             # A user's candidates side by side, in the order of their items: equals go to the lesser item.
             scores_BC = _side_by_side(scores_R, candidates.rows_R, num_rows, -np.inf)
@@ -139,7 +139,9 @@ def propose(
         histories = [world.histories[user] for user in block]
         allowed_BN = allowed_items(world, block, repeats_allowed)
         sasrec_BN = np.full((len(block), world.num_items), -np.inf, np.float32)
-        sasrec_BN[:, known_items] = sasrec.score_states(states_UD[start : start + _BLOCK])[:, to_vocabulary_N[known_items]]
+        sasrec_BN[:, known_items] = sasrec.score_states(states_UD[start : start + _BLOCK])[
+            :, to_vocabulary_N[known_items]
+        ]
         sasrec_BN[~allowed_BN] = -np.inf
         neighbours_BN = covisitation.score(histories)
         chosen_BN = _best(sasrec_BN, num_candidates)
@@ -226,7 +228,9 @@ def _standardised(
     lowest_B = np.where(is_scored_BN, sasrec_BN, np.float32(np.inf)).min(axis=1, initial=np.inf)
     scores_R = sasrec_BN[rows_R, items_R]
     scores_R = np.where(np.isfinite(scores_R), scores_R, lowest_B[rows_R])
-    scores_R = np.where(np.isfinite(scores_R), scores_R, 0)  # of a user who may be shown nothing that is known
+    scores_R = np.where(
+        np.isfinite(scores_R), scores_R, 0
+    )  # of a user who may be shown nothing that is known
     standard_R = (scores_R - mean_B[rows_R]) / spread_B[rows_R]
     standard_BC = _side_by_side(standard_R, rows_R, len(sasrec_BN), -np.inf)
     order_BC = np.argsort(-standard_BC, axis=1, kind="stable")

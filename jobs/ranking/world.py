@@ -95,7 +95,9 @@ def index_of(ids: Any, all_ids: npt.NDArray[np.object_]) -> IntArray:
 
     wanted = ids if isinstance(ids, pa.Array | pa.ChunkedArray) else pa.array(ids, pa.string())
     found = pc.fill_null(pc.index_in(wanted, value_set=pa.array(all_ids, pa.string())), -1)
-    return np.asarray(found.to_numpy(zero_copy_only=False) if isinstance(found, pa.Array) else found.to_numpy(), np.int64)
+    return np.asarray(
+        found.to_numpy(zero_copy_only=False) if isinstance(found, pa.Array) else found.to_numpy(), np.int64
+    )
 
 
 def each_index_of(

@@ -62,7 +62,10 @@ def test_only_this_machine_reaches_a_port(services: dict[str, Any]) -> None:
 
 
 def test_every_program_that_a_container_starts_is_in_the_environment(services: dict[str, Any]) -> None:
-    programs = {(service.get("entrypoint") or service.get("command") or ["foretaste"])[0] for service in services.values()}
+    programs = {
+        (service.get("entrypoint") or service.get("command") or ["foretaste"])[0]
+        for service in services.values()
+    }
     ours = programs - set(_FOREIGN)
     assert {"airflow", "mlflow", "spark-class"} <= ours
     folder = str(Path(sys.executable).parent)

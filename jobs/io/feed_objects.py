@@ -1,0 +1,89 @@
+"""A feed that lies below an S3 prefix: what it says of itself, and its complete deliveries, fetched."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from contracts.errors import FeedInvalid
+from contracts.feed import KINDS, SUCCESS
+from contracts.settings import Settings
+from jobs.io.s3 import get_object, s3_client
+
+SCHEME = "s3://"
+_FILE = re.compile(rf"(?P<folder>(?:{'|'.join(KINDS)})/received=[^/]+)/(?P<name>[^/]+)")
+
+
+def read_text(settings: Settings, location: str, name: str) -> str | None:
+    """A small object of the feed; None where there is none.
+
+    Raises:
+        ServiceUnreachable, StoreUnfit: S3 does not answer, or refuses.
+    """
+    bucket, prefix = _bucket_and_prefix(location)
+    with s3_client(settings, bucket) as client:
+        found = get_object(client, bucket, prefix + name)
+    return None if found is None else found[0].decode("utf-8-sig")
+
+
+def fetch(settings: Settings, location: str, until: date | None) -> Path:
+    """Copy every complete delivery up to a day to a folder below HOME/tmp, and return it.
+
+    A file that is there with the same tag is not fetched again, and what S3 does not hold any more goes.
+
+    Raises:
+        FeedInvalid: a delivery holds folders.
+        ServiceUnreachable, StoreUnfit: S3 does not answer, or refuses.
+    """
+    bucket, prefix = _bucket_and_prefix(location)
+    root = settings.home / "tmp" / "feed" / hashlib.sha256(location.encode()).hexdigest()[:16]
+    with s3_client(settings, bucket) as client:
+        tags = dict(_objects(client, bucket, prefix))
+        complete = {name.rsplit("/", 1)[0] for name in tags if name.endswith(f"/{SUCCESS}")}
+        wanted = {}
+        for name, tag in tags.items():
+            folder = next((folder for folder in complete if name.startswith(f"{folder}/")), "")
+            if not folder or (until is not None and folder.rpartition("=")[2] > until.isoformat()):
+                continue
+            found = _FILE.fullmatch(name)
+            if found is None or found["name"] in (".", ".."):
+                raise FeedInvalid(
+                    f"{location}: {name} is not a plain file of a delivery (kind/received=YYYY-MM-DD/file). Remove it"
+                )
+            wanted[name] = tag
+        for name, tag in wanted.items():
+            _keep(client, bucket, prefix, name, tag, root)
+    for path in root.glob("*/*/*"):
+        if str(path.relative_to(root)) not in wanted and not path.name.startswith("."):
+            path.unlink()
+    return root
+
+
+def _keep(client: Any, bucket: str, prefix: str, name: str, tag: str, root: Path) -> None:
+    """Fetch one object unless it is there; the mark beside it, made last, says which one it was."""
+    path = root / name
+    mark = path.with_name(f".{path.name}.{hashlib.sha256(tag.encode()).hexdigest()[:16]}")
+    if mark.exists() and path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for old in path.parent.glob(f".{path.name}.*"):
+        old.unlink()
+    client.download_file(bucket, prefix + name, str(path))
+    mark.touch()
+
+
+def _objects(client: Any, bucket: str, prefix: str) -> Iterator[tuple[str, str]]:
+    """Name below the prefix and tag of each object."""
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for item in page.get("Contents", ()):
+            if not item["Key"].endswith("/"):  # what some tools write for a folder
+                yield item["Key"].removeprefix(prefix), item["ETag"]
+
+
+def _bucket_and_prefix(location: str) -> tuple[str, str]:
+    bucket, _, prefix = location.removeprefix(SCHEME).partition("/")
+    return bucket, f"{prefix.rstrip('/')}/" if prefix else ""
