@@ -12,6 +12,8 @@ from expectations.frames import as_frame
 from expectations.rules import Rule, Suite
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
     import pyarrow as pa
 
@@ -119,19 +121,31 @@ def histories_frame(histories: pa.Table) -> pd.DataFrame:
         histories.column("seen_item_ids").combine_chunks(),
     )
     every = pa.chunked_array([items.flatten(), seen.flatten()]).unique()
-    unseen = np.setdiff1d(_pairs(items, every), _pairs(seen, every)) // max(len(every), 1)
+    unseen = _not_among(_pairs(items, every), _pairs(seen, every)) // max(len(every), 1)
     frame["num_unseen"] = np.bincount(unseen, minlength=len(frame))
     return frame
 
 
-def _pairs(lists: pa.ListArray, vocabulary: pa.Array) -> pa.NumericArray:
+def _not_among(pairs: npt.NDArray[np.int64], known: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The distinct pairs that are not known; both sorted first, as millions of them are hashed slowly."""
+    import numpy as np
+
+    pairs, known = np.sort(pairs), np.sort(known)
+    at = np.searchsorted(known, pairs)
+    is_known = at < len(known)
+    is_known[is_known] = known[at[is_known]] == pairs[is_known]
+    return np.unique(pairs[~is_known])
+
+
+def _pairs(lists: pa.ListArray, vocabulary: pa.Array) -> npt.NDArray[np.int64]:
     """Row and item as one integer, for every entry of every list."""
     import numpy as np
     import pyarrow.compute as pc
 
     rows = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False).astype(np.int64)
     items = pc.index_in(lists.flatten(), value_set=vocabulary).to_numpy(zero_copy_only=False).astype(np.int64)
-    return rows * len(vocabulary) + items
+    pairs: npt.NDArray[np.int64] = rows * len(vocabulary) + items
+    return pairs
 
 
 def histories(history_length: int) -> Suite:

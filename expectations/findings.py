@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import great_expectations as gx
-from great_expectations.core.batch import Batch
-from great_expectations.execution_engine import PandasExecutionEngine
-from great_expectations.execution_engine.pandas_batch_data import PandasBatchData
-from great_expectations.validator.validator import Validator
+import pandas as pd
 
+from expectations.library import Batch, PandasBatchData, PandasExecutionEngine, Validator, gx
 from expectations.rules import Suite
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _EXAMPLES = 3
 
@@ -34,21 +28,33 @@ class Finding:
 def evaluate(suite: Suite, frame: pd.DataFrame) -> list[Finding]:
     """One finding for each expectation of the suite; one that cannot be evaluated is not met.
 
-    A batch made the usual way would be hashed twice, value by value, which takes longer than to judge it. And
-    one expectation at a time: together, one that cannot be evaluated makes all be tried several times.
+    One expectation at a time: together, one that cannot be evaluated makes all be tried several times. And each
+    over its own columns, because all that a frame has are copied whenever missing values are left out.
     """
-    engine = PandasExecutionEngine()
-    validator = Validator(
-        execution_engine=engine, batches=[Batch(data=PandasBatchData(engine, frame))], data_context=_context()
-    )
     findings = []
     for expectation in suite.expectations:
-        results = validator.graph_validate(
+        results = _validator(_of_interest(frame, expectation)).graph_validate(
             configurations=[expectation.configuration],
             runtime_configuration={"result_format": {"result_format": "BASIC"}, "catch_exceptions": True},
         )
         findings.append(_finding(expectation, results, len(frame)))
     return findings
+
+
+def _of_interest(frame: pd.DataFrame, expectation: Any) -> pd.DataFrame:
+    """The columns that an expectation names; the whole frame when it names none, or one that is not there."""
+    names = _columns(expectation.configuration.kwargs)
+    if not names or any(name not in frame for name in names):
+        return frame
+    return pd.DataFrame({name: frame[name] for name in names}, copy=False)
+
+
+def _validator(frame: pd.DataFrame) -> Any:
+    """A batch made the usual way would be hashed twice, value by value, which takes longer than to judge it."""
+    engine = PandasExecutionEngine()
+    return Validator(
+        execution_engine=engine, batches=[Batch(data=PandasBatchData(engine, frame))], data_context=_context()
+    )
 
 
 @cache
@@ -68,18 +74,16 @@ def _finding(expectation: Any, results: list[Any], num_rows: int) -> Finding:
         is_met, observed = bool(results[0].success), _observed(results[0].result, num_rows)
     return Finding(
         expectation=expectation.expectation_type,
-        column=_column(expectation.configuration.kwargs),
+        column=", ".join(_columns(expectation.configuration.kwargs)) or "(rows)",
         meaning=expectation.description or "",
         observed=observed,
         is_met=is_met,
     )
 
 
-def _column(kwargs: dict[str, Any]) -> str:
-    if "column_list" in kwargs:
-        return ", ".join(kwargs["column_list"])
-    pair = [kwargs[name] for name in ("column_A", "column_B") if name in kwargs]
-    return ", ".join(pair) or str(kwargs.get("column", "(rows)"))
+def _columns(kwargs: dict[str, Any]) -> list[str]:
+    single = [kwargs[name] for name in ("column", "column_A", "column_B") if name in kwargs]
+    return single or list(kwargs.get("column_list", ()))
 
 
 def _raised(info: dict[str, Any]) -> list[str]:

@@ -11,12 +11,16 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
-import great_expectations as gx
-import great_expectations.expectations as gxe
 import pandas as pd
-from great_expectations.execution_engine import PandasExecutionEngine
-from great_expectations.expectations.expectation import ColumnMapExpectation
-from great_expectations.expectations.metrics import ColumnMapMetricProvider, column_condition_partial
+
+from expectations.library import (
+    ColumnMapExpectation,
+    ColumnMapMetricProvider,
+    PandasExecutionEngine,
+    column_condition_partial,
+    gx,
+    gxe,
+)
 
 Rule = Any  # Great Expectations ships no types
 Suite = Any
