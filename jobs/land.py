@@ -41,7 +41,7 @@ def run(
     description = read_description(context.settings)
     deliveries = new_deliveries(day, context)
     newest = landed_until(context.state)
-    classified = classify_all(deliveries, description)
+    classified = classify_all(deliveries, description, context.settings.threads)
     merged, accounts = merge(classified, context)
     for each in classified:
         write_quarantine(each, accounts[each.delivery.key], context.lake)

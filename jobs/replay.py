@@ -44,7 +44,9 @@ def run(
     asked = {key: places for key, places in asked.items() if places}
     not_landed = sorted(set(asked) - set(recorded))
     asked = {key: places for key, places in asked.items() if key in recorded}
-    classified = classify_rows(read_again(asked, recorded, context), read_description(context.settings))
+    classified = classify_rows(
+        read_again(asked, recorded, context), read_description(context.settings), context.settings.threads
+    )
     good, accounts = merge(classified, context)
     stays = {
         each.delivery.key: still_rejected(rows[each.delivery.key], asked[each.delivery.key], each.rejected)

@@ -25,7 +25,7 @@ class Classified:
     """One delivery, decided upon."""
 
     delivery: Delivery
-    rows: pa.Table  # good rows, duplicates of what lies elsewhere not yet removed
+    rows: pa.Table  # good rows in any order, duplicates of what lies elsewhere not yet removed
     rejected: list[dict[str, Any]]  # quarantined rows: source_file, line, reason, raw_line, row_sha256
     num_read: int
     set_aside: dict[str, int]
@@ -42,22 +42,26 @@ class Classified:
         )
 
 
-def classify_all(deliveries: Sequence[Delivery], description: FeedDescription) -> list[Classified]:
+def classify_all(
+    deliveries: Sequence[Delivery], description: FeedDescription, threads: int = 1
+) -> list[Classified]:
     """Classify every row of each delivery by itself; what was landed before is not looked at.
 
     Raises:
         FeedInvalid: the delivery as a whole cannot be read.
     """
-    return classify_rows(((each, *read_delivery(each)) for each in deliveries), description)
+    return classify_rows(((each, *read_delivery(each)) for each in deliveries), description, threads)
 
 
 def classify_rows(
-    read: Iterable[tuple[Delivery, pa.Table, Sequence[Unshaped]]], description: FeedDescription
+    read: Iterable[tuple[Delivery, pa.Table, Sequence[Unshaped]]],
+    description: FeedDescription,
+    threads: int = 1,
 ) -> list[Classified]:
     """Classify rows that have been read already: those of a delivery that have a shape, and those that have none."""
     import duckdb
 
-    connection = duckdb.connect(config={"threads": 1})
+    connection = duckdb.connect(config={"threads": threads})
     classified = []
     try:
         connection.execute("set timezone = 'UTC'")
@@ -79,7 +83,7 @@ def _collected(
     return Classified(
         delivery=delivery,
         rows=connection.sql(
-            f"select * exclude (outcome, reason) from classified where outcome = '{GOOD}' order by source_file, line"
+            f"select * exclude (outcome, reason) from classified where outcome = '{GOOD}'"
         ).to_arrow_table(),
         rejected=[
             *(_unshaped_record(row) for row in unshaped),

@@ -62,36 +62,39 @@ def _without_duplicates(
     """Events whose id neither an earlier delivery nor the lake has; the first word counts."""
     import duckdb
 
-    connection = duckdb.connect(config={"threads": 1})
+    connection = duckdb.connect(config={"threads": context.settings.threads})
     try:
         connection.register("events", events)
-        connection.execute(f"create temp table landed as {_landed_ids(context)}")
         connection.execute(
-            """
-            create temp table decided as
-            with told as (
-                select event_id, body_hash, received_date, source_file, line, false as is_landed from events
-                union all
-                select event_id, body_hash, received_date, '', 0, true from landed semi join events using (event_id)
-            )
-            select *, row_number() over w as copy, first_value(body_hash) over w as first_body
-            from told
-            window w as (partition by event_id order by is_landed desc, received_date, source_file, line)
+            f"""
+            create temp table told as
+            select event_id, body_hash, received_date, source_file, line, false as is_landed from events
+            union all
+            select event_id, body_hash, received_date, '', 0, true
+            from ({_landed_ids(context)}) semi join events using (event_id)
             """
         )
-        lost = connection.execute(
+        connection.execute(
             """
-            select received_date, source_file, line, event_id, body_hash = first_body as is_same from decided
-            where copy > 1 and not is_landed order by received_date, source_file, line
+            create temp table lost as
+            with repeated as (
+                select event_id from told group by event_id having count(*) > 1
+            ), ranked as (
+                select *, row_number() over w as copy, first_value(body_hash) over w as first_body
+                from told semi join repeated using (event_id)
+                window w as (partition by event_id order by is_landed desc, received_date, source_file, line)
+            )
+            select received_date, source_file, line, event_id, body_hash = first_body as is_same from ranked
+            where copy > 1 and not is_landed
             """
-        ).fetchall()
-        kept = connection.sql(
-            """
-            select * from events
-            anti join (select received_date, source_file, line from decided where copy > 1 and not is_landed)
-            using (received_date, source_file, line)
-            """
-        ).to_arrow_table()
+        )
+        lost = connection.execute("select * from lost order by received_date, source_file, line").fetchall()
+        if lost:
+            kept = connection.sql(
+                "select * from events anti join lost using (received_date, source_file, line)"
+            ).to_arrow_table()
+        else:
+            kept = events
     finally:
         connection.close()
     by_key = {each.delivery.key: each for each in classified}

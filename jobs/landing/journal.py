@@ -37,7 +37,10 @@ def write_journal(
             for outcome, table in ((GOOD, good.get(kind)), (QUARANTINED, rejected.get(kind)))
             if table is not None
         ]
-        context.lake.replace(_journal(kind), day, pa.concat_tables(parts), inputs="")
+        rows = pa.concat_tables(parts).sort_by(
+            [(column, "ascending") for column in ("outcome", "received_date", "source_file", "line")]
+        )
+        context.lake.replace(_journal(kind), day, rows, inputs="")
 
 
 def finish_replay(context: StepContext) -> None:

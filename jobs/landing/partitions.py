@@ -37,7 +37,7 @@ def replace_partitions(
 
     touched: list[date] = []
     recorded = context.state.all(DELIVERIES).values()
-    connection = duckdb.connect(config={"threads": 1})
+    connection = duckdb.connect(config={"threads": context.settings.threads})
     try:
         with open_warehouse(context.settings) as warehouse:
             for kind, new in rows.items():

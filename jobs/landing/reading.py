@@ -6,12 +6,13 @@ shape (ragged, not UTF-8, not JSON) comes back apart, with its reason.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from contracts.errors import FeedInvalid
 from contracts.feed import COLUMNS, COLUMNS_REQUIRED
 from jobs.feed_reader import Delivery
+from jobs.landing.plain_csv import read_plain_csv
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,12 +65,12 @@ def _read_file(path: Path, kind: str) -> tuple[pa.Table, list[Unshaped]]:
     name = path.name.removesuffix(".gz")
     if name.endswith(".parquet"):
         return _read_parquet(path, kind), []
-    text = io.StringIO(_text(path), newline="")
-    return _read_csv(path, kind, text) if name.endswith(".csv") else _read_json_lines(path, kind, text)
+    raw = _unpacked(path)
+    return _read_csv(path, kind, raw) if name.endswith(".csv") else _read_json_lines(path, kind, _text(raw))
 
 
-def _text(path: Path) -> str:
-    """A file's text; bytes that are no UTF-8 become lone surrogates, which a row is then refused for."""
+def _unpacked(path: Path) -> bytes:
+    """What a file holds, without the mark that says UTF-8."""
     raw = path.read_bytes()
     if path.name.endswith(".gz"):
         try:
@@ -89,11 +91,21 @@ def _text(path: Path) -> str:
             )
     if not raw.strip():
         raise FeedInvalid(f"{path} is empty. Deliver at least its header, or remove the file")
-    return raw.decode("utf-8-sig", errors="surrogateescape")
+    return raw.removeprefix(codecs.BOM_UTF8)
 
 
-def _read_csv(path: Path, kind: str, text: io.StringIO) -> tuple[pa.Table, list[Unshaped]]:
-    reader = csv.reader(text, strict=True)
+def _text(raw: bytes) -> io.StringIO:
+    """Bytes that are no UTF-8 become lone surrogates, which a row is then refused for."""
+    return io.StringIO(raw.decode(errors="surrogateescape"), newline="")
+
+
+def _read_csv(path: Path, kind: str, raw: bytes) -> tuple[pa.Table, list[Unshaped]]:
+    if plain := read_plain_csv(raw):
+        _check_header(path, kind, plain.header)
+        return _completed(path, kind, plain.columns, plain.lines), [
+            Unshaped(path.name, line, "RAGGED", ",".join(row)) for line, row in plain.ragged
+        ]
+    reader = csv.reader(_text(raw), strict=True)
     header = next(reader)
     _check_header(path, kind, header)
     rows, lines, unshaped = [], [], []
@@ -185,7 +197,7 @@ def _read_parquet(path: Path, kind: str) -> pa.Table:
         elif not pa.types.is_string(column.type):
             column = pa.array([_as_text(value) for value in column.to_pylist()], pa.string())
         columns[name] = column
-    return _completed(path, kind, pa.table(columns), list(range(1, table.num_rows + 1)))
+    return _completed(path, kind, pa.table(columns), range(1, table.num_rows + 1))
 
 
 def _utc(column: Any) -> list[Any]:
@@ -245,12 +257,12 @@ def _marked(value: str) -> str:
     return value.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
 
 
-def _completed(path: Path, kind: str, table: pa.Table, lines: list[int]) -> pa.Table:
+def _completed(path: Path, kind: str, table: pa.Table, lines: Sequence[int] | pa.Array) -> pa.Table:
     """Every column of the contract, in its order, and where each row stood."""
     import pyarrow as pa
 
     nothing = pa.nulls(table.num_rows, pa.string())
     columns = {name: table.column(name) if name in table.column_names else nothing for name in COLUMNS[kind]}
-    columns["source_file"] = pa.array([path.name] * table.num_rows, pa.string())
-    columns["line"] = pa.array(lines, pa.int64())
+    columns["source_file"] = pa.repeat(pa.scalar(path.name), table.num_rows)
+    columns["line"] = lines if isinstance(lines, pa.Array) else pa.array(lines, pa.int64())
     return pa.table(columns)

@@ -95,22 +95,40 @@ def classify_events(
                     when {no_consent} then 'NO_CONSENT'
                 end as why
             from typed
-        ), ranked as (
-            select *,
-                row_number() over (partition by outcome, event_id order by source_file, line) as copy,
-                first_value(body_hash) over (partition by outcome, event_id order by source_file, line) as first_body
-            from decided
         )
-        select * exclude (reason, outcome, why, copy, first_body),
-            case
-                when outcome <> '{GOOD}' or copy = 1 then outcome
-                when body_hash = first_body then '{DUPLICATE}'
-                else '{QUARANTINED}'
-            end as outcome,
-            case when outcome = '{GOOD}' and copy > 1 and body_hash <> first_body then 'ID_CONFLICT' else why end as reason
-        from ranked
+        select * exclude (reason) from decided
         """
     )
+    _first_word_counts(connection)
+
+
+def _first_word_counts(connection: duckdb.DuckDBPyConnection) -> None:
+    """Of good events with one id the later ones are duplicates, or conflict; only ids that repeat are ranked."""
+    connection.execute(
+        f"""
+        create or replace temp table copies as
+        with repeated as (
+            select event_id from classified where outcome = '{GOOD}' group by event_id having count(*) > 1
+        ), ranked as (
+            select source_file, line, event_id, body_hash,
+                row_number() over (partition by event_id order by source_file, line) as copy,
+                first_value(body_hash) over (partition by event_id order by source_file, line) as first_body
+            from classified semi join repeated using (event_id)
+            where outcome = '{GOOD}'
+        )
+        select source_file, line, body_hash = first_body as is_same from ranked where copy > 1
+        """
+    )
+    connection.execute(
+        f"""
+        update classified
+        set outcome = case when is_same then '{DUPLICATE}' else '{QUARANTINED}' end,
+            why = case when is_same then why else 'ID_CONFLICT' end
+        from copies
+        where classified.source_file = copies.source_file and classified.line = copies.line
+        """
+    )
+    connection.execute("alter table classified rename why to reason")
 
 
 def classify_items(
