@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from contracts import names
@@ -170,7 +171,5 @@ def _export_query(table: Table, by: str, days: Sequence[date]) -> str:
 
 def _ends(rows: pa.Table, by: str, days: Sequence[date]) -> list[int]:
     """Where each day's rows end, in rows that are ordered by day."""
-    import numpy as np
-
-    values = rows.column(by).to_numpy()
-    return [int(end) for end in np.searchsorted(values, np.array(days, dtype=values.dtype), side="right")]
+    num_rows = {each["values"]: each["counts"] for each in rows.column(by).value_counts().to_pylist()}
+    return list(accumulate(num_rows.get(day, 0) for day in days))

@@ -66,6 +66,7 @@ def invoke(settings: Settings, arguments: Sequence[str]) -> dbtRunnerResult:
             ["--log-level", "none", "--log-level-file", "info", *arguments, *_locations(settings)]
         )
     _close_log()
+    _close_warehouse(settings)
     stop = result.exception
     if isinstance(stop, KeyboardInterrupt | SystemExit):
         raise stop  # a polite end of the process, which dbt would swallow
@@ -86,6 +87,14 @@ def _close_log() -> None:
     for handler in list(log.handlers):
         log.removeHandler(handler)
         handler.close()
+
+
+def _close_warehouse(settings: Settings) -> None:
+    """dbt holds the DuckDB file open from one node to the next, and would do so until the process ends."""
+    if settings.is_warehouse_embedded:
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+        DuckDBConnectionManager.close_all_connections()
 
 
 def _locations(settings: Settings) -> list[str]:
