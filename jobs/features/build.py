@@ -14,7 +14,7 @@ from jobs.io.lake import Lake, Manifest
 from jobs.runs import StepContext, settings_of_run
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
     from pyspark.sql.types import StructType
 
 _OUTPUTS = (names.HISTORIES, names.COVISITATION, names.SEQUENCES)
@@ -78,27 +78,28 @@ def _build(
     read = spark.read.schema(spark_schema(FCT_INTERACTIONS, _NEEDED)).parquet(
         *(escape_glob(path) for path in paths)
     )
-    # Kept by user, in a number of parts that follows from the input alone: every table begins with what one user did.
+    # Kept by user and in order, in a number of parts that follows from the input alone: every table begins with
+    # what one user did, and none has to move or sort those rows again.
     interactions = (
-        known_interactions(read, day, chosen["history_days"]).repartition(num_files, "user_id").persist()
+        known_interactions(read, day, chosen["history_days"])
+        .repartition(num_files, "user_id")
+        .sortWithinPartitions("user_id", "occurred_at", "event_id")
+        .persist()
     )
     steps = ordered_steps(interactions).persist()
     items = number_items(interactions).persist()
-    built: dict[str, tuple[DataFrame, list[str]]] = {
-        names.SEQUENCES: (training_set(steps, day, chosen["judge_days"]), ["user_id", "sequence_number"]),
-        names.HISTORIES: (ordered_histories(interactions, steps, chosen["history_length"]), ["user_id"]),
-        names.COVISITATION: (
-            covisitation(interactions, items, cutoffs(day, chosen["judge_days"])),
-            ["item_id", "cutoff_date", "neighbour_rank"],
-        ),
+    # Equal bytes on every run: each has its rows in files by a hash of the first key, in the order of a unique one.
+    built = {
+        names.SEQUENCES: training_set(steps, day, chosen["judge_days"]),
+        names.HISTORIES: ordered_histories(
+            interactions, steps, chosen["history_length"]
+        ).sortWithinPartitions("user_id"),
+        names.COVISITATION: covisitation(interactions, items, cutoffs(day, chosen["judge_days"]), num_files),
     }
     written = {}
-    for table, (rows, order) in built.items():
+    for table, rows in built.items():
         folder = lake.staging(table, day)
-        # Equal bytes on every run: rows go to files by a hash of the key and are ordered by a unique one.
-        rows.repartition(num_files, order[0]).sortWithinPartitions(*order).write.parquet(
-            str(folder / "spark")
-        )
+        rows.write.parquet(str(folder / "spark"))
         written[table] = lake.commit(table, day, folder, num_rows=_count_rows(folder), inputs=inputs).num_rows
     for kept in (items, steps, interactions):
         kept.unpersist()

@@ -20,6 +20,9 @@ MAX_WEIGHT = 5
 MAX_ITEMS_A_DAY = 50
 
 _LOW_BITS = 0xFFFFFFFF
+#: The lowest bits of an item in a basket hold its weight: up to MAX_WEIGHT.
+_WEIGHT_BITS = 3
+_WEIGHTS = (1 << _WEIGHT_BITS) - 1
 
 
 def number_items(interactions: DataFrame) -> DataFrame:
@@ -29,10 +32,13 @@ def number_items(interactions: DataFrame) -> DataFrame:
     return items.select("item_id", F.row_number().over(by_id).cast("bigint").alias("item"))
 
 
-def covisitation(interactions: DataFrame, items: DataFrame, cutoffs: Sequence[date]) -> DataFrame:
+def covisitation(
+    interactions: DataFrame, items: DataFrame, cutoffs: Sequence[date], num_parts: int = 1
+) -> DataFrame:
     """One row per cut-off, item and neighbour: the heaviest neighbours by what happened up to the cut-off.
 
     Two items of one user and day weigh as much as the lesser of them; the weights of all users and days add up.
+    The rows lie in ``num_parts`` parts by a hash of the item, each in the order of item, cut-off and rank.
 
     Args:
         items: the numbers of the items, from :func:`number_items`.
@@ -52,30 +58,33 @@ def covisitation(interactions: DataFrame, items: DataFrame, cutoffs: Sequence[da
     by_cutoff = F.array(
         *(
             F.struct(F.lit(cutoff).alias("cutoff_date"), F.col(weight).alias("keys"))
-            for cutoff, weight in zip(cutoffs, weights, strict=True)
+            for cutoff, weight in sorted(zip(cutoffs, weights, strict=True))
         )
     )
-    ranked = (
-        heaviest.select("item", F.explode(by_cutoff).alias("of"))
-        .select("item", "of.cutoff_date", F.posexplode("of.keys").alias("position", "key"))
+    neighbours = items.select(F.col("item_id").alias("neighbour_id"), F.col("item").alias("neighbour"))
+    # Put in order while there is one row an item; what follows opens the rows where they stand.
+    ordered = (
+        heaviest.join(F.broadcast(items), on="item", how="inner")
+        .repartition(num_parts, "item_id")
+        .sortWithinPartitions("item_id")
+    )
+    return (
+        ordered.select("item_id", F.explode(by_cutoff).alias("of"))
+        .select("item_id", "of.cutoff_date", F.posexplode("of.keys").alias("position", "key"))
         .select(
             "cutoff_date",
-            "item",
+            "item_id",
             (F.lit(_LOW_BITS) - F.col("key").bitwiseAND(F.lit(_LOW_BITS))).alias("neighbour"),
             F.shiftright("key", 32).alias("weight"),
             (F.col("position") + 1).alias("neighbour_rank"),
         )
-    )
-    neighbours = items.select(F.col("item_id").alias("neighbour_id"), F.col("item").alias("neighbour"))
-    return (
-        ranked.join(F.broadcast(items), on="item", how="inner")
         .join(F.broadcast(neighbours), on="neighbour", how="inner")
         .select("cutoff_date", "item_id", "neighbour_id", "weight", "neighbour_rank")
     )
 
 
 def _baskets(interactions: DataFrame, items: DataFrame) -> DataFrame:
-    """One row per user and day with two items or more: the latest items with their weights."""
+    """One row per user and day with two items or more: the latest items, each with its weight in one integer."""
     of_item = (
         interactions.where(F.col("weight") > 0)
         .join(F.broadcast(items), on="item_id", how="inner")
@@ -85,7 +94,8 @@ def _baskets(interactions: DataFrame, items: DataFrame) -> DataFrame:
             F.least(F.sum("weight"), F.lit(MAX_WEIGHT)).cast("bigint").alias("weight"),
         )
     )
-    basket = F.collect_list(F.struct("last_at", "item", "weight"))
+    weighed = F.shiftleft("item", _WEIGHT_BITS) + F.col("weight")
+    basket = F.collect_list(F.struct("last_at", weighed.alias("weighed")))
     latest = F.slice(F.sort_array("items", asc=False), 1, MAX_ITEMS_A_DAY)
     return (
         of_item.groupBy("user_id", "event_date")
@@ -93,21 +103,25 @@ def _baskets(interactions: DataFrame, items: DataFrame) -> DataFrame:
         .where(F.size("items") > 1)
         .select(
             "event_date",
-            F.when(F.size("items") > MAX_ITEMS_A_DAY, latest).otherwise(F.col("items")).alias("items"),
+            F.when(F.size("items") > MAX_ITEMS_A_DAY, latest)
+            .otherwise(F.col("items"))["weighed"]
+            .alias("items"),
         )
     )
 
 
 def _pairs(baskets: DataFrame) -> DataFrame:
     """Every unordered pair of each basket: the lower number in the upper half of one integer."""
+    item_of_low, item_of_high = F.shiftright("low", _WEIGHT_BITS), F.shiftright("high", _WEIGHT_BITS)
+    weight_of_low, weight_of_high = (F.col(of).bitwiseAND(F.lit(_WEIGHTS)) for of in ("low", "high"))
     return (
         baskets.select("event_date", "items", F.explode("items").alias("low"))
-        .select("event_date", "low.item", "low.weight", F.explode("items").alias("high"))
-        .where(F.col("item") < F.col("high.item"))
+        .select("event_date", "low", F.explode("items").alias("high"))
+        .where(F.col("low") < F.col("high"))
         .select(
             "event_date",
-            (F.shiftleft("item", 32) + F.col("high.item")).alias("pair"),
-            F.least("weight", "high.weight").alias("weight"),
+            (F.shiftleft(item_of_low, 32) + item_of_high).alias("pair"),
+            F.least(weight_of_low, weight_of_high).alias("weight"),
         )
     )
 

@@ -33,6 +33,15 @@ _FOREIGN = ("SPARK_", "PYSPARK_")
 _SECONDS_TO_CONNECT = 5.0
 _SECONDS_TO_FIND_EXECUTORS = 60.0
 
+#: Ten times Java's own thresholds: in a session of seconds much of the code that Java would optimize is over before
+#: that pays. Only loops over all rows reach these.
+_OPTIMIZE_LATE = [
+    "-XX:Tier4InvocationThreshold=50000",
+    "-XX:Tier4MinInvocationThreshold=6000",
+    "-XX:Tier4CompileThreshold=150000",
+    "-XX:Tier4BackEdgeThreshold=400000",
+]
+
 _LOG4J = """\
 rootLogger.level = error
 rootLogger.appenderRef.stderr.ref = console
@@ -126,8 +135,8 @@ def _configuration(settings: Settings, is_short: bool) -> dict[str, str]:
         _quoted(f"-Djava.io.tmpdir={temporary}"),
         _quoted(f"-Dlog4j2.configurationFile={logging.as_uri()}"),
     ]
-    if is_short:
-        java_options.append("-XX:TieredStopAtLevel=1")  # half the time of a day of some thousand events
+    # Half the time of a day of some thousand events; a tenth of the processor's time of a larger one.
+    java_options += ["-XX:TieredStopAtLevel=1"] if is_short else _OPTIMIZE_LATE
     configuration = {
         "spark.master": settings.spark_master,
         "spark.ui.enabled": "false",
@@ -137,9 +146,7 @@ def _configuration(settings: Settings, is_short: bool) -> dict[str, str]:
         "spark.sql.catalogImplementation": "in-memory",  # no Hive, no Derby
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.parquet.compression.codec": "zstd",
-        "spark.sql.shuffle.partitions": str(8 * _local_threads(settings.spark_master)),
-        "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",  # a small day needs few tasks
-        "spark.sql.adaptive.advisoryPartitionSizeInBytes": "8m",
+        "spark.sql.codegen.aggregate.map.twolevel.enabled": "false",  # millions of pairs overflow the first level
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",  # a folder a day is no work for a job
         "spark.sql.inMemoryColumnarStorage.compressed": "false",  # kept for seconds
         "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "10000",
@@ -150,10 +157,18 @@ def _configuration(settings: Settings, is_short: bool) -> dict[str, str]:
             "spark.driver.memory": settings.spark_memory,
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
+            # Few tasks, planned once: planning anew between stages costs more than a better plan saves.
+            "spark.sql.adaptive.enabled": "false",
+            "spark.sql.shuffle.partitions": str(4 * _local_threads(settings.spark_master)),
         }
         java_options.append("-XX:+UseParallelGC")  # one short batch: throughput counts, pauses do not
     else:
-        configuration["spark.executor.memory"] = settings.spark_memory
+        configuration |= {
+            "spark.executor.memory": settings.spark_memory,
+            "spark.sql.shuffle.partitions": "32",
+            "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",  # a small day needs few tasks
+            "spark.sql.adaptive.advisoryPartitionSizeInBytes": "8m",
+        }
         configuration["spark.executor.extraJavaOptions"] = "-XX:-UsePerfData"
         if urlsplit(settings.spark_master).hostname in ("127.0.0.1", "localhost"):
             configuration["spark.driver.host"] = "127.0.0.1"
@@ -163,7 +178,7 @@ def _configuration(settings: Settings, is_short: bool) -> dict[str, str]:
 
 def _local_threads(master: str) -> int:
     found = re.fullmatch(r"local\[(\d+)]", master)
-    return int(found[1]) if found else 4
+    return int(found[1]) if found else 1
 
 
 def _quoted(option: str) -> str:
