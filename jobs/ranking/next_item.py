@@ -21,7 +21,7 @@ from models.topk import top_k
 #: What the ranker knows about a user and a candidate, in the order of its columns.
 PAIR_FEATURES = (
     "sasrec_score",  # standardised over the user's allowed items
-    "sasrec_rank",  # among the candidates, logarithm
+    "sasrec_candidate_rank",  # logarithm
     "covisitation_score",
     "category_affinity",
     "is_seen",
