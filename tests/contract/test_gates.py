@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
@@ -26,6 +28,7 @@ from jobs.runs import StepContext, run_key, settings_of_run
 
 pytestmark = pytest.mark.contract
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 DAY = date(2011, 3, 1)
 USERS = [f"user{number:02d}" for number in range(12)]
 ITEMS = [f"item{number:02d}" for number in range(12)]
@@ -399,3 +402,16 @@ def test_an_expectation_that_cannot_be_evaluated_is_a_refusal(shop: StepContext)
     )
     with pytest.raises(GateRefused, match=r"no_such_column: .*could not be evaluated: .*no_such_column"):
         gate.finish()
+
+
+def test_a_gate_imports_no_backend_that_it_judges_nothing_with() -> None:
+    program = (
+        "import sys; from expectations import landed, features, training, scores, findings; "
+        "print(*sorted({'pyspark', 'sqlalchemy', 'boto3', 'altair', 'scipy.stats'} & set(sys.modules)))"
+    )
+    script = REPOSITORY / "jobs" / "__init__.py"  # PySpark ends a process whose main module has no file
+    told = subprocess.run(
+        [sys.executable, "-c", f"__file__ = {str(script)!r}; {program}"],
+        cwd=REPOSITORY, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (told.returncode, told.stdout.strip()) == (0, ""), told.stderr[-2000:]
