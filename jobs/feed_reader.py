@@ -101,6 +101,27 @@ def complete_deliveries(settings: Settings, location: str, *, until: date | None
     return sorted(found, key=lambda delivery: (delivery.received, KINDS.index(delivery.kind)))
 
 
+def later_delivery(settings: Settings, day: date) -> date | None:
+    """The newest complete delivery of events that is later than a day; None when there is none. Reads no file."""
+    location = settings.feed_location
+    if location.startswith(feed_objects.SCHEME):
+        folders = feed_objects.complete_folders(settings, location)
+    else:
+        folders = {
+            path.parent.relative_to(location).as_posix()
+            for path in Path(location).glob(f"events/received=*/{SUCCESS}")
+        }
+    received = (_day_of(folder) for folder in folders if folder.startswith("events/"))
+    return max((found for found in received if found is not None and found > day), default=None)
+
+
+def _day_of(folder: str) -> date | None:
+    try:
+        return date.fromisoformat(folder.rpartition("received=")[2])
+    except ValueError:
+        return None  # who reads the feed says so
+
+
 def check_feed(location: str, settings: Settings, *, every: bool = False) -> list[Problem]:
     """What a shop should mend: description, folders, headers and rows of the newest (or every) delivery."""
     from jobs.landing.classify import classify_all

@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from contracts.errors import DayRefused, FeedInvalid
-from jobs.feed_reader import Delivery, complete_deliveries, read_description
+from jobs.feed_reader import Delivery, complete_deliveries, later_delivery, read_description
 from jobs.io.state import DELIVERIES, LANDINGS
 from jobs.landing.account import landing_record, noted, told, write_row_accounts
 from jobs.landing.classify import classify_all
@@ -71,6 +71,7 @@ def run(
         noted(merged.get("events"), context.lake),
         accept if refused else None,
         refused,
+        later_delivery(context.settings, day),
     )
     write_row_accounts(records, context)
     context.state.put_many(DELIVERIES, records, also=(LANDINGS, day.isoformat(), landing))

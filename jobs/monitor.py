@@ -16,14 +16,14 @@ from jobs.monitoring.columns import DRIFT
 from jobs.monitoring.judgement import judge_day
 from jobs.monitoring.thresholds import load_thresholds
 from jobs.reports import build_reports, day_page
-from jobs.runs import StepContext, is_newest
+from jobs.runs import StepContext, why_not_live
 
 
 def run(day: date, context: StepContext) -> dict[str, Any]:
     """Judge the day, keep what was found, and say whether the alarm rings."""
     settings, state = context.settings, context.state
     found = judge_day(day, context, load_thresholds())
-    newest = is_newest(state, day)
+    newest = why_not_live(state, day) is None
     retrained = [date.fromisoformat(key) for key in state.all(RETRAININGS)]
     rings = does_ring(found.verdict.verdict, newest, day, retrained, settings.retrain_cooldown_days)
     record = found.as_record()

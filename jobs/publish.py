@@ -21,7 +21,15 @@ from jobs.edition import Edition, edition_of
 from jobs.io.objects import Objects, open_objects
 from jobs.io.online import OnlineStore, Versions, open_online_store
 from jobs.io.state import PUBLICATIONS, RUNS
-from jobs.runs import StepContext, is_newest, lists_table, manifest_of, promoted_on, run_key
+from jobs.runs import (
+    StepContext,
+    lists_table,
+    manifest_of,
+    promoted_on,
+    run_key,
+    why_not_live,
+    why_old,
+)
 
 log = logging.getLogger("foretaste.publish")
 
@@ -46,8 +54,9 @@ def run(
     edition = _edition(day, context, kind, manifest["settings"]["list_length"])
     told: dict[str, Any] = {"day": day.isoformat(), "users": len(edition.user_ids), "digest": edition.digest}
     _record_digest(context, kind, day, edition.digest)
-    if not is_newest(context.state, day):
-        return {**told, "published": False, "why": f"{day} is not the newest day: a backfill moves nothing"}
+    why_not = why_not_live(context.state, day) if kind == names.DAILY else why_old(context.state, day)
+    if why_not is not None:
+        return {**told, "published": False, "why": why_not}
     champion = manifest["champion"] if kind == names.DAILY else promoted_on(context.state, day)
     stamp = (now or datetime.fromtimestamp(context.state.clock(), UTC)).isoformat(timespec="seconds")
     [data] = context.lake.files(lists_table(kind), [day])

@@ -12,7 +12,7 @@ from contracts.settings import Settings
 from jobs.feed_reader import read_description
 from jobs.io.commit import digest_of
 from jobs.io.lake import Lake
-from jobs.io.state import DELIVERIES, PROMOTIONS, PUBLICATIONS, RUNS, Lease, State
+from jobs.io.state import DELIVERIES, LANDINGS, PROMOTIONS, PUBLICATIONS, RUNS, Lease, State
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,25 @@ def is_newest(state: State, day: date) -> bool:
     landed = [date.fromisoformat(record["landed_day"]) for record in state.all(DELIVERIES).values()]
     published = [date.fromisoformat(record["day"]) for record in state.all(PUBLICATIONS).values()]
     return all(day >= other for other in landed + published)
+
+
+def why_old(state: State, day: date) -> str | None:
+    """That a later day has been landed or published; None when none has."""
+    return None if is_newest(state, day) else f"{day} is not the newest day: a backfill moves nothing"
+
+
+def why_not_live(state: State, day: date) -> str | None:
+    """Why the daily run of ``day`` moves nothing that is live and rings no alarm; None when it may.
+
+    After an outage the days run in order while later ones lie in the feed already: only the newest goes live.
+    """
+    old = why_old(state, day)
+    if old is not None:
+        return old
+    later = (state.get(LANDINGS, day.isoformat()) or {}).get("later_delivery")
+    if later is not None:
+        return f"{later} had been delivered when {day} was landed: only the newest day goes live. Run it next"
+    return None
 
 
 def champion_of(state: State, day: date) -> str | None:

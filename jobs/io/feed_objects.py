@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,21 @@ def read_text(settings: Settings, location: str, name: str) -> str | None:
     return None if found is None else found[0].decode("utf-8-sig")
 
 
+def complete_folders(settings: Settings, location: str) -> set[str]:
+    """The folders of complete deliveries, below the prefix.
+
+    Raises:
+        ServiceUnreachable, StoreUnfit: S3 does not answer, or refuses.
+    """
+    bucket, prefix = _bucket_and_prefix(location)
+    with s3_client(settings, bucket) as client:
+        return _complete(name for name, _ in _objects(client, bucket, prefix))
+
+
+def _complete(names: Iterable[str]) -> set[str]:
+    return {name.rsplit("/", 1)[0] for name in names if name.endswith(f"/{SUCCESS}")}
+
+
 def fetch(settings: Settings, location: str, until: date | None) -> Path:
     """Copy every complete delivery up to a day to a folder below HOME/tmp, and return it.
 
@@ -43,7 +58,7 @@ def fetch(settings: Settings, location: str, until: date | None) -> Path:
     root = settings.home / "tmp" / "feed" / hashlib.sha256(location.encode()).hexdigest()[:16]
     with s3_client(settings, bucket) as client:
         tags = dict(_objects(client, bucket, prefix))
-        complete = {name.rsplit("/", 1)[0] for name in tags if name.endswith(f"/{SUCCESS}")}
+        complete = _complete(tags)
         wanted = {}
         for name, tag in tags.items():
             folder = next((folder for folder in complete if name.startswith(f"{folder}/")), "")

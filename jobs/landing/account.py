@@ -98,6 +98,7 @@ def landing_record(
     noted: dict[str, int],
     accepted: str | None,
     refusals: Sequence[str],
+    later: date | None,
 ) -> Record:
     """What is remembered of a landing: its deliveries, the event days that it touched, its account."""
     return {
@@ -107,6 +108,7 @@ def landing_record(
         "noted": noted,
         "accepted_reason": accepted,
         "refusals": list(refusals),
+        "later_delivery": later.isoformat() if later else None,  # lay in the feed by then
     }
 
 

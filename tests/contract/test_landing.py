@@ -23,8 +23,8 @@ from jobs.io.state import DELIVERIES, LANDINGS, State
 from jobs.io.warehouse import open_warehouse
 from jobs.landing.outcomes import REASONS, SET_ASIDE
 from jobs.landing.quarantine import list_quarantine
-from jobs.runs import StepContext
-from tests.shop import DAY, HEADER, NEXT, Shop, event
+from jobs.runs import StepContext, why_not_live
+from tests.shop import DAY, HEADER, NEXT, THIRD, Shop, event
 
 pytestmark = pytest.mark.contract
 
@@ -362,3 +362,18 @@ def test_the_documentation_lists_exactly_the_reasons(shop: Shop) -> None:
 def test_a_good_feed_has_no_problems(shop: Shop) -> None:
     shop.deliver(DAY, [event(1)])
     assert check_feed(str(shop.feed), shop.settings) == []
+
+
+def test_a_landing_notes_that_a_later_day_has_been_delivered_and_only_the_newest_may_go_live(
+    shop: Shop,
+) -> None:
+    shop.deliver(DAY, [event(number) for number in range(150)])
+    shop.deliver(NEXT, [event(number, event_id=f"n{number}") for number in range(150)])
+    unfinished = shop.deliver(THIRD, [event(999)]).parent
+    (unfinished / "_SUCCESS").unlink()
+    state = State.of(shop.settings)
+    shop.land(DAY)
+    assert str(why_not_live(state, DAY)).startswith(f"{NEXT} had been delivered when {DAY} was landed")
+    shop.land(NEXT)
+    assert why_not_live(state, NEXT) is None
+    assert "not the newest" in str(why_not_live(state, DAY))

@@ -9,7 +9,13 @@ import pytest
 
 from contracts.errors import FeedInvalid, ServiceUnreachable, StoreUnfit
 from contracts.settings import Settings, load_settings
-from jobs.feed_reader import check_feed, complete_deliveries, is_delivery_complete, read_description
+from jobs.feed_reader import (
+    check_feed,
+    complete_deliveries,
+    is_delivery_complete,
+    later_delivery,
+    read_description,
+)
 from tests.publishing import reset_stores, s3_of
 from tests.shop import DAY, NEXT, Shop, event
 
@@ -61,10 +67,12 @@ def test_a_delivery_counts_once_its_success_stands(in_s3: Settings, folder: Shop
     assert read_description(in_s3).shop == "Tiny shop"
     assert is_delivery_complete(in_s3, DAY)
     assert not is_delivery_complete(in_s3, NEXT)
+    assert later_delivery(in_s3, DAY) is None
     assert [each.key for each in complete_deliveries(in_s3, in_s3.feed_location)] == [f"events/{DAY}"]
     (folder.feed / "events" / f"received={NEXT}" / "_SUCCESS").touch()
     upload(in_s3, folder.feed)
     assert is_delivery_complete(in_s3, NEXT)
+    assert later_delivery(in_s3, DAY) == NEXT
     assert [each.received for each in complete_deliveries(in_s3, in_s3.feed_location)] == [DAY, NEXT]
     assert [each.received for each in complete_deliveries(in_s3, in_s3.feed_location, until=DAY)] == [DAY]
 

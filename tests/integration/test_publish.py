@@ -26,7 +26,7 @@ from jobs import publish, recommend, rollback, status
 from jobs.io.lake import Lake
 from jobs.io.objects import open_objects
 from jobs.io.online import OnlineStore, open_online_store
-from jobs.io.state import PROMOTIONS, PUBLICATIONS, ROLLBACKS, RUNS, State
+from jobs.io.state import LANDINGS, PROMOTIONS, PUBLICATIONS, ROLLBACKS, RUNS, State
 from jobs.runs import StepContext
 from tests.publishing import (
     BUCKETS,
@@ -135,6 +135,19 @@ def test_a_backfill_records_its_digest_and_moves_nothing(shop: Settings) -> None
     run = State.of(shop).get(RUNS, f"daily/{DAY}")
     assert run is not None
     assert run["digest"] == told["digest"] != before.sha256
+
+
+def test_after_an_outage_only_the_newest_day_goes_live(shop: Settings) -> None:
+    publish_new(shop, DAY)
+    second, third = DAY + timedelta(days=1), DAY + timedelta(days=2)
+    State.of(shop).put(LANDINGS, str(second), {"later_delivery": str(third)})
+    caught_up = publish_new(shop, second)
+    assert not caught_up["published"]
+    assert f"{third} had been delivered" in caught_up["why"]
+    assert live(shop).day == str(DAY)
+    State.of(shop).put(LANDINGS, str(third), {"later_delivery": None})
+    assert publish_new(shop, third)["published"]
+    assert live(shop).day == str(third)
 
 
 def test_a_retraining_replaces_the_lists_of_its_day_and_the_daily_run_does_not_take_them_back(
