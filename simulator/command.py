@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,9 @@ from contracts.errors import ForetasteError
 from contracts.settings import inherited_environment
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+#: As a shell counts it, and as Python does.
+_INTERRUPTED = (128 + signal.SIGINT, -signal.SIGINT)
 
 #: Wide enough for a step's result also where there is no terminal.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
@@ -26,6 +30,7 @@ def foretaste(*arguments: str, is_shown: bool = True) -> str:
 
     Raises:
         DemoFailed: it ended with an error; the message holds what it said.
+        KeyboardInterrupt: somebody has interrupted it.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "jobs.cli", *arguments],
@@ -42,6 +47,8 @@ def foretaste(*arguments: str, is_shown: bool = True) -> str:
         if is_shown:
             console.print(f"   {line.rstrip()}", markup=False, overflow="ellipsis", no_wrap=True)
     told = process.stderr.read().strip() if process.stderr else "see above"
-    if process.wait() != 0:
+    if process.wait() in _INTERRUPTED:
+        raise KeyboardInterrupt
+    if process.returncode != 0:
         raise DemoFailed(f"foretaste {' '.join(arguments)} ended with exit code {process.returncode}: {told}")
     return "".join(lines)

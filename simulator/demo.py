@@ -266,6 +266,7 @@ def main() -> None:
         console.print(f"[bold red]{type(error).__name__}[/bold red]: {error}")
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
+        console.print("\nStopped. Nothing is left running; what was begun is replaced by the next demo.")
         raise SystemExit(130) from None
     console.print(f"\nThe demo took {time.perf_counter() - begun:.0f} s.")
 

