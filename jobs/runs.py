@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from contracts import names
@@ -49,15 +49,28 @@ def why_old(state: State, day: date) -> str | None:
 def why_not_live(state: State, day: date) -> str | None:
     """Why the daily run of ``day`` moves nothing that is live and rings no alarm; None when it may.
 
-    After an outage the days run in order while later ones lie in the feed already: only the newest goes live.
+    After an outage the days run in order while later ones lie in the feed already: only the newest goes live. A
+    shop whose next delivery is always there by the time a day is run is not catching up, and is published daily.
     """
     old = why_old(state, day)
     if old is not None:
         return old
-    later = (state.get(LANDINGS, day.isoformat()) or {}).get("later_delivery")
-    if later is not None:
-        return f"{later} had been delivered when {day} was landed: only the newest day goes live. Run it next"
-    return None
+    landings = state.all(LANDINGS)
+    earlier = max((key for key in landings if key < day.isoformat()), default=None)
+    usual = _days_ahead(landings, earlier) if earlier else 0
+    ahead = _days_ahead(landings, day.isoformat())
+    if ahead in (0, usual):
+        return None
+    return (
+        f"when {day} was landed the feed was {ahead} days ahead (the landing before: {usual}): only the newest day goes "
+        f"live. Run the next: foretaste run --day {day + timedelta(days=1)}"
+    )
+
+
+def _days_ahead(landings: dict[str, dict[str, Any]], key: str) -> int:
+    """How many days later than the landed day the newest delivery was that lay in the feed by then."""
+    later = landings.get(key, {}).get("later_delivery")
+    return (date.fromisoformat(later) - date.fromisoformat(key)).days if later else 0
 
 
 def champion_of(state: State, day: date) -> str | None:

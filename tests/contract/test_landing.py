@@ -6,7 +6,7 @@ import gzip
 import json
 import re
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 
 from contracts import names
 from contracts.errors import DayRefused, FeedInvalid
+from contracts.feed import days_between
 from jobs import land
 from jobs.feed_reader import check_feed, is_delivery_complete
 from jobs.io.lake import Lake
@@ -24,7 +25,7 @@ from jobs.io.warehouse import open_warehouse
 from jobs.landing.outcomes import REASONS, SET_ASIDE
 from jobs.landing.quarantine import list_quarantine
 from jobs.runs import StepContext, why_not_live
-from tests.shop import DAY, HEADER, NEXT, THIRD, Shop, event
+from tests.shop import DAY, HEADER, NEXT, Shop, event
 
 pytestmark = pytest.mark.contract
 
@@ -364,16 +365,36 @@ def test_a_good_feed_has_no_problems(shop: Shop) -> None:
     assert check_feed(str(shop.feed), shop.settings) == []
 
 
-def test_a_landing_notes_that_a_later_day_has_been_delivered_and_only_the_newest_may_go_live(
-    shop: Shop,
-) -> None:
-    shop.deliver(DAY, [event(number) for number in range(150)])
-    shop.deliver(NEXT, [event(number, event_id=f"n{number}") for number in range(150)])
-    unfinished = shop.deliver(THIRD, [event(999)]).parent
-    (unfinished / "_SUCCESS").unlink()
+def delivered(shop: Shop, *days: date) -> None:
+    for day in days:
+        rows = [event(number, event_id=f"{day}-{number}") for number in range(150)]
+        shop.deliver(day, rows)
+
+
+def test_after_an_outage_only_the_newest_of_the_delivered_days_may_go_live(shop: Shop) -> None:
+    first, second, third, fourth = days_between(DAY, DAY + timedelta(days=3))
     state = State.of(shop.settings)
-    shop.land(DAY)
-    assert str(why_not_live(state, DAY)).startswith(f"{NEXT} had been delivered when {DAY} was landed")
-    shop.land(NEXT)
-    assert why_not_live(state, NEXT) is None
-    assert "not the newest" in str(why_not_live(state, DAY))
+    delivered(shop, first)
+    shop.land(first)
+    assert why_not_live(state, first) is None
+    delivered(shop, second, third, fourth)
+    (shop.feed / "events" / f"received={fourth}" / "_SUCCESS").unlink()
+    shop.land(second)
+    assert "the feed was 1 days ahead (the landing before: 0)" in str(why_not_live(state, second))
+    shop.land(third)
+    assert why_not_live(state, third) is None
+    assert "not the newest" in str(why_not_live(state, second))
+
+
+def test_a_shop_whose_next_delivery_is_always_there_is_published_daily(shop: Shop) -> None:
+    first, second, third, fourth = days_between(DAY, DAY + timedelta(days=3))
+    state = State.of(shop.settings)
+    delivered(shop, first, second)
+    shop.land(first)
+    assert why_not_live(state, first) is not None  # nobody knows yet that it is a habit
+    delivered(shop, third)
+    shop.land(second)
+    assert why_not_live(state, second) is None
+    delivered(shop, fourth)
+    shop.land(third)
+    assert why_not_live(state, third) is None
