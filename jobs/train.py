@@ -263,19 +263,20 @@ class Trainer:
 
     def sampled(self, taken: dict[str, npt.NDArray[np.object_]]) -> dict[str, npt.NDArray[np.object_]]:
         """At most ``sasrec_max_users`` of the users, by the seed: training takes as long as they are many."""
-        most = self.chosen["sasrec_max_users"]
-        if len(taken) <= most:
-            return taken
         users = sorted(taken)
-        kept = np.sort(np.random.default_rng(self.chosen["seed"]).choice(len(users), most, replace=False))
+        kept = self._drawn(len(users), self.chosen["sasrec_max_users"])
         return {users[index]: taken[users[index]] for index in kept}
 
     def sample(self, users: IntArray, targets: list[IntArray], most: int) -> tuple[IntArray, list[IntArray]]:
         """At most so many of the users, by the seed, in order."""
-        if len(users) <= most:
-            return users, targets
-        kept = np.sort(np.random.default_rng(self.chosen["seed"]).choice(len(users), most, replace=False))
+        kept = self._drawn(len(users), most)
         return users[kept], [targets[index] for index in kept]
+
+    def _drawn(self, count: int, most: int) -> IntArray:
+        """The places of all of so many, or of a sample of them, in order."""
+        if count <= most:
+            return np.arange(count)
+        return np.sort(np.random.default_rng(self.chosen["seed"]).choice(count, most, replace=False))
 
     def propose(self, fitted: Fitted, world: World, users: IntArray) -> Any:
         return propose(

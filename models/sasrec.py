@@ -72,7 +72,7 @@ class Block(nn.Module):
         return self._thought(states_BLD + self.dropout(self.attention_out(seen_BLD)))
 
     def at(self, states_BLD: Tensor, last_B: Tensor) -> Tensor:
-        """The states after this layer at one position of each history only: state_BD, for a third of the work."""
+        """The states after this layer at one position of each history only: state_BD."""
         B, L, D = states_BLD.shape
         weight, bias = self.query_key_value.weight, self.query_key_value.bias
         normed_BLD = self.attention_norm(states_BLD)

@@ -63,7 +63,7 @@ def _contenders(
     """Rows, items and scores of all that may be among the k best of their row; a few more than k, row by row.
 
     The k-th highest of the maxima of disjoint groups of items is a bound: k items reach it, so whoever is among
-    the best does as well. Comparing a row with its bound costs a tenth of selecting from it.
+    the best does as well. Comparing a row with its bound is cheaper than selecting from it.
     """
     num_users, num_items = scores_UN.shape
     num_groups = _GROUPS_A_PLACE * k

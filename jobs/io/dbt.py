@@ -44,7 +44,7 @@ def build(settings: Settings, *, half_life_days: int, full_refresh: bool) -> dic
     arguments = ["--no-write-json", "build", "--exclude-resource-type", "unit_test", *chosen]
     result = invoke(settings, [*arguments, "--full-refresh"] if full_refresh else arguments)
     outcomes = result.result.results
-    _refuse(settings, [outcome for outcome in outcomes if outcome.status in ("error", "fail")])
+    _refuse(settings, [outcome for outcome in outcomes if outcome.status in ("error", "fail")], chosen)
     return {
         "models": sum(outcome.node.resource_type == "model" for outcome in outcomes),
         "tests": sum(outcome.node.resource_type == "test" for outcome in outcomes),
@@ -128,7 +128,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def _refuse(settings: Settings, failures: Sequence[Any]) -> None:
+def _refuse(settings: Settings, failures: Sequence[Any], chosen: Sequence[str]) -> None:
     """Say what failed first: an error makes the tests that come after it meaningless."""
     errors = [outcome for outcome in failures if outcome.status == "error"]
     if errors:
@@ -140,11 +140,11 @@ def _refuse(settings: Settings, failures: Sequence[Any]) -> None:
         told = "; ".join(f"{outcome.node.name} found {outcome.failures:,}" for outcome in failures[:3])
         raise GateRefused(
             f"a data test found rows that must not be: {told}. Nothing was exported. "
-            f"Look: {_look(settings, failures[0].node)}"
+            f"Look: {_look(settings, failures[0].node, chosen)}"
         )
 
 
-def _look(settings: Settings, node: Any) -> str:
+def _look(settings: Settings, node: Any, chosen: Sequence[str]) -> str:
     """The command that shows the rows a test has found."""
     if not settings.is_warehouse_embedded:
         return f'psql "$FORETASTE_WAREHOUSE_URL" -f {shlex.quote(str(node.compiled_path))}'
@@ -154,6 +154,7 @@ def _look(settings: Settings, node: Any) -> str:
         "show",
         "--select",
         node.name,
+        *chosen,
         *_locations(settings),
     ]
     return " ".join([*variables, shlex.join(command)])

@@ -29,7 +29,7 @@ class Registry:
         self._client = client
         self._task = task
         self._name = names.registered_model(task)
-        self._url = url
+        self.url = url  # as people reach it
 
     def log_challenger(
         self,
@@ -121,7 +121,7 @@ class Registry:
 
     def _run_page(self, run_id: str) -> str:
         run = self._client.get_run(run_id)
-        return f"{self._url}/#/experiments/{run.info.experiment_id}/runs/{run_id}"
+        return f"{self.url}/#/experiments/{run.info.experiment_id}/runs/{run_id}"
 
 
 @contextmanager
