@@ -15,7 +15,7 @@ from contracts.settings import Settings
 from jobs.io.s3 import get_object, s3_client
 
 SCHEME = "s3://"
-_FILE = re.compile(rf"(?P<folder>(?:{'|'.join(KINDS)})/received=[^/]+)/(?P<name>[^/]+)")
+_FILE = re.compile(rf"(?:{'|'.join(KINDS)})/received=[^/]+/(?P<name>[^/]+)")
 
 
 def read_text(settings: Settings, location: str, name: str) -> str | None:
@@ -61,8 +61,10 @@ def fetch(settings: Settings, location: str, until: date | None) -> Path:
         complete = _complete(tags)
         wanted = {}
         for name, tag in tags.items():
-            folder = next((folder for folder in complete if name.startswith(f"{folder}/")), "")
-            if not folder or (until is not None and folder.rpartition("=")[2] > until.isoformat()):
+            folder = "/".join(name.split("/")[:2])
+            if folder not in complete or (
+                until is not None and folder.rpartition("=")[2] > until.isoformat()
+            ):
                 continue
             found = _FILE.fullmatch(name)
             if found is None or found["name"] in (".", ".."):

@@ -1,7 +1,7 @@
 """CSV in which every row is one line, read by all cores: what nearly every shop delivers.
 
-Whoever asks gets an answer only where Python's own strict reader would give the very same; it takes ten times
-as long, and is asked for the rest: quotes that stand inside a value or never close, values of several lines.
+Whoever asks gets an answer only where Python's own strict reader would give the very same. That one is slower,
+and is asked for the rest: quotes that stand inside a value or never close, values of several lines.
 """
 
 from __future__ import annotations
