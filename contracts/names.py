@@ -21,6 +21,8 @@ QUARANTINE_USERS = f"{QUARANTINE}/users"
 
 FCT_INTERACTIONS = f"{FEATURES}/fct_interactions"  # day = the UTC day of the event
 FCT_IMPRESSIONS = f"{FEATURES}/fct_impressions"  # day = the UTC day of the impression
+USER_DAYS = f"{FEATURES}/user_days"  # day = the UTC day of the events, as the last run to use them knew it
+PAIR_DAYS = f"{FEATURES}/pair_days"  # likewise
 DIM_ITEMS = f"{FEATURES}/dim_items"  # day = as known at its end, like all that follow
 FEAT_USER_DAILY = f"{FEATURES}/feat_user_daily"
 FEAT_ITEM_DAILY = f"{FEATURES}/feat_item_daily"
@@ -33,6 +35,8 @@ LISTS_RETRAINED = f"{RECOMMENDATIONS}/lists_retrained"  # what a retraining of t
 
 #: Tables that dbt builds once an event day and that are exported for every day a landing touched.
 BY_EVENT_DAY = (FCT_INTERACTIONS, FCT_IMPRESSIONS)
+#: Tables that Spark builds once an event day, and from which it then builds what looks back on many days.
+PARTS_BY_EVENT_DAY = (USER_DAYS, PAIR_DAYS)
 #: Tables that describe what was known when a day ended.
 BY_FEATURE_DAY = (DIM_ITEMS, FEAT_USER_DAILY, FEAT_ITEM_DAILY, FEAT_USER_CATEGORY_DAILY)
 

@@ -181,6 +181,30 @@ FEAT_USER_CATEGORY_DAILY = Table(
         "affinity_micros": "bigint",  # share of the user's decayed positive weight, in millionths
     },
 )
+USER_DAYS = Table(
+    names.USER_DAYS,
+    "One row per user and event day: what the user acted upon.",
+    ("user_id", "event_date"),
+    {
+        "user_id": "text",
+        "event_date": "date",
+        "item_ids": "text[]",  # the items that the user wanted, in the order of time; an item in a row counts once
+        "other_item_ids": "text[]",  # the items that were only returned or rated badly, sorted
+        "basket_item_ids": "text[]",  # the latest different items that the user wanted, sorted
+        "basket_weights": "integer[]",  # of each of them: the sum of its events' weights, as much as a purchase at most
+    },
+)
+PAIR_DAYS = Table(
+    names.PAIR_DAYS,
+    "One row per event day and two items that one user acted on, the lesser id first.",
+    ("event_date", "item_id", "other_item_id"),
+    {
+        "event_date": "date",
+        "item_id": "text",
+        "other_item_id": "text",
+        "weight": "bigint",  # of each user the lesser weight of the two, added up
+    },
+)
 HISTORIES = Table(
     names.HISTORIES,
     "One row per user with a positive interaction in the last history_days, as known when the day ended.",
@@ -209,13 +233,12 @@ COVISITATION = Table(
 SPLITS = (FIT, RANK, JUDGE) = ("fit", "rank", "judge")
 SEQUENCES = Table(
     names.SEQUENCES,
-    "One row per user and positive interaction of the last history_days, split in time.",
-    ("user_id", "sequence_number"),
+    "One row per user and day with a positive interaction in the last history_days, split in time.",
+    ("user_id", "event_date"),
     {
         "user_id": "text",
-        "sequence_number": "integer",  # from 1, without a gap
-        "item_id": "text",
         "event_date": "date",
+        "item_ids": "text[]",  # what the user wanted that day, in the order of time
         "split": "text",  # fit: up to D - 2h; rank: the next h days; judge: the last h days
     },
 )
@@ -252,6 +275,8 @@ TABLES: dict[str, Table] = {
         FEAT_USER_DAILY,
         FEAT_ITEM_DAILY,
         FEAT_USER_CATEGORY_DAILY,
+        USER_DAYS,
+        PAIR_DAYS,
         HISTORIES,
         COVISITATION,
         SEQUENCES,

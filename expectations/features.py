@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from contracts.tables import MAX_NEIGHBOURS
 from expectations import rules
-from expectations.frames import as_frame
+from expectations.frames import as_frame, count_items
 from expectations.rules import Rule, Suite
 
 if TYPE_CHECKING:
@@ -107,15 +107,10 @@ def histories_frame(histories: pa.Table) -> pd.DataFrame:
     """One row per user: how long the history is, and what is wrong in it."""
     import numpy as np
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     frame = as_frame(histories)
     for column in ("item_ids", "seen_item_ids"):
-        lists = histories.column(column).combine_chunks()
-        frame[f"num_{column}"] = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
-        is_blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(lists.flatten()), ""), True)
-        blanks = pc.list_parent_indices(lists).filter(is_blank).to_numpy(zero_copy_only=False)
-        frame[f"num_blank_{column}"] = np.bincount(blanks, minlength=len(frame))
+        count_items(frame, histories, column)
     items, seen = (
         histories.column("item_ids").combine_chunks(),
         histories.column("seen_item_ids").combine_chunks(),

@@ -34,6 +34,18 @@ def as_frame(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
+def count_items(frame: pd.DataFrame, table: pa.Table, column: str) -> None:
+    """Give a frame of the table how many items each list of a column holds, and how many of them are blank."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    lists = table.column(column).combine_chunks()
+    frame[f"num_{column}"] = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+    is_blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(lists.flatten()), ""), True)
+    blanks = pc.list_parent_indices(lists).filter(is_blank).to_numpy(zero_copy_only=False)
+    frame[f"num_blank_{column}"] = np.bincount(blanks, minlength=len(frame))
+
+
 def _comparable(column: pa.ChunkedArray, of: pa.DataType) -> pa.ChunkedArray:
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from contracts.tables import SPLITS
 from expectations import rules
-from expectations.frames import as_frame
+from expectations.frames import as_frame, count_items
 from expectations.rules import Suite
 
 if TYPE_CHECKING:
@@ -21,61 +21,61 @@ MIN_ITEMS = 10
 
 
 def sequences_frame(sequences: pa.Table, day: date, judge_days: int) -> pd.DataFrame:
-    """Steps in the order of users and numbers, beside what each should be by its day and by the one before."""
+    """Rows by user and day, with the split that each should be in by its day, and what is wrong in its items."""
     import numpy as np
     import pandas as pd
 
-    frame = as_frame(sequences).sort_values(["user_id", "sequence_number"], kind="stable", ignore_index=True)
+    frame = as_frame(sequences)
     ends = [pd.Timestamp(day - timedelta(days=parts * judge_days)) for parts in (2, 1)]
     dates = frame["event_date"]
     frame["split_of_date"] = pd.Series(
         np.select([dates <= ends[0], dates <= ends[1]], SPLITS[:2], SPLITS[2]), dtype=frame["split"].dtype
     )
-    is_first = (frame["user_id"] != frame["user_id"].shift()).fillna(True).to_numpy(dtype=bool)
-    before = frame["sequence_number"].shift(fill_value=0).where(~is_first, 0)
-    frame["is_numbered"] = frame["sequence_number"] == before + 1
-    frame["is_in_order"] = is_first | (dates >= dates.shift()).to_numpy(dtype=bool)
+    count_items(frame, sequences, "item_ids")
     return frame
 
 
 def sequences(day: date, history_days: int) -> Suite:
-    """Suite of ``training/sequences``: every user's steps in order, each in the split of its day."""
+    """Suite of ``training/sequences``: what every user wanted, each day in its split."""
     first = day - timedelta(days=history_days - 1)
     return rules.suite(
         "training sequences",
         [
-            rules.at_least(MIN_STEPS),
-            *rules.never_missing("user_id", "sequence_number", "item_id", "event_date", "split"),
-            *rules.ids("user_id", "item_id"),
-            rules.one_row_per("user_id", "sequence_number"),
+            rules.at_least(1),
+            *rules.never_missing("user_id", "event_date", "split", "num_item_ids"),
+            *rules.ids("user_id"),
+            rules.one_row_per("user_id", "event_date"),
             *rules.within_days(first, day, "event_date"),
             rules.one_of(SPLITS, "split"),
-            rules.equal("split", "split_of_date", "is the split of the step's day"),
-            rules.always("is_numbered", "a user's steps are numbered from 1 without a gap"),
-            rules.always("is_in_order", "a user's steps never go back in time"),
+            rules.equal("split", "split_of_date", "is the split of the day"),
+            *rules.between(1, rules.LARGEST, "num_item_ids"),
+            rules.none_of_them("num_blank_item_ids", "holds no blank item"),
         ],
     )
 
 
-def splits_frame(sequences: pd.DataFrame) -> pd.DataFrame:
+def splits_frame(sequences: pa.Table) -> pd.DataFrame:
     """One row per split: steps, users and items; and, for rank and judge, users who have a history before it."""
     import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
     rows = []
-    earlier: set[str] = set()
+    earlier = pa.array([], pa.string())
     for split in SPLITS:
-        of_split = sequences[sequences["split"] == split]
-        users = set(of_split["user_id"])
+        of_split = sequences.filter(pc.equal(sequences.column("split"), split))
+        users, items = of_split.column("user_id").unique(), pc.list_flatten(of_split.column("item_ids"))
+        known = users if split == SPLITS[0] else users.filter(pc.is_in(users, value_set=earlier))
         rows.append(
             {
                 "split": split,
-                "num_steps": len(of_split),
+                "num_steps": len(items),
                 "num_users": len(users),
-                "num_items": of_split["item_id"].nunique(),
-                "num_known_users": len(users if split == SPLITS[0] else users & earlier),
+                "num_items": len(items.unique()),
+                "num_known_users": len(known),
             }
         )
-        earlier |= users
+        earlier = pa.concat_arrays([earlier, users])
     return pd.DataFrame(rows)
 
 
@@ -99,6 +99,7 @@ def fit() -> Suite:
         "training fit",
         [
             rules.at_least(1),
+            *rules.between(MIN_STEPS, rules.LARGEST, "num_steps"),
             *rules.between(MIN_USERS, rules.LARGEST, "num_users"),
             *rules.between(MIN_ITEMS, rules.LARGEST, "num_items"),
         ],

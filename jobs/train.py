@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -24,12 +24,13 @@ import torch
 from contracts import names
 from contracts.errors import GateRefused
 from jobs.io.commit import digest_of
+from jobs.io.lake import Lake
 from jobs.io.model_files import load_model, save_model
 from jobs.io.registry import model_folder, open_registry
 from jobs.io.state import PROMOTIONS, RETRAININGS
 from jobs.judge import as_record, judge
-from jobs.ranking.next_item import FEATURES, NextItemModel, allowed_items, propose
-from jobs.ranking.world import IntArray, World, each_index_of, load_world, split_by_user
+from jobs.ranking.next_item import FEATURES, Candidates, NextItemModel, Proposer, allowed_items
+from jobs.ranking.world import IntArray, World, cut, each_index_of, load_world, steps_by_user
 from jobs.runs import StepContext, manifest_of
 from models.als import ALS
 from models.ease import EASE
@@ -55,20 +56,22 @@ _BLOCK = 1024  # users whose scores are in memory at once
 
 @dataclass(frozen=True)
 class Sequences:
-    """The training set of a day: every user's items in order, with their days."""
+    """The training set of a day: S steps of U users, each user's in order."""
 
-    user_ids: npt.NDArray[np.object_]
-    items: list[npt.NDArray[np.object_]]  # of each user, oldest first
-    days: list[npt.NDArray[np.object_]]
+    user_ids: npt.NDArray[np.object_]  # sorted
+    users_S: IntArray  # index into user_ids, never falling
+    items_S: npt.NDArray[np.object_]
+    days_S: npt.NDArray[np.datetime64]
 
     def between(self, after: date | None, until: date) -> dict[str, npt.NDArray[np.object_]]:
         """Each user's items later than ``after`` and not later than ``until``; users without any are left out."""
-        found = {}
-        for user, items, days in zip(self.user_ids, self.items, self.days, strict=True):
-            is_inside = (days <= until) & (True if after is None else days > after)
-            if is_inside.any():
-                found[user] = items[is_inside]
-        return found
+        is_inside_S = self.days_S <= np.datetime64(until)
+        if after is not None:
+            is_inside_S &= self.days_S > np.datetime64(after)
+        users, items = self.users_S[is_inside_S], self.items_S[is_inside_S]
+        starts = np.flatnonzero(np.diff(users, prepend=-1))
+        of_each = cut(items, np.append(starts[1:], len(items))) if len(starts) else []
+        return dict(zip(self.user_ids[users[starts]], of_each, strict=True))
 
 
 def run(day: date, context: StepContext) -> dict[str, Any]:
@@ -152,14 +155,14 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     }
 
 
-def read_sequences(lake: Any, day: date) -> Sequences:
+def read_sequences(lake: Lake, day: date) -> Sequences:
     """The training set that Spark has built for a day."""
-    columns = ["user_id", "sequence_number", "item_id", "event_date"]
-    rows = lake.read(names.SEQUENCES, day, columns).to_pandas().sort_values(["user_id", "sequence_number"])
-    users = rows["user_id"].to_numpy(dtype=object)
-    items = split_by_user(users, rows["item_id"].to_numpy(dtype=object))
-    days = split_by_user(users, rows["event_date"].to_numpy(dtype=object))
-    return Sequences(np.array(list(items), dtype=object), list(items.values()), list(days.values()))
+    import pyarrow.compute as pc
+
+    users, lists, days = steps_by_user(lake, day)
+    lengths_U = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+    items_S = lists.flatten().to_numpy(zero_copy_only=False)
+    return Sequences(users, np.repeat(np.arange(len(users)), lengths_U), items_S, days)
 
 
 @dataclass(frozen=True)
@@ -278,16 +281,16 @@ class Trainer:
             return np.arange(count)
         return np.sort(np.random.default_rng(self.chosen["seed"]).choice(count, most, replace=False))
 
-    def propose(self, fitted: Fitted, world: World, users: IntArray) -> Any:
-        return propose(
+    def propose(self, fitted: Fitted, world: World, users: IntArray) -> Iterator[Candidates]:
+        proposer = Proposer(
             fitted.sasrec,
             fitted.item_ids,
             world,
-            users,
             num_candidates=self.chosen["num_candidates"],
             length=self.chosen["list_length"],
             repeats_allowed=self.repeats_allowed,
         )
+        return proposer.propose(users)
 
     def _validation(
         self,

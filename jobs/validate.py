@@ -194,8 +194,9 @@ def run_training(day: date, context: StepContext) -> dict[str, Any]:
         f"(FORETASTE_JUDGE_DAYS, now {chosen['judge_days']}); the champion stays meanwhile",
     )
     if gate.has_columns((names.SEQUENCES, names.COVISITATION), [day]):
-        frame = training.sequences_frame(context.lake.read(names.SEQUENCES, day), day, chosen["judge_days"])
-        splits = training.splits_frame(frame)
+        rows = context.lake.read(names.SEQUENCES, day)
+        frame = training.sequences_frame(rows, day, chosen["judge_days"])
+        splits = training.splits_frame(rows)
         gate.judge(names.SEQUENCES, training.sequences(day, chosen["history_days"]), frame)
         gate.judge(f"{names.SEQUENCES} (splits)", training.splits(), splits)
         gate.judge(f"{names.SEQUENCES} (fit)", training.fit(), splits[splits["split"] == FIT])
@@ -240,7 +241,7 @@ def _judge_covisitation(gate: Gate, day: date, context: StepContext, judge_days:
 
     rows = context.lake.read(names.COVISITATION, day)
     if rows.num_rows == 0 and not _is_covisitation_possible(
-        context.lake.read(names.SEQUENCES, day, ["user_id", "event_date", "item_id"])
+        context.lake.read(names.SEQUENCES, day, ["item_ids"])
     ):
         gate.note(names.COVISITATION, "Empty, as nobody acted on two items within a day.")
         return
@@ -249,11 +250,11 @@ def _judge_covisitation(gate: Gate, day: date, context: StepContext, judge_days:
     )
 
 
-def _is_covisitation_possible(steps: pa.Table) -> bool:
+def _is_covisitation_possible(days: pa.Table) -> bool:
+    """Did anybody act on two items within a day? Within it an item in a row counts once, so two steps are two items."""
     import pyarrow.compute as pc
 
-    baskets = steps.group_by(["user_id", "event_date"]).aggregate([("item_id", "count_distinct")])
-    return bool(pc.any(pc.greater(baskets.column("item_id_count_distinct"), 1)).as_py())
+    return bool(pc.any(pc.greater(pc.list_value_length(days.column("item_ids")), 1)).as_py())
 
 
 def _landed_events(context: StepContext, day: date, event_days: Sequence[date]) -> pd.DataFrame:

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts import names
 from contracts.errors import PartitionMissing
-from contracts.tables import FCT_INTERACTIONS, Table
+from contracts.tables import FCT_INTERACTIONS, PAIR_DAYS, TABLES, USER_DAYS, Table
 from jobs.features.cutoffs import cutoffs
 from jobs.io.lake import Lake, Manifest
 from jobs.runs import StepContext, settings_of_run
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
 _OUTPUTS = (names.HISTORIES, names.COVISITATION, names.SEQUENCES)
 _NEEDED = ("event_id", "user_id", "item_id", "occurred_at", "event_date", "known_date", "weight")
-_ROWS_A_FILE = 400_000
+_ROWS_A_FILE = 100_000
 #: Below this many rows Spark's JVM spends more on optimizing its code than on running it.
 _ROWS_OF_A_SHORT_SESSION = 600_000
 
 
 def run(day: date, context: StepContext) -> dict[str, Any]:
     """Build the day's ordered tables from the interactions that it may see; a current day starts no JVM.
+
+    What one event day settles is built once and kept (``PARTS_BY_EVENT_DAY``): a run reads the interactions of
+    those days only that are new or were revised, and puts its tables together from the parts of all days.
 
     Raises:
         PartitionMissing: no interactions were ever exported for the days that are looked back on.
@@ -37,18 +43,33 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     inputs = lake.input_digest(
         day.isoformat(),
         {name: chosen[name] for name in ("history_days", "history_length", "judge_days")},
+        *(list(TABLES[table].columns) for table in _OUTPUTS),
         *([manifest.day, manifest.digest] for manifest in read),
     )
     if all(lake.is_current(table, day, inputs) for table in _OUTPUTS):
         return {"rows": {table: lake.verify(table, day).num_rows for table in _OUTPUTS}, "unchanged": True}
     from jobs.io.spark import spark_session
 
-    paths = lake.files(names.FCT_INTERACTIONS, [date.fromisoformat(manifest.day) for manifest in read])
-    num_rows = sum(manifest.num_rows for manifest in read)
-    num_files = 1 + num_rows // _ROWS_A_FILE
+    stale = _stale(lake, read, day)
+    num_rows = sum(part.manifest.num_rows for part in stale) + sum(found.num_rows for found in read) // 8
     with spark_session(context.settings, is_short=num_rows < _ROWS_OF_A_SHORT_SESSION) as spark:
-        written = _build(spark, paths, day, chosen, lake, num_files, inputs)
-    return {"rows": written, "event_days": len(read)}
+        if stale:
+            _build_parts(spark, stale, day, lake)
+        written = _put_together(spark, [_day_of(manifest) for manifest in read], day, chosen, lake, inputs)
+    return {"rows": written, "event_days": len(read), "built_event_days": len(stale)}
+
+
+@dataclass(frozen=True)
+class _Part:
+    """An event day whose parts are to be built, and the digest of what they depend on."""
+
+    manifest: Manifest  # of its interactions
+    inputs: str
+
+    @property
+    def num_files(self) -> int:
+        """Of each table: what follows from the day alone, so that its bytes do, whatever is built beside it."""
+        return 1 + self.manifest.num_rows // _ROWS_A_FILE
 
 
 def _interaction_manifests(lake: Lake, day: date, history_days: int) -> list[Manifest]:
@@ -62,48 +83,137 @@ def _interaction_manifests(lake: Lake, day: date, history_days: int) -> list[Man
     return [lake.verify(names.FCT_INTERACTIONS, found) for found in days]
 
 
-def _build(
-    spark: SparkSession,
-    paths: list[Path],
-    day: date,
-    chosen: dict[str, Any],
-    lake: Lake,
-    num_files: int,
-    inputs: str,
+def _stale(lake: Lake, read: list[Manifest], day: date) -> list[_Part]:
+    """The event days whose parts are not those of their interactions as the run of ``day`` knows them.
+
+    A run that knows all of an event day shares its parts with every later one; only a past day that is run again
+    after a late delivery sees less than there is.
+    """
+    parts = []
+    for manifest in read:
+        knows_all = _latest_known(lake, _day_of(manifest)) <= day
+        inputs = lake.input_digest(
+            *(list(TABLES[table].columns) for table in names.PARTS_BY_EVENT_DAY),
+            manifest.digest,
+            "all" if knows_all else day.isoformat(),
+        )
+        if not all(lake.is_current(table, _day_of(manifest), inputs) for table in names.PARTS_BY_EVENT_DAY):
+            parts.append(_Part(manifest, inputs))
+    return parts
+
+
+def _latest_known(lake: Lake, event_day: date) -> date:
+    """When the last of an event day's interactions became known, from the files' footers."""
+    import pyarrow.parquet as pq
+
+    latest = date.min
+    for path in lake.files(names.FCT_INTERACTIONS, [event_day]):
+        footer = pq.read_metadata(path)
+        column = footer.schema.names.index("known_date")
+        for group in range(footer.num_row_groups):
+            statistics = footer.row_group(group).column(column).statistics
+            latest = max(latest, statistics.max)
+    return latest
+
+
+def _build_parts(spark: SparkSession, stale: list[_Part], day: date, lake: Lake) -> None:
+    """Build and commit the parts of some event days, all in one pass."""
+    from jobs.features.covisitation import pair_days
+    from jobs.features.user_days import known_interactions, user_days
+
+    days = [_day_of(part.manifest) for part in stale]
+    interactions = known_interactions(_rows_of(spark, lake, FCT_INTERACTIONS, days, _NEEDED), day)
+    _write_parts(USER_DAYS, user_days(interactions), stale, day, lake)
+    _write_parts(PAIR_DAYS, pair_days(_rows_of(spark, lake, USER_DAYS, days)), stale, day, lake)
+
+
+def _write_parts(table: Table, rows: DataFrame, stale: list[_Part], day: date, lake: Lake) -> None:
+    """Write and commit rows of several event days, each in its files by a hash of the first id, in order of the key."""
+    from pyspark.sql import functions as F  # noqa: N812 - everybody's name for it
+
+    first = _day_of(stale[0].manifest)
+    num_files = {(_day_of(part.manifest) - first).days: part.num_files for part in stale}
+    counts = [num_files.get(place, 0) for place in range(max(num_files) + 1)]
+    place = F.datediff("event_date", F.lit(first)) + 1
+    key = [name for name in table.key if name != "event_date"]
+    file = F.pmod(F.xxhash64(key[0]), _at(place, counts)).cast("int")
+    (
+        rows.withColumn("day", F.col("event_date"))
+        .withColumn("file", F.lpad(file.cast("string"), 5, "0"))
+        .repartitionById(sum(counts), _at(place, list(accumulate(counts, initial=0))) + file)
+        .sortWithinPartitions("day", "file", *key)
+        .write.partitionBy("day", "file")
+        .parquet(str(staged := lake.staging(table.name, day) / "spark"))
+    )
+    for part in stale:
+        folder = staged / f"day={part.manifest.day}"
+        folder.mkdir(exist_ok=True)
+        lake.commit(
+            table.name,
+            _day_of(part.manifest),
+            folder,
+            num_rows=_count_rows(folder),
+            inputs=part.inputs,
+        )
+    shutil.rmtree(staged.parent)
+
+
+def _at(place: Column, values: list[int]) -> Column:
+    """The value at a place, counted from 1."""
+    from pyspark.sql import functions as F  # noqa: N812 - everybody's name for it
+
+    return F.element_at(F.array(*map(F.lit, values)), place)
+
+
+def _put_together(
+    spark: SparkSession, event_days: list[date], day: date, chosen: dict[str, Any], lake: Lake, inputs: str
 ) -> dict[str, int]:
-    from jobs.features.covisitation import covisitation, number_items
-    from jobs.features.histories import known_interactions, ordered_histories, ordered_steps
+    """Build and commit the day's tables from the parts of the event days."""
+    from jobs.features.covisitation import covisitation
+    from jobs.features.histories import ordered_histories
     from jobs.features.training_set import training_set
 
-    read = spark.read.schema(spark_schema(FCT_INTERACTIONS, _NEEDED)).parquet(
-        *(escape_glob(path) for path in paths)
+    num_user_days, num_pairs = (
+        sum(lake.verify(table, found).num_rows for found in event_days) for table in names.PARTS_BY_EVENT_DAY
     )
-    # Kept by user and in order, in a number of parts that follows from the input alone: every table begins with
-    # what one user did, and none has to move or sort those rows again.
-    interactions = (
-        known_interactions(read, day, chosen["history_days"])
+    num_files = 1 + num_user_days // _ROWS_A_FILE
+    # Equal bytes on every run: each table has its rows in files by a hash of the first key, in the order of a unique
+    # one, in a number of files that follows from the input alone.
+    user_days = (
+        _rows_of(spark, lake, USER_DAYS, event_days)
         .repartition(num_files, "user_id")
-        .sortWithinPartitions("user_id", "occurred_at", "event_id")
-        .persist()
+        .sortWithinPartitions("user_id", "event_date")
     )
-    steps = ordered_steps(interactions).persist()
-    items = number_items(interactions).persist()
-    # Equal bytes on every run: each has its rows in files by a hash of the first key, in the order of a unique one.
+    pair_days = _rows_of(spark, lake, PAIR_DAYS, event_days)
     built = {
-        names.SEQUENCES: training_set(steps, day, chosen["judge_days"]),
-        names.HISTORIES: ordered_histories(
-            interactions, steps, chosen["history_length"]
-        ).sortWithinPartitions("user_id"),
-        names.COVISITATION: covisitation(interactions, items, cutoffs(day, chosen["judge_days"]), num_files),
+        names.SEQUENCES: training_set(user_days, day, chosen["judge_days"]),
+        names.HISTORIES: ordered_histories(user_days, chosen["history_length"]).sortWithinPartitions(
+            "user_id"
+        ),
+        names.COVISITATION: covisitation(
+            pair_days, cutoffs(day, chosen["judge_days"]), num_pairs=num_pairs, num_parts=num_files
+        ),
     }
     written = {}
     for table, rows in built.items():
         folder = lake.staging(table, day)
         rows.write.parquet(str(folder / "spark"))
         written[table] = lake.commit(table, day, folder, num_rows=_count_rows(folder), inputs=inputs).num_rows
-    for kept in (items, steps, interactions):
-        kept.unpersist()
+    spark.catalog.clearCache()
     return written
+
+
+def _rows_of(
+    spark: SparkSession, lake: Lake, table: Table, days: list[date], columns: tuple[str, ...] | None = None
+) -> DataFrame:
+    """Several partitions of a table as one frame; verify them first."""
+    paths = [escape_glob(path) for path in lake.files(table.name, days)]
+    schema = spark_schema(table, columns or tuple(table.columns))
+    return spark.read.schema(schema).parquet(*paths) if paths else spark.createDataFrame([], schema)
+
+
+def _day_of(manifest: Manifest) -> date:
+    return date.fromisoformat(manifest.day)
 
 
 def spark_schema(table: Table, columns: tuple[str, ...]) -> StructType:
@@ -116,6 +226,8 @@ def spark_schema(table: Table, columns: tuple[str, ...]) -> StructType:
         "integer": T.IntegerType(),
         "date": T.DateType(),
         "timestamp": T.TimestampNTZType(),
+        "text[]": T.ArrayType(T.StringType()),
+        "integer[]": T.ArrayType(T.IntegerType()),
     }
     return T.StructType([T.StructField(name, of[table.columns[name]]) for name in columns])
 

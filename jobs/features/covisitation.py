@@ -1,7 +1,7 @@
 """Which items one user acts upon within a day.
 
-Items are numbered while they are counted, because a pair of numbers is one integer: adding up millions of
-pairs of texts would take five times as long.
+The pairs of one event day are counted once. Items are numbered while many days are added up, because a pair of
+numbers is one integer: millions of pairs of texts would take five times as long.
 """
 
 from __future__ import annotations
@@ -13,45 +13,63 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - everybody's name for it
 
 from contracts.tables import MAX_NEIGHBOURS
-
-#: An item counts for at most this much on one day of one user: as much as a purchase.
-MAX_WEIGHT = 5
-#: Only a user's latest items of a day are paired, so that no reseller or robot explodes the join.
-MAX_ITEMS_A_DAY = 50
+from jobs.features.user_days import MAX_ITEMS_A_DAY
 
 _LOW_BITS = 0xFFFFFFFF
-#: The lowest bits of an item in a basket hold its weight: up to MAX_WEIGHT.
-_WEIGHT_BITS = 3
-_WEIGHTS = (1 << _WEIGHT_BITS) - 1
+_PAIRS_A_PART = 500_000
 
 
-def number_items(interactions: DataFrame) -> DataFrame:
-    """One row per item, numbered from 1 in the order of the ids, so that ties by number are ties by id."""
-    by_id = Window.orderBy("item_id").rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    items = interactions.where(F.col("weight") > 0).select("item_id").distinct()
-    return items.select("item_id", F.row_number().over(by_id).cast("bigint").alias("item"))
+def pair_days(user_days: DataFrame) -> DataFrame:
+    """One row per event day and pair of items that somebody acted upon on it: the lesser id first.
+
+    Two items of one basket weigh as much as the lesser of them; the weights of all users add up.
+    """
+    basket = F.arrays_zip(F.col("basket_item_ids").alias("item_id"), F.col("basket_weights").alias("weight"))
+    later_ones = F.slice("basket", F.col("place") + 2, MAX_ITEMS_A_DAY)
+    return (
+        user_days.where(F.size("basket_item_ids") > 1)
+        .select("event_date", basket.alias("basket"))
+        .select("event_date", "basket", F.posexplode("basket").alias("place", "low"))
+        .select("event_date", "low", F.explode(later_ones).alias("high"))
+        .groupBy(
+            "event_date",
+            F.col("low.item_id").alias("item_id"),
+            F.col("high.item_id").alias("other_item_id"),
+        )
+        .agg(F.sum(F.least("low.weight", "high.weight")).alias("weight"))
+    )
 
 
 def covisitation(
-    interactions: DataFrame, items: DataFrame, cutoffs: Sequence[date], num_parts: int = 1
+    pair_days: DataFrame, cutoffs: Sequence[date], *, num_pairs: int = 0, num_parts: int = 1
 ) -> DataFrame:
     """One row per cut-off, item and neighbour: the heaviest neighbours by what happened up to the cut-off.
 
-    Two items of one user and day weigh as much as the lesser of them; the weights of all users and days add up.
     The rows lie in ``num_parts`` parts by a hash of the item, each in the order of item, cut-off and rank.
 
     Args:
-        items: the numbers of the items, from :func:`number_items`.
+        pair_days: rows of ``features/pair_days``.
+        num_pairs: about how many these are.
     """
-    pairs = _pairs(_baskets(interactions, items))
+    ids = pair_days.select(F.explode(F.array("item_id", "other_item_id")).alias("item_id")).distinct()
+    items = _numbered(ids).persist()
+    numbered = pair_days
+    for number, item_id in (("low", "item_id"), ("high", "other_item_id")):
+        numbers = items.select(F.col("item").alias(number), F.col("item_id").alias(item_id))
+        numbered = numbered.join(F.broadcast(numbers), on=item_id, how="inner")
     weights = [f"weight_{index}" for index in range(len(cutoffs))]
-    summed = pairs.groupBy("pair").agg(
-        *(_weight_until(cutoff).alias(weight) for cutoff, weight in zip(cutoffs, weights, strict=True))
+    pair = (F.shiftleft("low", 32) + F.col("high")).alias("pair")
+    summed = (
+        numbered.select("event_date", pair, "weight")
+        # Moved before they are added up: few pairs occur twice in one part of what is read.
+        .repartition(1 + num_pairs // _PAIRS_A_PART, "pair")
+        .groupBy("pair")
+        .agg(*(_weight_until(cutoff).alias(weight) for cutoff, weight in zip(cutoffs, weights, strict=True)))
+        .select(*_items_of("pair", "low", "high"), *weights)
     )
-    low, high = F.shiftright("pair", 32), F.col("pair").bitwiseAND(F.lit(_LOW_BITS))
     both_ways = F.array(
-        F.struct(low.alias("item"), high.alias("neighbour")),
-        F.struct(high.alias("item"), low.alias("neighbour")),
+        F.struct(F.col("low").alias("item"), F.col("high").alias("neighbour")),
+        F.struct(F.col("high").alias("item"), F.col("low").alias("neighbour")),
     )
     directed = summed.select(F.explode(both_ways).alias("of"), *weights).select("of.*", *weights)
     heaviest = directed.groupBy("item").agg(*(_heaviest(weight).alias(weight) for weight in weights))
@@ -83,47 +101,15 @@ def covisitation(
     )
 
 
-def _baskets(interactions: DataFrame, items: DataFrame) -> DataFrame:
-    """One row per user and day with two items or more: the latest items, each with its weight in one integer."""
-    of_item = (
-        interactions.where(F.col("weight") > 0)
-        .join(F.broadcast(items), on="item_id", how="inner")
-        .groupBy("user_id", "event_date", "item")
-        .agg(
-            F.max("occurred_at").alias("last_at"),
-            F.least(F.sum("weight"), F.lit(MAX_WEIGHT)).cast("bigint").alias("weight"),
-        )
-    )
-    weighed = F.shiftleft("item", _WEIGHT_BITS) + F.col("weight")
-    basket = F.collect_list(F.struct("last_at", weighed.alias("weighed")))
-    latest = F.slice(F.sort_array("items", asc=False), 1, MAX_ITEMS_A_DAY)
-    return (
-        of_item.groupBy("user_id", "event_date")
-        .agg(basket.alias("items"))
-        .where(F.size("items") > 1)
-        .select(
-            "event_date",
-            F.when(F.size("items") > MAX_ITEMS_A_DAY, latest)
-            .otherwise(F.col("items"))["weighed"]
-            .alias("items"),
-        )
-    )
+def _numbered(ids: DataFrame) -> DataFrame:
+    """The items, numbered from 1 in the order of the ids, so that ties by number are ties by id."""
+    by_id = Window.orderBy("item_id").rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    return ids.select("item_id", F.row_number().over(by_id).cast("bigint").alias("item"))
 
 
-def _pairs(baskets: DataFrame) -> DataFrame:
-    """Every unordered pair of each basket: the lower number in the upper half of one integer."""
-    item_of_low, item_of_high = F.shiftright("low", _WEIGHT_BITS), F.shiftright("high", _WEIGHT_BITS)
-    weight_of_low, weight_of_high = (F.col(of).bitwiseAND(F.lit(_WEIGHTS)) for of in ("low", "high"))
-    return (
-        baskets.select("event_date", "items", F.explode("items").alias("low"))
-        .select("event_date", "low", F.explode("items").alias("high"))
-        .where(F.col("low") < F.col("high"))
-        .select(
-            "event_date",
-            (F.shiftleft(item_of_low, 32) + item_of_high).alias("pair"),
-            F.least(weight_of_low, weight_of_high).alias("weight"),
-        )
-    )
+def _items_of(pair: str, low: str, high: str) -> tuple[Column, Column]:
+    """The two numbers of a pair."""
+    return F.shiftright(pair, 32).alias(low), F.col(pair).bitwiseAND(F.lit(_LOW_BITS)).alias(high)
 
 
 def _weight_until(cutoff: date) -> Column:

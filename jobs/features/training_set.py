@@ -1,4 +1,4 @@
-"""The training set: every user's steps, split in time."""
+"""The training set: what every user wanted, day by day, split in time."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from contracts.tables import FIT, JUDGE, RANK
 from jobs.features.cutoffs import cutoffs
 
 
-def training_set(steps: DataFrame, day: date, judge_days: int) -> DataFrame:
-    """One row per user and step with the split it belongs to: fit up to D - 2h, rank until D - h, judge after."""
+def training_set(user_days: DataFrame, day: date, judge_days: int) -> DataFrame:
+    """One row per user and day with a step, and the split it belongs to: fit to D - 2h, rank to D - h, then judge."""
     _, end_of_rank, end_of_fit = cutoffs(day, judge_days)
     split = (
         F.when(F.col("event_date") <= F.lit(end_of_fit), FIT)
         .when(F.col("event_date") <= F.lit(end_of_rank), RANK)
         .otherwise(JUDGE)
     )
-    return steps.select("user_id", "sequence_number", "item_id", "event_date", split.alias("split"))
+    return user_days.where(F.size("item_ids") > 0).select(
+        "user_id", "event_date", "item_ids", split.alias("split")
+    )

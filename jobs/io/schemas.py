@@ -15,6 +15,7 @@ _ARROW: dict[str, pa.DataType] = {
     "timestamp": pa.timestamp("us"),
     "boolean": pa.bool_(),
     "text[]": pa.list_(pa.string()),
+    "integer[]": pa.list_(pa.int32()),
     "double[]": pa.list_(pa.float64()),
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,8 +107,12 @@ def each_index_of(
     """:func:`index_of` for many lists at once: the ids are hashed once and not for each."""
     if not lists:
         return []
-    ends = np.cumsum([len(ids) for ids in lists])
-    return np.split(index_of(np.concatenate(lists), all_ids), ends[:-1])
+    return cut(index_of(np.concatenate(lists), all_ids), np.cumsum([len(ids) for ids in lists]))
+
+
+def cut(values: npt.NDArray[Any], ends: npt.NDArray[np.integer[Any]]) -> list[npt.NDArray[Any]]:
+    """Views of the values, each up to its end; for millions of parts many times faster than ``np.split``."""
+    return [values[start:end] for start, end in pairwise([0, *ends.tolist()])]
 
 
 def _frame(lake: Lake, table: str, day: date, columns: list[str] | None = None) -> pd.DataFrame:
@@ -136,34 +141,41 @@ def _histories(
         both = (table.column(name) for name in ("item_ids", "seen_item_ids"))
         histories, seen = (dict(zip(users, _known(column, item_ids), strict=True)) for column in both)
         return histories, seen
-    rows = lake.read(
-        names.SEQUENCES, day, ["user_id", "sequence_number", "item_id", "event_date"]
-    ).to_pandas()
-    rows = rows[rows["event_date"] <= cutoff].sort_values(["user_id", "sequence_number"])
-    sequences = split_by_user(
-        rows["user_id"].to_numpy(dtype=object), index_of(rows["item_id"].to_numpy(dtype=object), item_ids)
-    )
-    sequences = {user: items[items >= 0] for user, items in sequences.items()}
-    return sequences, {user: np.unique(items) for user, items in sequences.items()}
+    users, lists, _ = steps_by_user(lake, day, cutoff)
+    histories_U = _known(lists, item_ids)
+    seen_U = [np.unique(items) for items in histories_U]
+    return dict(zip(users, histories_U, strict=True)), dict(zip(users, seen_U, strict=True))
 
 
-def _known(lists: pa.ChunkedArray, item_ids: npt.NDArray[np.object_]) -> list[IntArray]:
+def steps_by_user(
+    lake: Lake, day: date, until: date | None = None
+) -> tuple[npt.NDArray[np.object_], pa.ListArray, npt.NDArray[np.datetime64]]:
+    """The training set of ``day`` up to ``until``: users, sorted; the items of each in order; the day of each item."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows = lake.read(names.SEQUENCES, day, ["user_id", "event_date", "item_ids"])
+    if until is not None:
+        rows = rows.filter(pc.less_equal(rows.column("event_date"), until))
+    rows = rows.sort_by([("user_id", "ascending"), ("event_date", "ascending")]).combine_chunks()
+    users = rows.column("user_id").to_numpy()
+    items_of_day = rows.column("item_ids").combine_chunks()
+    lengths = pc.list_value_length(items_of_day).to_numpy(zero_copy_only=False)
+    days = np.repeat(rows.column("event_date").to_numpy(), lengths)
+    is_first = np.concatenate([np.ones(min(len(users), 1), bool), users[1:] != users[:-1]])
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    offsets = np.append(ends[:-1][is_first], ends[-1]).astype(np.int32)
+    return users[is_first], pa.ListArray.from_arrays(offsets, items_of_day.flatten()), days
+
+
+def _known(lists: pa.ChunkedArray | pa.ListArray, item_ids: npt.NDArray[np.object_]) -> list[IntArray]:
     """Each list's items by catalogue index; those that are not in the catalogue are left out."""
     import pyarrow.compute as pc
 
-    lengths_U = pc.list_value_length(lists).to_numpy()
+    lengths_U = np.asarray(pc.list_value_length(lists))
     items = index_of(pc.list_flatten(lists), item_ids)
     users = np.repeat(np.arange(len(lengths_U)), lengths_U)[items >= 0]
-    ends_U = np.cumsum(np.bincount(users, minlength=len(lengths_U)))
-    return np.split(items[items >= 0], ends_U[:-1]) if len(ends_U) else []
-
-
-def split_by_user(user_ids: npt.NDArray[np.object_], values: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
-    """Rows that come ordered by user, as one array for each user."""
-    if len(user_ids) == 0:
-        return {}
-    starts = np.flatnonzero(np.concatenate([[True], user_ids[1:] != user_ids[:-1]]))
-    return dict(zip(user_ids[starts], np.split(values, starts[1:]), strict=True))
+    return cut(items[items >= 0], np.cumsum(np.bincount(users, minlength=len(lengths_U))))
 
 
 def _neighbours(lake: Lake, cutoff: date, day: date, item_ids: npt.NDArray[np.object_]) -> csr_matrix:

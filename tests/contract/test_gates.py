@@ -160,20 +160,19 @@ def everything() -> Iterator[tuple[str, date, list[dict[str, Any]]]]:
             {**pair, "item_id": "item01", "neighbour_id": "item00"},
         ],
     )
-    splits = ["fit"] * 8 + ["rank", "judge"]
+    splits = {"fit": 2, "rank": 1, "judge": 0}
     yield (
         names.SEQUENCES,
         DAY,
         [
             {
                 "user_id": user,
-                "sequence_number": number,
-                "item_id": ITEMS[(number + shift) % 12],
+                "event_date": DAY - timedelta(days=days * HORIZON),
+                "item_ids": [ITEMS[(step + shift) % 12] for step in range(10 if split == "fit" else 1)],
                 "split": split,
             }
-            | {"event_date": DAY - timedelta(days={"fit": 2, "rank": 1, "judge": 0}[split] * HORIZON)}
             for shift, user in enumerate(USERS)
-            for number, split in enumerate(splits, start=1)
+            for split, days in splits.items()
         ],
     )
     ranked = {"source": "personal", "is_short": False, "scores": [0.9, 0.5, 0.5]}
@@ -237,7 +236,8 @@ REFUSALS: list[tuple[str, str, Change, str]] = [
         "expected_type, found_type",
     ),
     ("training", names.SEQUENCES, put("split", "judge"), "split, split_of_date"),
-    ("training", names.SEQUENCES, lambda rows: rows.slice(0, 30), r"\(rows\)"),
+    ("training", names.SEQUENCES, put("item_ids", []), "num_item_ids"),
+    ("training", names.SEQUENCES, lambda rows: rows.slice(0, 27), "num_steps"),
     ("scores", names.LISTS, put("item_ids", ["item01", "item01", "item03"]), "num_repeated"),
     ("scores", names.LISTS, put("item_ids", ["item01", "ghost", "item03"]), "num_unknown"),
     ("scores", names.LISTS, put("item_ids", ["item01", "item11", "item03"]), "num_unavailable"),
@@ -321,14 +321,14 @@ def test_covisitation_may_be_empty_only_where_nobody_acted_on_two_items(shop: St
     change(shop, names.COVISITATION, lambda rows: rows.slice(0, 0))
     with pytest.raises(GateRefused, match=r"features/covisitation, \(rows\)"):
         validate.run_features(DAY, shop)
-    one_item = pa.array(["item00"] * shop.lake.read(names.SEQUENCES, DAY).num_rows)
-    change(shop, names.SEQUENCES, lambda rows: rows.set_column(2, "item_id", one_item))
+    one_item = pa.array([["item00"]] * shop.lake.read(names.SEQUENCES, DAY).num_rows)
+    change(shop, names.SEQUENCES, lambda rows: rows.set_column(2, "item_ids", one_item))
     assert names.COVISITATION in validate.run_features(DAY, shop)["rows"]
 
 
 def test_a_training_set_cut_at_other_days_than_the_retraining_is_refused(shop: StepContext) -> None:
     begin(shop, names.RETRAIN, judge_days=3)
-    with pytest.raises(GateRefused, match="split, split_of_date: is the split of the step's day"):
+    with pytest.raises(GateRefused, match="split, split_of_date: is the split of the day"):
         validate.run_training(DAY, shop)
 
 

@@ -19,10 +19,11 @@ from contracts.errors import PartitionMissing, PartitionTorn
 from contracts.settings import Settings, load_settings
 from contracts.tables import FCT_INTERACTIONS, MAX_NEIGHBOURS, TABLES
 from jobs.features import build
-from jobs.features.covisitation import MAX_ITEMS_A_DAY, covisitation, number_items
+from jobs.features.covisitation import covisitation, pair_days
 from jobs.features.cutoffs import cutoffs
-from jobs.features.histories import known_interactions, ordered_histories, ordered_steps
+from jobs.features.histories import ordered_histories
 from jobs.features.training_set import training_set
+from jobs.features.user_days import MAX_ITEMS_A_DAY, MAX_WEIGHT, known_interactions, user_days
 from jobs.io.lake import Lake
 from jobs.io.schemas import arrow_schema
 from jobs.io.spark import spark_session
@@ -33,6 +34,11 @@ pytestmark = pytest.mark.integration
 
 DAY = date(2011, 3, 1)
 VIEW, CART, PURCHASE, RETURN = 1, 3, 5, -5
+
+USER_DAY = (
+    "user_id string, event_date date, item_ids array<string>, other_item_ids array<string>, "
+    "basket_item_ids array<string>, basket_weights array<int>"
+)
 
 # user, item, when (day of the year's March, minutes), weight, known on; ids count up in this order
 Event = tuple[str, str, str, int]
@@ -128,31 +134,38 @@ def types_of(schema: pa.Schema) -> list[tuple[str, str]]:
     ]
 
 
-def types_in(lake: Lake, table: str) -> list[tuple[str, str]]:
-    return types_of(lake.read(table, DAY).schema)
+def types_in(lake: Lake, table: str, day: date = DAY) -> list[tuple[str, str]]:
+    return types_of(lake.read(table, day).schema)
 
 
 def test_steps_follow_time_and_repeats_within_a_day_count_once(spark: SparkSession) -> None:
-    steps = ordered_steps(frame(spark, EVENTS))
     expected = spark.createDataFrame(
         [
-            ("anna", 1, "lamp", date(2011, 2, 24)),
-            ("anna", 2, "vase", date(2011, 2, 24)),
-            ("anna", 3, "vase", date(2011, 2, 26)),
-            ("anna", 4, "lamp", date(2011, 2, 28)),
-            ("anna", 5, "rug", date(2011, 2, 28)),
-            ("anna", 6, "lamp", date(2011, 2, 28)),
-            ("ben", 1, "rug", date(2011, 2, 25)),
-            ("ben", 2, "bowl", date(2011, 2, 25)),
+            ("anna", date(2011, 2, 24), ["lamp", "vase"], [], ["lamp", "vase"], [MAX_WEIGHT, VIEW]),
+            ("anna", date(2011, 2, 26), ["vase"], [], ["vase"], [VIEW]),
+            ("anna", date(2011, 2, 28), ["lamp", "rug", "lamp"], [], ["lamp", "rug"], [2 * VIEW, VIEW]),
+            ("ben", date(2011, 2, 25), ["rug", "bowl"], [], ["bowl", "rug"], [VIEW, PURCHASE]),
+            ("ben", date(2011, 3, 1), [], ["rug", "vase"], [], []),
+            ("carl", date(2011, 3, 1), [], ["rug"], [], []),
         ],
-        "user_id string, sequence_number int, item_id string, event_date date",
+        USER_DAY,
     )
-    assertDataFrameEqual(steps, expected, ignoreNullable=True)
+    assertDataFrameEqual(user_days(frame(spark, EVENTS)), expected, ignoreNullable=True)
+
+
+def test_what_comes_back_between_two_looks_at_an_item_is_no_step(spark: SparkSession) -> None:
+    events = [
+        ("dora", "lamp", "2011-03-01 09:00", PURCHASE),
+        ("dora", "lamp", "2011-03-01 09:01", RETURN),
+        ("dora", "vase", "2011-03-01 09:02", RETURN),
+        ("dora", "lamp", "2011-03-01 09:03", VIEW),
+    ]
+    expected = spark.createDataFrame([("dora", DAY, ["lamp"], ["vase"], ["lamp"], [MAX_WEIGHT])], USER_DAY)
+    assertDataFrameEqual(user_days(frame(spark, events)), expected, ignoreNullable=True)
 
 
 def test_a_history_keeps_the_latest_items_and_everything_seen(spark: SparkSession) -> None:
-    interactions = frame(spark, EVENTS)
-    histories = ordered_histories(interactions, ordered_steps(interactions), 3)
+    histories = ordered_histories(user_days(frame(spark, EVENTS)), 3)
     expected = spark.createDataFrame(
         [
             ("anna", ["lamp", "rug", "lamp"], ["lamp", "rug", "vase"]),
@@ -164,27 +177,21 @@ def test_a_history_keeps_the_latest_items_and_everything_seen(spark: SparkSessio
 
 
 def test_the_training_set_is_split_in_time(spark: SparkSession) -> None:
-    rows = training_set(ordered_steps(frame(spark, EVENTS)), DAY, 2).select(
-        "user_id", "sequence_number", "split"
-    )
+    rows = training_set(user_days(frame(spark, EVENTS)), DAY, 2)
     expected = spark.createDataFrame(
         [
-            ("anna", 1, "fit"),
-            ("anna", 2, "fit"),
-            ("anna", 3, "rank"),
-            ("anna", 4, "judge"),
-            ("anna", 5, "judge"),
-            ("anna", 6, "judge"),
-            ("ben", 1, "fit"),
-            ("ben", 2, "fit"),
+            ("anna", date(2011, 2, 24), ["lamp", "vase"], "fit"),
+            ("anna", date(2011, 2, 26), ["vase"], "rank"),
+            ("anna", date(2011, 2, 28), ["lamp", "rug", "lamp"], "judge"),
+            ("ben", date(2011, 2, 25), ["rug", "bowl"], "fit"),
         ],
-        "user_id string, sequence_number int, split string",
+        "user_id string, event_date date, item_ids array<string>, split string",
     )
     assertDataFrameEqual(rows, expected, ignoreNullable=True)
 
 
 def neighbours(interactions: DataFrame, days: tuple[date, ...]) -> DataFrame:
-    return covisitation(interactions, number_items(interactions), days)
+    return covisitation(pair_days(user_days(interactions)), days)
 
 
 def test_covisitation_adds_up_the_lesser_weights_of_a_day(spark: SparkSession) -> None:
@@ -235,24 +242,24 @@ def test_an_item_keeps_its_heaviest_neighbours_only(spark: SparkSession) -> None
     assert [row.neighbour_rank for row in rows] == list(range(1, MAX_NEIGHBOURS + 1))
 
 
-def test_a_run_sees_nothing_later_or_later_known(spark: SparkSession) -> None:
+def test_a_run_sees_nothing_that_became_known_later(spark: SparkSession) -> None:
     rows = rows_of(EVENTS[:3])
     rows[1]["known_date"] = date(2011, 3, 2)
-    rows[2]["event_date"] = date(2011, 3, 2)
     columns = build._NEEDED
     interactions = spark.createDataFrame(
         [tuple(row[name] for name in columns) for row in rows], build.spark_schema(FCT_INTERACTIONS, columns)
     )
-    assert [row.event_id for row in known_interactions(interactions, DAY, 30).collect()] == ["e001"]
+    assert [row.event_id for row in known_interactions(interactions, DAY).collect()] == ["e001", "e003"]
 
 
 @pytest.mark.usefixtures("spark")
 def test_the_built_partitions_are_what_the_contract_says(settings: Settings) -> None:
     export(settings, rows_of(EVENTS))
-    assert run(settings)["rows"] == {names.SEQUENCES: 8, names.HISTORIES: 2, names.COVISITATION: 14}
+    assert run(settings)["rows"] == {names.SEQUENCES: 4, names.HISTORIES: 2, names.COVISITATION: 14}
     lake = Lake.of(settings)
-    for table in (names.SEQUENCES, names.HISTORIES, names.COVISITATION):
-        assert types_in(lake, table) == types_of(arrow_schema(TABLES[table]))
+    for table in (*names.PARTS_BY_EVENT_DAY, names.SEQUENCES, names.HISTORIES, names.COVISITATION):
+        day = date(2011, 2, 28) if table in names.PARTS_BY_EVENT_DAY else DAY
+        assert types_in(lake, table, day) == types_of(arrow_schema(TABLES[table]))
     order = ["item_id", "cutoff_date", "neighbour_rank"]
     neighbours = lake.read(names.COVISITATION, DAY).select(order)
     assert neighbours.equals(neighbours.sort_by([(name, "ascending") for name in order]))
@@ -275,7 +282,7 @@ def test_later_events_change_nothing_about_an_earlier_day(settings: Settings) ->
     export(settings, late)
     assert "unchanged" not in run(settings)  # a partition that it reads was revised: built again …
     assert digests(settings) == before  # … to the same bytes
-    assert run(settings, date(2011, 3, 2))["rows"][names.SEQUENCES] == 10  # the day after sees both
+    assert run(settings, date(2011, 3, 2))["rows"][names.SEQUENCES] == 6  # the day after sees both
 
 
 @pytest.mark.usefixtures("spark")
@@ -286,6 +293,41 @@ def test_permuted_events_give_the_same_bytes(settings: Settings, tmp_path: Path)
     run(settings)
     run(other)
     assert digests(settings) == digests(other)
+
+
+@pytest.mark.usefixtures("spark")
+def test_an_event_day_is_built_once_and_again_when_it_is_revised(settings: Settings) -> None:
+    export(settings, rows_of(EVENTS))
+    assert run(settings, date(2011, 2, 28))["built_event_days"] == 4
+    assert run(settings)["built_event_days"] == 1  # the new one
+    late = rows_of([*EVENTS, ("ben", "lamp", "2011-02-25 13:00", VIEW)])
+    late[-1]["known_date"] = date(2011, 3, 2)
+    export(settings, late)
+    after = date(2011, 3, 2)
+    assert run(settings, after)["built_event_days"] == 1  # the one that a late event has touched
+    histories = Lake.of(settings).read(names.HISTORIES, after).to_pydict()
+    assert histories["item_ids"][histories["user_id"].index("ben")] == ["rug", "bowl", "lamp"]
+
+
+@pytest.mark.usefixtures("spark")
+def test_many_days_at_once_give_the_bytes_of_day_by_day(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "_ROWS_A_FILE", 1)  # so that a day has several files
+    other = load_settings(home=tmp_path / "other", history_length=3, judge_days=2, history_days=30)
+    export(settings, rows_of(EVENTS))
+    export(other, rows_of(EVENTS))
+    run(settings)
+    run(other, date(2011, 2, 28))
+    run(other)
+    assert digests(settings) == digests(other)
+    num_files = []
+    for table in names.PARTS_BY_EVENT_DAY:
+        days = Lake.of(settings).days(table)
+        one, each = ([Lake.of(home).verify(table, day) for day in days] for home in (settings, other))
+        assert [manifest.contents for manifest in one] == [manifest.contents for manifest in each]
+        num_files += [len(manifest.files) for manifest in one]
+    assert max(num_files) > 1
 
 
 def test_a_current_day_starts_no_jvm(

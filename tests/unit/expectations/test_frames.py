@@ -98,47 +98,39 @@ def test_blank_and_unseen_items_of_a_history_are_counted() -> None:
     assert frame["num_unseen"].to_list() == [0, 1, 0]
 
 
-def step(user: str, number: int, event_date: date, split: str = "fit") -> dict[str, Any]:
-    return {
-        "user_id": user,
-        "sequence_number": number,
-        "item_id": "lamp",
-        "event_date": event_date,
-        "split": split,
-    }
+def user_day(user: str, event_date: date, split: str = "fit", *items: str | None) -> dict[str, Any]:
+    return {"user_id": user, "event_date": event_date, "item_ids": list(items or ("lamp",)), "split": split}
 
 
-def test_steps_out_of_number_order_or_split_show() -> None:
+def test_days_in_another_split_and_blank_items_show() -> None:
     frame = training.sequences_frame(
         rows(
             SEQUENCES,
-            step("b", 1, date(2011, 3, 1), "judge"),  # rows may come in any order
-            step("a", 3, date(2011, 2, 20)),  # two is missing, and it goes back in time
-            step("a", 1, date(2011, 2, 25)),
-            step("c", 2, date(2011, 2, 28), "fit"),  # begins with two; two days for each split: this is judge
+            user_day("b", date(2011, 3, 1), "judge", "lamp", " ", None),
+            user_day("a", date(2011, 2, 25), "fit", "lamp", "rug"),
+            user_day("c", date(2011, 2, 28), "fit"),  # two days for each split: this is judge
         ),
         DAY,
         2,
     )
-    assert frame["user_id"].to_list() == ["a", "a", "b", "c"]
-    assert frame["is_numbered"].to_list() == [True, False, True, False]
-    assert frame["is_in_order"].to_list() == [True, False, True, True]
-    assert frame["split_of_date"].to_list() == ["fit", "fit", "judge", "judge"]
+    assert frame["split_of_date"].to_list() == ["judge", "fit", "judge"]
+    assert frame["num_item_ids"].to_list() == [3, 2, 1]
+    assert frame["num_blank_item_ids"].to_list() == [2, 0, 0]
 
 
 def test_a_split_knows_who_was_there_before_it() -> None:
-    steps = as_frame(
-        rows(
-            SEQUENCES,
-            step("a", 1, DAY, "fit"),
-            step("b", 1, DAY, "rank"),
-            step("a", 2, DAY, "rank"),
-            step("c", 1, DAY, "judge"),
-        )
+    steps = rows(
+        SEQUENCES,
+        user_day("a", DAY, "fit"),
+        user_day("b", DAY, "rank", "lamp", "rug", "lamp"),
+        user_day("a", DAY, "rank"),
+        user_day("c", DAY, "judge"),
     )
     frame = training.splits_frame(steps).set_index("split")
     assert frame["num_known_users"].to_dict() == {"fit": 1, "rank": 1, "judge": 0}
-    assert frame["num_steps"].to_dict() == {"fit": 1, "rank": 2, "judge": 1}
+    assert frame["num_users"].to_dict() == {"fit": 1, "rank": 2, "judge": 1}
+    assert frame["num_steps"].to_dict() == {"fit": 1, "rank": 4, "judge": 1}
+    assert frame["num_items"].to_dict() == {"fit": 1, "rank": 2, "judge": 1}
 
 
 def test_an_event_is_compared_with_its_partition_its_clock_and_the_catalogue() -> None:

@@ -116,24 +116,19 @@ def covisitation() -> pd.DataFrame:
     )
 
 
-def sequences() -> pd.DataFrame:
-    """Twelve users with ten steps each: eight on the first day (fit), one to rank and one to judge by."""
+def training_set() -> pa.Table:
+    """Twelve users: ten steps each on the first day (fit), one on a day to rank and one on a day to judge by."""
     given = []
     for user in range(12):
-        for step in range(10):
-            split, event_date = ("fit", BEFORE - timedelta(days=1))
-            if step >= 8:
-                split, event_date = (("rank", BEFORE), ("judge", DAY))[step - 8]
-            given.append(
-                {
-                    "user_id": f"user{user:02d}",
-                    "sequence_number": step + 1,
-                    "item_id": f"item{(user + step) % 12}",
-                    "event_date": event_date,
-                    "split": split,
-                }
-            )
-    return training.sequences_frame(rows(SEQUENCES, *given), DAY, 1)
+        items = [f"item{(user + step) % 12}" for step in range(10)]
+        for split, event_date in (("fit", BEFORE - timedelta(days=1)), ("rank", BEFORE), ("judge", DAY)):
+            of_split = {"item_ids": items if split == "fit" else items[:1], "split": split}
+            given.append({"user_id": f"user{user:02d}", "event_date": event_date} | of_split)
+    return rows(SEQUENCES, *given)
+
+
+def sequences() -> pd.DataFrame:
+    return training.sequences_frame(training_set(), DAY, 1)
 
 
 def lists() -> pd.DataFrame:
@@ -367,22 +362,21 @@ CASES: dict[str, tuple[rules.Suite, Callable[[], pd.DataFrame], dict[tuple[str, 
     "training sequences": (
         training.sequences(DAY, 30),
         sequences,
-        missing("user_id", "sequence_number", "item_id", "event_date", "split")
+        NO_ROWS
+        | missing("user_id", "event_date", "split", "num_item_ids")
         | {
-            (ROWS, "(rows)"): head(training.MIN_STEPS - 1),
             (IDS, "user_id"): put("user_id", ""),
-            (IDS, "item_id"): put("item_id", ""),
-            (UNIQUE_TOGETHER, "user_id, sequence_number"): put("sequence_number", 2),
+            (UNIQUE_TOGETHER, "user_id, event_date"): put("user_id", "user01"),
             (BETWEEN, "event_date"): put("event_date", day(DAY - timedelta(days=30))),
             (SET, "split"): put("split", "test"),
             (EQUAL, "split, split_of_date"): put("split", "judge"),
-            (SET, "is_numbered"): put("is_numbered", False),
-            (SET, "is_in_order"): put("is_in_order", False),
+            (BETWEEN, "num_item_ids"): put("num_item_ids", 0),
+            (BETWEEN, "num_blank_item_ids"): put("num_blank_item_ids", 1),
         },
     ),
     "training splits": (
         training.splits(),
-        lambda: training.splits_frame(sequences()),
+        lambda: training.splits_frame(training_set()),
         {
             (ROWS, "(rows)"): head(2),
             (UNIQUE, "split"): twice,
@@ -395,9 +389,10 @@ CASES: dict[str, tuple[rules.Suite, Callable[[], pd.DataFrame], dict[tuple[str, 
     ),
     "training fit": (
         training.fit(),
-        lambda: training.splits_frame(sequences()).iloc[:1],
+        lambda: training.splits_frame(training_set()).iloc[:1],
         NO_ROWS
         | {
+            (BETWEEN, "num_steps"): put("num_steps", training.MIN_STEPS - 1),
             (BETWEEN, "num_users"): put("num_users", training.MIN_USERS - 1),
             (BETWEEN, "num_items"): put("num_items", training.MIN_ITEMS - 1),
         },
