@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
-from functools import partial
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +47,8 @@ def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str
             "champion": version,
             "unchanged": True,
         }
+    import pyarrow.compute as pc
+
     world = load_world(context.lake, day, day)
     model = _load_champion(context, version)
     rows = rank_everyone(
@@ -59,7 +60,7 @@ def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str
         processes=context.settings.threads,
     )
     written = context.lake.replace(table.name, day, rows, inputs=inputs)
-    personal = rows.column("source").to_pylist().count(PERSONAL)
+    personal = pc.sum(pc.equal(rows.column("source"), PERSONAL)).as_py() or 0
     return {"lists": written.num_rows, "personal": personal, "champion": version, "items": world.num_items}
 
 
@@ -78,10 +79,10 @@ def rank_everyone(
     scores_UK = np.full((num_users, length), -np.inf)
     is_personal_U = np.zeros(num_users, bool)
     if model is not None:
-        rank = partial(
-            model.rank, world, length=length, num_candidates=num_candidates, repeats_allowed=repeats_allowed
+        ranking = model.ranking(
+            world, length=length, num_candidates=num_candidates, repeats_allowed=repeats_allowed
         )
-        for ranked in _shares(rank, num_users, processes):
+        for ranked in _shares(ranking.rank, num_users, processes):
             items_UK[ranked.users], scores_UK[ranked.users] = ranked.items_UK, ranked.scores_UK
             is_personal_U[ranked.users] = ranked.is_personal_U
     others = np.flatnonzero(~is_personal_U)
@@ -159,10 +160,10 @@ def _as_rows(
     offsets = pa.array(np.concatenate([[0], np.cumsum(lengths_U)]).astype(np.int32))
     columns = {
         "user_id": pa.array(world.user_ids, pa.string()),
-        "source": pa.array(np.where(is_personal_U, PERSONAL, POPULAR).tolist(), pa.string()),
+        "source": pa.array([POPULAR, PERSONAL]).take(pa.array(is_personal_U.astype(np.int8))),
         "is_short": pa.array(lengths_U < items_UK.shape[1]),
         "item_ids": pa.ListArray.from_arrays(
-            offsets, pa.array(world.item_ids[items_UK[is_item_UK]], pa.string())
+            offsets, pa.array(world.item_ids, pa.string()).take(pa.array(items_UK[is_item_UK]))
         ),
         "scores": pa.ListArray.from_arrays(offsets, pa.array(scores_UK[is_item_UK], pa.float64())),
     }

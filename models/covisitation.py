@@ -47,6 +47,10 @@ class CoVisitation:
         return self
 
     def score(self, histories: Histories) -> npt.NDArray[np.float32]:
+        return np.asarray(self.score_neighbours(histories).toarray(), np.float32)
+
+    def score_neighbours(self, histories: Histories) -> csr_matrix:
+        """One row for each history; what it does not hold has no score."""
         neighbours_NN = self._checked_neighbours()
         recent = [np.asarray(history[-self.num_recent :], np.int64) for history in histories]
         lengths = np.fromiter(map(len, recent), dtype=np.int64, count=len(recent))
@@ -56,7 +60,7 @@ class CoVisitation:
         weights_UN = csr_matrix(
             (0.5 ** (ages / self.half_life), (rows, items)), shape=(len(recent), neighbours_NN.shape[0])
         )
-        return np.asarray((weights_UN @ neighbours_NN).toarray(), np.float32)
+        return weights_UN @ neighbours_NN
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         neighbours_NN = self._checked_neighbours()

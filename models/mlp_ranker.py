@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from models.recommender import State, checked_state
 
+_FAR_OUT = 1e18
 _ROWS_AT_ONCE = 1 << 14  # what a layer makes of so many rows stays in the processor's cache
 
 
@@ -79,7 +80,12 @@ class MLPRanker(nn.Module):
         return self._standardised(features_RF, list(range(len(self.feature_names))))
 
     def _standardised(self, features_RF: Tensor, columns: list[int]) -> Tensor:
-        return torch.asinh((features_RF - self.middle[columns]) / self.spread[columns])
+        standard_RF = (features_RF - self.middle[columns]) / self.spread[columns]
+        # asinh, of functions that run over many values at once: the library's own takes them one by one. Squares
+        # stay finite.
+        square_RF = standard_RF.clamp_(-_FAR_OUT, _FAR_OUT).square()
+        root_RF = square_RF.add(1).sqrt_().add_(1)
+        return square_RF.div_(root_RF).add_(standard_RF.abs()).log1p_().copysign_(standard_RF)
 
     def forward(self, standard_RF: Tensor) -> Tensor:
         """One score for each standardised row."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_matrix
 
 #: Scores are compared in whole millionths; what differs by less is a tie.
 DECIMALS = 6
@@ -35,26 +36,45 @@ def top_k(
     best_UK = np.full((num_users, k), -np.inf)
     if num_items == 0:
         return indices_UK, best_UK
-    # One integer holds both: the rounded score above, the reversed index below. Sorting plain integers is
-    # several times faster than sorting positions, and the index comes back out of the low bits.
-    bits = max(1, (num_items - 1).bit_length())
-    limit = float(1 << (62 - bits)) / _SCALE
     kept = min(k, num_items)
     step = max(1, _SCORES_AT_ONCE // num_items)
     for start in range(0, num_users, step):
         scores = scores_UN[start : start + step]
         rows, items, values = _contenders(scores, kept)
-        # Whoever contends has to be told apart; the maximum of all is NaN when one is.
-        if not (scores.max() < limit and values.min(initial=0) > -limit):
-            raise ValueError(
-                f"scores have to be finite (or -inf) and within ±{limit:g}; rescale them or look for NaN"
-            )
-        keys = _sorted_keys(rows, items, values, num_users=len(scores), bits=bits, kept=kept)
-        is_item = keys != _EXCLUDED
-        low = (1 << bits) - 1
-        indices_UK[start : start + step, :kept] = np.where(is_item, low - (keys & low), -1)
-        best_UK[start : start + step, :kept] = np.where(is_item, (keys >> bits) / _SCALE, -np.inf)
+        _refuse_unordered(scores.max(), values.min(initial=0), num_items)
+        part = slice(start, start + step)
+        indices_UK[part, :kept], best_UK[part, :kept] = _best(
+            rows, items, values, num_users=len(scores), num_items=num_items, kept=kept
+        )
     return indices_UK, best_UK
+
+
+def top_k_sparse(scores_UN: csr_matrix, k: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """:func:`top_k` among the items that each row of a sparse matrix holds, once each; all others are excluded."""
+    num_users, num_items = scores_UN.shape
+    indices_UK, best_UK = np.full((num_users, k), -1, np.int64), np.full((num_users, k), -np.inf)
+    kept = min(k, num_items)
+    if len(scores_UN.data) and kept:
+        _refuse_unordered(scores_UN.data.max(), scores_UN.data.min(), num_items)
+        rows = np.repeat(np.arange(num_users), np.diff(scores_UN.indptr))
+        items = scores_UN.indices.astype(np.int64)
+        indices_UK[:, :kept], best_UK[:, :kept] = _best(
+            rows, items, scores_UN.data, num_users=num_users, num_items=num_items, kept=kept
+        )
+    return indices_UK, best_UK
+
+
+def _refuse_unordered(highest: float, lowest: float, num_items: int) -> None:
+    """Whoever contends has to be told apart; the maximum of all is NaN when one is."""
+    limit = float(1 << (62 - _index_bits(num_items))) / _SCALE
+    if not (highest < limit and lowest > -limit):
+        raise ValueError(
+            f"scores have to be finite (or -inf) and within ±{limit:g}; rescale them or look for NaN"
+        )
+
+
+def _index_bits(num_items: int) -> int:
+    return max(1, (num_items - 1).bit_length())
 
 
 def _contenders(
@@ -87,16 +107,21 @@ def _where(
     return rows, items, scores_UN.ravel()[chosen]
 
 
-def _sorted_keys(
+def _best(
     rows: npt.NDArray[np.int64],
     items: npt.NDArray[np.int64],
     scores: npt.NDArray[np.floating[Any]],
     *,
     num_users: int,
-    bits: int,
+    num_items: int,
     kept: int,
-) -> npt.NDArray[np.int64]:
-    """The keys of each row's best, highest first; rows are in order."""
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Each row's best, highest first, of contenders that come row by row.
+
+    One integer holds both: the rounded score above, the reversed index below. Sorting plain integers is several
+    times faster than sorting positions, and the index comes back out of the low bits.
+    """
+    bits = _index_bits(num_items)
     millionths = np.multiply(scores, float(_SCALE), dtype=np.float64)
     np.rint(millionths, out=millionths)
     keys = millionths.astype(np.int64)
@@ -107,4 +132,7 @@ def _sorted_keys(
     side_by_side = np.full((num_users, max(kept, int(lengths.max(initial=0)))), _EXCLUDED, np.int64)
     side_by_side[rows, places] = keys
     side_by_side.sort(axis=1)
-    return side_by_side[:, ::-1][:, :kept]
+    best = side_by_side[:, ::-1][:, :kept]
+    is_item = best != _EXCLUDED
+    low = (1 << bits) - 1
+    return np.where(is_item, low - (best & low), -1), np.where(is_item, (best >> bits) / _SCALE, -np.inf)

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_matrix
 
 from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, IntArray, World, index_of
 from models.covisitation import CoVisitation
 from models.mlp_ranker import MLPRanker
 from models.sasrec import SASRec
-from models.topk import top_k
+from models.topk import top_k, top_k_sparse
 
 #: What the ranker knows about a user and a candidate, in the order of its columns.
 PAIR_FEATURES = (
@@ -76,23 +77,42 @@ class NextItemModel:
         self, world: World, users: IntArray, *, length: int, num_candidates: int, repeats_allowed: bool
     ) -> RankedLists:
         """The ``length`` best items for each of the users, who are indices into the world's."""
-        parts = []
-        of_item_NS = self.ranker.project(world.item_features_NF, _OF_ITEM)
-        for candidates in propose(
+        ranking = self.ranking(
+            world, length=length, num_candidates=num_candidates, repeats_allowed=repeats_allowed
+        )
+        return ranking.rank(users)
+
+    def ranking(self, world: World, *, length: int, num_candidates: int, repeats_allowed: bool) -> Ranking:
+        """This model in a world, ready to rank users: what is true of all of them is computed once."""
+        proposer = Proposer(
             self.sasrec,
             self.item_ids,
             world,
-            users,
             num_candidates=num_candidates,
             length=length,
             repeats_allowed=repeats_allowed,
-        ):
+        )
+        return Ranking(self.ranker, proposer, self.ranker.project(world.item_features_NF, _OF_ITEM))
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A model in one world."""
+
+    ranker: MLPRanker
+    proposer: Proposer
+    of_item_NS: npt.NDArray[np.float32]  # what an item's own features add to a candidate's sums
+
+    def rank(self, users: IntArray) -> RankedLists:
+        """The best items for each of the users, who are indices into the world's."""
+        world, length = self.proposer.world, self.proposer.length
+        parts = []
+        for candidates in self.proposer.propose(users):
             num_rows = len(candidates.is_personal_B)
             sums_RS = self.ranker.project(candidates.pair_RF, PAIR_FEATURES)
-            sums_RS += of_item_NS[candidates.items_R]
-            sums_RS += self.ranker.project(world.user_features_UF[candidates.block], _OF_USER)[
-                candidates.rows_R
-            ]
+            sums_RS += self.of_item_NS.take(candidates.items_R, axis=0)
+            of_user_BS = self.ranker.project(world.user_features_UF[candidates.block], _OF_USER)
+            sums_RS += of_user_BS.take(candidates.rows_R, axis=0)
             scores_R = self.ranker.score_sums(sums_RS)
             # A user's candidates side by side, in the order of their items: equals go to the lesser item.
             scores_BC = _side_by_side(scores_R, candidates.rows_R, num_rows, -np.inf)
@@ -112,50 +132,167 @@ class NextItemModel:
         )
 
 
-def propose(
-    sasrec: SASRec,
-    vocabulary: npt.NDArray[np.object_],
-    world: World,
-    users: IntArray,
-    *,
-    num_candidates: int,
-    length: int,
-    repeats_allowed: bool,
-) -> Iterator[Candidates]:
-    """Candidates of the users in blocks: the best of the transformer, of co-visitation and of recent popularity.
+class Proposer:
+    """Candidates in one world: the best of the transformer, of co-visitation and of recent popularity.
 
     Popularity proposes as many as a list is long, so that nobody's list is short while the catalogue is not.
+
+    M items that the transformer knows and that are for sale: only they are scored.
     """
-    to_vocabulary_N = index_of(world.item_ids, vocabulary)
-    known_items = np.flatnonzero(to_vocabulary_N >= 0)
-    popular_1N = _popular(world, world.is_available_N[None, :], length)
-    covisitation = CoVisitation().fit(world.neighbours_NN)
-    # Read together, histories of like length share a batch; ranked in blocks, their scores fit in memory.
-    known_U = [to_vocabulary_N[world.histories[user]] for user in users]
-    known_U = [items[items >= 0] for items in known_U]
-    states_UD = sasrec.encode(known_U)
-    for start in range(0, len(users), _BLOCK):
-        block = users[start : start + _BLOCK]
-        histories = [world.histories[user] for user in block]
-        allowed_BN = allowed_items(world, block, repeats_allowed)
-        sasrec_BN = np.full((len(block), world.num_items), -np.inf, np.float32)
-        sasrec_BN[:, known_items] = sasrec.score_states(states_UD[start : start + _BLOCK])[
-            :, to_vocabulary_N[known_items]
-        ]
-        sasrec_BN[~allowed_BN] = -np.inf
-        neighbours_BN = covisitation.score(histories)
-        chosen_BN = _best(sasrec_BN, num_candidates)
-        chosen_BN |= _best(np.where(allowed_BN & (neighbours_BN > 0), neighbours_BN, -np.inf), num_candidates)
-        chosen_BN |= popular_1N if repeats_allowed else _popular(world, allowed_BN, length)
-        rows, items_R = np.divmod(np.flatnonzero(chosen_BN), world.num_items)
-        yield Candidates(
-            block=block,
-            rows_R=rows,
-            items_R=items_R,
-            pair_RF=_pair_features(world, block, rows, items_R, sasrec_BN, neighbours_BN, histories),
-            is_personal_B=np.array([len(items) > 0 for items in known_U[start : start + _BLOCK]])
-            | (neighbours_BN > 0).any(axis=1),
+
+    def __init__(
+        self,
+        sasrec: SASRec,
+        vocabulary: npt.NDArray[np.object_],
+        world: World,
+        *,
+        num_candidates: int,
+        length: int,
+        repeats_allowed: bool,
+    ) -> None:
+        self.world = world
+        self.length = length
+        self._sasrec = sasrec
+        self._num_candidates = num_candidates
+        self._repeats_allowed = repeats_allowed
+        self._covisitation = CoVisitation().fit(world.neighbours_NN)
+        self._to_vocabulary_N = index_of(world.item_ids, vocabulary)
+        self._scored_M = np.flatnonzero((self._to_vocabulary_N >= 0) & world.is_available_N)
+        self._place_N = np.full(world.num_items, -1, np.int64)  # of an item among the scored ones
+        self._place_N[self._scored_M] = np.arange(len(self._scored_M))
+        weights_VD = sasrec.item_embeddings.detach().numpy()
+        self._items_DM = np.ascontiguousarray(weights_VD[self._to_vocabulary_N[self._scored_M]].T)
+        items_DM = self._items_DM.astype(np.float64)
+        self._sum_D, self._square_DD = items_DM.sum(axis=1), items_DM @ items_DM.T
+        (most_popular,), _ = top_k(
+            np.where(world.is_available_N, world.popularity_N, np.float32(-np.inf))[None, :], world.num_items
         )
+        self._most_popular = most_popular[most_popular >= 0]
+
+    def propose(self, users: IntArray) -> Iterator[Candidates]:
+        """Candidates of the users, block by block."""
+        # Read together, histories of like length share a batch; ranked in blocks, their scores fit in memory.
+        known_U = [self._to_vocabulary_N[self.world.histories[user]] for user in users]
+        known_U = [items[items >= 0] for items in known_U]
+        states_UD = self._sasrec.encode(known_U)
+        for start in range(0, len(users), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            has_history_B = np.array([len(items) > 0 for items in known_U[block]])
+            yield self._of_block(users[block], states_UD[block], has_history_B)
+
+    def _of_block(
+        self, block: IntArray, states_BD: npt.NDArray[np.float32], has_history_B: npt.NDArray[np.bool_]
+    ) -> Candidates:
+        histories = [self.world.histories[user] for user in block]
+        seen_BN = self._seen(block)
+        scores_BM = states_BD @ self._items_DM
+        mean_B, spread_B = self._moments(states_BD, scores_BM, seen_BN)
+        neighbours_BN = self._covisitation.score_neighbours(histories)
+        chosen_BN = np.zeros((len(block), self.world.num_items), bool)
+        for rows, items in (
+            self._best_scored(scores_BM, seen_BN),
+            self._best_neighbours(neighbours_BN, seen_BN),
+            self._popular(seen_BN),
+        ):
+            chosen_BN[rows, items] = True
+        flat_R = np.flatnonzero(chosen_BN)
+        rows_R, items_R = np.divmod(flat_R, self.world.num_items)
+        pair_RF = np.empty((len(rows_R), len(PAIR_FEATURES)), np.float32)
+        scores_R = self._scores_of(scores_BM, rows_R, items_R)
+        pair_RF[:, 0] = (scores_R - mean_B[rows_R]) / spread_B[rows_R]
+        pair_RF[:, 1] = np.log1p(_ranks(scores_R, rows_R, len(block)))
+        pair_RF[:, 2] = np.log1p(1000 * _dense(neighbours_BN).take(flat_R))
+        pair_RF[:, 3] = self.world.affinity_UC[block].toarray()[rows_R, self.world.category_N[items_R]]
+        pair_RF[:, 4] = seen_BN.take(flat_R)
+        last_B = np.array([history[-1] if len(history) else -1 for history in histories])
+        pair_RF[:, 5] = last_B[rows_R] == items_R
+        price_N = self.world.item_features_NF[:, ITEM_FEATURES.index("price_cents")]
+        mean_price_B = self.world.user_features_UF[block, USER_FEATURES.index("mean_price_cents_90d")]
+        mean_price_R = mean_price_B[rows_R]
+        pair_RF[:, 6] = np.where(mean_price_R > 0, price_N[items_R] - mean_price_R, 0)
+        is_personal_B = has_history_B | (np.diff(neighbours_BN.indptr) > 0)
+        return Candidates(block, rows_R, items_R, pair_RF, is_personal_B)
+
+    def _seen(self, block: IntArray) -> npt.NDArray[np.bool_]:
+        seen = [self.world.seen[user] for user in block]
+        seen_BN = np.zeros((len(block), self.world.num_items), bool)
+        rows = np.repeat(np.arange(len(block)), [len(items) for items in seen])
+        seen_BN[rows, np.concatenate([*seen, np.empty(0, np.int64)])] = True
+        return seen_BN
+
+    def _moments(
+        self,
+        states_BD: npt.NDArray[np.float32],
+        scores_BM: npt.NDArray[np.float32],
+        seen_BN: npt.NDArray[np.bool_],
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Mean and spread of each user's scores over all items that may be shown.
+
+        A score is linear in the item, so that both follow from sums over the items; what the user has seen is
+        taken off where it may not be shown again.
+        """
+        states = states_BD.astype(np.float64)
+        count_B = np.full(len(states), len(self._scored_M))
+        total_B = states @ self._sum_D
+        square_B = np.einsum("bd,bd->b", states @ self._square_DD, states)
+        if not self._repeats_allowed:
+            rows, places = np.nonzero(seen_BN[:, self._scored_M])
+            off = scores_BM[rows, places].astype(np.float64)
+            count_B = count_B - np.bincount(rows, minlength=len(states))
+            total_B -= np.bincount(rows, off, minlength=len(states))
+            square_B -= np.bincount(rows, off**2, minlength=len(states))
+        count_B = np.maximum(count_B, 1)
+        mean_B = total_B / count_B
+        return mean_B, np.maximum(np.sqrt(np.maximum(square_B / count_B - mean_B**2, 0)), 1e-6)
+
+    def _best_scored(
+        self, scores_BM: npt.NDArray[np.float32], seen_BN: npt.NDArray[np.bool_]
+    ) -> tuple[IntArray, IntArray]:
+        if not self._repeats_allowed:
+            scores_BM = np.where(seen_BN[:, self._scored_M], np.float32(-np.inf), scores_BM)
+        places_BK, _ = top_k(scores_BM, self._num_candidates)
+        rows, ranks = np.nonzero(places_BK >= 0)
+        return rows, self._scored_M[places_BK[rows, ranks]]
+
+    def _best_neighbours(
+        self, neighbours_BN: csr_matrix, seen_BN: npt.NDArray[np.bool_]
+    ) -> tuple[IntArray, IntArray]:
+        rows = np.repeat(np.arange(len(seen_BN)), np.diff(neighbours_BN.indptr))
+        is_allowed = self.world.is_available_N[neighbours_BN.indices]
+        if not self._repeats_allowed:
+            is_allowed &= ~seen_BN[rows, neighbours_BN.indices]
+        ends = np.concatenate([[0], np.cumsum(np.bincount(rows[is_allowed], minlength=len(seen_BN)))])
+        allowed_BN = csr_matrix(
+            (neighbours_BN.data[is_allowed], neighbours_BN.indices[is_allowed], ends),
+            shape=neighbours_BN.shape,
+        )
+        items_BK, _ = top_k_sparse(allowed_BN, self._num_candidates)
+        rows, ranks = np.nonzero(items_BK >= 0)
+        return rows, items_BK[rows, ranks]
+
+    def _popular(self, seen_BN: npt.NDArray[np.bool_]) -> tuple[IntArray, IntArray]:
+        """The most popular items of each user: the first that the user has not seen, where that counts."""
+        if self._repeats_allowed:
+            rows = np.repeat(np.arange(len(seen_BN)), min(self.length, len(self._most_popular)))
+            return rows, np.tile(self._most_popular[: self.length], len(seen_BN))
+        most = self._most_popular[: self.length + int(seen_BN.sum(axis=1).max(initial=0))]
+        is_new_BP = ~seen_BN[:, most]
+        is_new_BP &= np.cumsum(is_new_BP, axis=1) <= self.length
+        rows, places = np.nonzero(is_new_BP)
+        return rows, most[places]
+
+    def _scores_of(
+        self, scores_BM: npt.NDArray[np.float32], rows_R: IntArray, items_R: IntArray
+    ) -> npt.NDArray[np.float32]:
+        """The transformer's scores of candidates; what it does not know gets the lowest score of the user."""
+        places_R = self._place_N[items_R]
+        if not len(self._scored_M):
+            return np.zeros(len(rows_R), np.float32)
+        scores_R = scores_BM.take(rows_R * len(self._scored_M) + places_R)
+        unknown = np.flatnonzero(places_R < 0)
+        if len(unknown):
+            scores_R[unknown] = scores_BM.min(axis=1)[rows_R[unknown]]
+        return scores_R
 
 
 def allowed_items(world: World, users: IntArray, repeats_allowed: bool) -> npt.NDArray[np.bool_]:
@@ -167,76 +304,28 @@ def allowed_items(world: World, users: IntArray, repeats_allowed: bool) -> npt.N
     return allowed_BN
 
 
-def _popular(world: World, allowed_BN: npt.NDArray[np.bool_], length: int) -> npt.NDArray[np.bool_]:
-    return _best(np.where(allowed_BN, world.popularity_N[None, :], np.float32(-np.inf)), length)
+def _dense(sparse_BN: csr_matrix) -> npt.NDArray[np.float32]:
+    dense_BN = np.zeros(sparse_BN.shape, np.float32)
+    rows = np.repeat(np.arange(len(dense_BN)), np.diff(sparse_BN.indptr))
+    dense_BN[rows, sparse_BN.indices] = sparse_BN.data
+    return dense_BN
 
 
-def _best(scores_BN: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.bool_]:
-    items_BK, _ = top_k(scores_BN, min(k, scores_BN.shape[1]))
-    chosen_BN = np.zeros(scores_BN.shape, bool)
-    rows, places = np.nonzero(items_BK >= 0)
-    chosen_BN[rows, items_BK[rows, places]] = True
-    return chosen_BN
-
-
-def _pair_features(
-    world: World,
-    block: IntArray,
-    rows_R: IntArray,
-    items_R: IntArray,
-    sasrec_BN: npt.NDArray[np.float32],
-    neighbours_BN: npt.NDArray[np.float32],
-    histories: list[IntArray],
-) -> npt.NDArray[np.float32]:
-    """One row of PAIR_FEATURES for each candidate."""
-    score_R, rank_R = _standardised(sasrec_BN, rows_R, items_R)
-    seen_BN = np.zeros(sasrec_BN.shape, bool)
-    last_B = np.full(len(block), -1, np.int64)
-    for row, user in enumerate(block):
-        seen_BN[row, world.seen[user]] = True
-        if len(histories[row]):
-            last_B[row] = histories[row][-1]
-    affinity_BC = world.affinity_UC[block].toarray()
-    price_N = world.item_features_NF[:, ITEM_FEATURES.index("price_cents")]
-    mean_price_R = world.user_features_UF[block, USER_FEATURES.index("mean_price_cents_90d")][rows_R]
-    return np.column_stack(
-        [
-            score_R,
-            rank_R,
-            np.log1p(1000 * neighbours_BN[rows_R, items_R]),
-            affinity_BC[rows_R, world.category_N[items_R]],
-            seen_BN[rows_R, items_R],
-            last_B[rows_R] == items_R,
-            np.where(mean_price_R > 0, price_N[items_R] - mean_price_R, 0),
-        ]
-    ).astype(np.float32)
-
-
-def _standardised(
-    sasrec_BN: npt.NDArray[np.float32], rows_R: IntArray, items_R: IntArray
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Score minus the user's mean over allowed items, by their spread; and the logarithm of the rank among candidates.
-
-    An item outside the vocabulary gets the lowest score of the user.
-    """
-    is_scored_BN = np.isfinite(sasrec_BN)
-    count_B = np.maximum(is_scored_BN.sum(axis=1), 1)
-    plain_BN = np.where(is_scored_BN, sasrec_BN, np.float32(0))
-    mean_B = plain_BN.sum(axis=1, dtype=np.float64) / count_B
-    square_B = np.einsum("bn,bn->b", plain_BN, plain_BN, dtype=np.float64, casting="same_kind") / count_B
-    spread_B = np.maximum(np.sqrt(np.maximum(square_B - mean_B**2, 0)), 1e-6)
-    lowest_B = np.where(is_scored_BN, sasrec_BN, np.float32(np.inf)).min(axis=1, initial=np.inf)
-    scores_R = sasrec_BN[rows_R, items_R]
-    scores_R = np.where(np.isfinite(scores_R), scores_R, lowest_B[rows_R])
-    scores_R = np.where(
-        np.isfinite(scores_R), scores_R, 0
-    )  # of a user who may be shown nothing that is known
-    standard_R = (scores_R - mean_B[rows_R]) / spread_B[rows_R]
-    standard_BC = _side_by_side(standard_R, rows_R, len(sasrec_BN), -np.inf)
-    order_BC = np.argsort(-standard_BC, axis=1, kind="stable")
-    rank_BC = np.empty(order_BC.shape)
-    np.put_along_axis(rank_BC, order_BC, np.arange(order_BC.shape[1], dtype=np.float64)[None, :], axis=1)
-    return standard_R, np.log1p(rank_BC[rows_R, _places(rows_R, len(sasrec_BN))])
+def _ranks(scores_R: npt.NDArray[np.float32], rows_R: IntArray, num_rows: int) -> IntArray:
+    """The rank of each candidate among its user's by score, from 0; among equals the first is the better."""
+    # One integer holds the score, as bits in descending order, and the place: integers are sorted fastest.
+    bits_R = scores_R.view(np.int32).astype(np.int64)
+    descending_R = -np.where(bits_R < 0, -(bits_R & 0x7FFFFFFF), bits_R)
+    places_R = _places(rows_R, num_rows)
+    width = max(1, int(places_R.max(initial=0)).bit_length())
+    keys_BC = np.full((num_rows, int(places_R.max(initial=0)) + 1), np.iinfo(np.int64).max)
+    keys_BC[rows_R, places_R] = (descending_R << width) | places_R
+    order_BC = np.sort(keys_BC, axis=1) & ((1 << width) - 1)
+    ranks_BC = np.empty(order_BC.shape, np.int64)
+    lengths_B = np.bincount(rows_R, minlength=num_rows)
+    rows, ranks = np.nonzero(np.arange(order_BC.shape[1]) < lengths_B[:, None])
+    ranks_BC[rows, order_BC[rows, ranks]] = ranks
+    return ranks_BC[rows_R, places_R]
 
 
 def _side_by_side(

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import date
+from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy.sparse import csr_matrix
 
+from contracts import names
 from contracts.lists import PERSONAL, POPULAR
-from jobs.ranking.next_item import FEATURES, NextItemModel, propose
-from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, World, index_of, split_by_user
+from contracts.settings import load_settings
+from contracts.tables import SEQUENCES
+from jobs.io.lake import Lake
+from jobs.io.schemas import arrow_schema
+from jobs.io.state import State
+from jobs.ranking.next_item import FEATURES, NextItemModel, Proposer
+from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, World, index_of, steps_by_user
 from jobs.score import rank_everyone
+from jobs.train import read_sequences
+from models.covisitation import CoVisitation
 from models.mlp_ranker import MLPRanker, MLPRankerConfig
 from models.sasrec import SASRec, SASRecConfig
+from models.topk import top_k
 
+DAY = date(2011, 3, 1)
 NUM_ITEMS, NUM_USERS, K = 30, 12, 5
 
 
@@ -28,7 +40,7 @@ def world() -> World:
     is_available_N = np.ones(NUM_ITEMS, bool)
     is_available_N[[3, 4]] = False  # sold out
     return World(
-        cutoff=date(2011, 3, 1),
+        cutoff=DAY,
         item_ids=np.array([f"item-{index:02d}" for index in range(NUM_ITEMS)], dtype=object),
         is_available_N=is_available_N,
         category_N=np.arange(NUM_ITEMS) % 4,
@@ -148,19 +160,61 @@ def test_deleting_histories_changes_the_lists(world: World, model: NextItemModel
 
 def test_candidates_hold_the_best_of_each_source(world: World, model: NextItemModel) -> None:
     users = np.array([5])
-    (candidates,) = propose(
-        model.sasrec, model.item_ids, world, users, num_candidates=1, length=1, repeats_allowed=True
-    )
+    proposer = Proposer(model.sasrec, model.item_ids, world, num_candidates=1, length=1, repeats_allowed=True)
+    (candidates,) = proposer.propose(users)
     assert 1 <= len(candidates.items_R) <= 3
     features = candidates.features(world)
     assert features.shape == (len(candidates.items_R), len(FEATURES))
     assert np.isfinite(features).all()
 
 
+@pytest.mark.parametrize("repeats_allowed", [True, False])
+def test_pair_features_are_what_they_are_called(
+    world: World, model: NextItemModel, repeats_allowed: bool
+) -> None:
+    """Computed once more, plainly, for one user at a time."""
+    options = {"num_candidates": 5, "length": 4, "repeats_allowed": repeats_allowed}
+    (candidates,) = Proposer(model.sasrec, model.item_ids, world, **options).propose(np.arange(NUM_USERS))
+    neighbours_UN = CoVisitation().fit(world.neighbours_NN).score(world.histories)
+    for user in range(NUM_USERS):
+        rows = np.flatnonzero(candidates.rows_R == user)
+        items, pair = candidates.items_R[rows], candidates.pair_RF[rows]
+        may_show_N = world.is_available_N.copy()
+        if not repeats_allowed:
+            may_show_N[world.seen[user]] = False
+        scored = np.flatnonzero(may_show_N[:-2])  # the last two are unknown to the transformer
+        for_sale = np.flatnonzero(world.is_available_N[:-2])
+        (scores_V,) = model.sasrec.score([world.histories[user][world.histories[user] < NUM_ITEMS - 2]])
+        score = np.append(scores_V, [scores_V[for_sale].min()] * 2)[items]
+        standard = (score - scores_V[scored].mean()) / max(scores_V[scored].std(), 1e-6)
+        np.testing.assert_allclose(pair[:, 0], standard, rtol=1e-4, atol=1e-4)
+        ranks = np.argsort(np.argsort(-score, kind="stable"), kind="stable")
+        np.testing.assert_allclose(pair[:, 1], np.log1p(ranks), rtol=1e-6)
+        np.testing.assert_allclose(pair[:, 2], np.log1p(1000 * neighbours_UN[user, items]), rtol=1e-6)
+        assert pair[:, 4].tolist() == np.isin(items, world.seen[user]).tolist()
+        last = world.histories[user][-1] if len(world.histories[user]) else -1
+        assert pair[:, 5].tolist() == (items == last).tolist()
+        best = [
+            top_k(np.where(may_show_N, each, -np.inf)[None, :], k)[0]
+            for each, k in (
+                (
+                    np.append(
+                        np.where(np.isin(np.arange(NUM_ITEMS - 2), scored), scores_V, -np.inf), [-np.inf] * 2
+                    ),
+                    5,
+                ),
+                (np.where(neighbours_UN[user] > 0, neighbours_UN[user], -np.inf), 5),
+                (world.popularity_N, 4),
+            )
+        ]
+        expected = np.unique(np.concatenate(best, axis=1))
+        assert items.tolist() == expected[expected >= 0].tolist()
+
+
 def test_the_ranker_scores_in_lists_what_it_was_trained_on(world: World, model: NextItemModel) -> None:
     users = np.array([5])
     options = {"num_candidates": 10, "length": K, "repeats_allowed": True}
-    (candidates,) = propose(model.sasrec, model.item_ids, world, users, **options)
+    (candidates,) = Proposer(model.sasrec, model.item_ids, world, **options).propose(users)
     scores_R = model.ranker.score(candidates.features(world), FEATURES)
     ranked = model.rank(world, users, **options)
     best = sorted(zip(-scores_R, candidates.items_R, strict=True))[:K]
@@ -185,8 +239,48 @@ def test_ids_are_found_by_their_place() -> None:
     assert index_of(wanted, ids[:0]).tolist() == [-1, -1, -1, -1]
 
 
-def test_rows_are_split_by_user() -> None:
-    users = np.array(["a", "a", "b"], dtype=object)
-    parts = split_by_user(users, np.array([1, 2, 3]))
-    assert {user: rows.tolist() for user, rows in parts.items()} == {"a": [1, 2], "b": [3]}
-    assert split_by_user(users[:0], np.empty(0)) == {}
+def training_set(tmp_path: Path, *days: tuple[str, date, list[str]]) -> Lake:
+    """A lake with a training set of DAY; every day in the split of its own, as nobody looks at it here."""
+    settings = load_settings(home=tmp_path)
+    of_days = [
+        {"user_id": user, "event_date": day, "item_ids": items, "split": "fit"} for user, day, items in days
+    ]
+    with State.of(settings).lease("test", "build", 60, is_last=True) as lease:
+        rows = pa.Table.from_pylist(of_days, schema=arrow_schema(SEQUENCES))
+        Lake.of(settings, lease).replace(names.SEQUENCES, DAY, rows, inputs="by hand")
+    return Lake.of(settings)
+
+
+def test_steps_come_by_user_and_in_order_whatever_the_order_of_the_rows(tmp_path: Path) -> None:
+    lake = training_set(
+        tmp_path,
+        ("ben", DAY, ["rug"]),
+        ("anna", DAY, ["vase", "lamp"]),
+        ("anna", DAY - timedelta(days=1), ["lamp"]),
+    )
+    users, lists, days = steps_by_user(lake, DAY)
+    assert users.tolist() == ["anna", "ben"]
+    assert lists.to_pylist() == [["lamp", "vase", "lamp"], ["rug"]]
+    assert days.tolist() == [DAY - timedelta(days=1), DAY, DAY, DAY]
+    users, lists, _ = steps_by_user(lake, DAY, DAY - timedelta(days=1))
+    assert (users.tolist(), lists.to_pylist()) == (["anna"], [["lamp"]])
+
+
+def test_nobody_has_steps_in_an_empty_training_set(tmp_path: Path) -> None:
+    users, lists, days = steps_by_user(training_set(tmp_path), DAY)
+    assert (len(users), len(lists), len(days)) == (0, 0, 0)
+
+
+def test_a_training_set_is_cut_in_time(tmp_path: Path) -> None:
+    before = DAY - timedelta(days=1)
+    lake = training_set(
+        tmp_path, ("anna", before, ["lamp", "vase"]), ("anna", DAY, ["rug"]), ("ben", DAY, ["rug"])
+    )
+    sequences = read_sequences(lake, DAY)
+    cut = {user: items.tolist() for user, items in sequences.between(None, before).items()}
+    assert cut == {"anna": ["lamp", "vase"]}
+    assert {user: items.tolist() for user, items in sequences.between(before, DAY).items()} == {
+        "anna": ["rug"],
+        "ben": ["rug"],
+    }
+    assert sequences.between(DAY, DAY) == {}

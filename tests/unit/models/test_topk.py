@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from scipy.sparse import csr_matrix
 
-from models.topk import top_k
+from models.topk import top_k, top_k_sparse
 
 
 def naive_top_k(scores_UN, k):
@@ -92,6 +93,21 @@ def test_rows_beyond_one_chunk_are_ranked_too(rng, monkeypatch):
     expected_UK, _ = top_k(scores_UN, 4)
     monkeypatch.setattr("models.topk._SCORES_AT_ONCE", 60)
     np.testing.assert_array_equal(top_k(scores_UN, 4)[0], expected_UK)
+
+
+def test_of_a_sparse_matrix_only_what_it_holds_is_ranked(rng):
+    scores_UN = np.round(rng.normal(size=(9, 40)), 1)
+    is_held_UN = rng.random(scores_UN.shape) < 0.2
+    is_held_UN[3] = False
+    held_UN = csr_matrix(is_held_UN)
+    held_UN = csr_matrix((scores_UN[is_held_UN], held_UN.indices, held_UN.indptr), shape=scores_UN.shape)
+    indices_UK, best_UK = top_k_sparse(held_UN, 6)
+    expected_indices_UK, expected_UK = naive_top_k(np.where(is_held_UN, scores_UN, -np.inf), 6)
+    np.testing.assert_array_equal(indices_UK, expected_indices_UK)
+    np.testing.assert_array_equal(best_UK, expected_UK)
+    assert top_k_sparse(csr_matrix((2, 5)), 3)[0].tolist() == [[-1] * 3] * 2
+    with pytest.raises(ValueError, match="finite"):
+        top_k_sparse(csr_matrix([[0.0, np.nan]]), 1)
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, 1e30])
