@@ -24,7 +24,7 @@ _OUTPUTS = (names.HISTORIES, names.COVISITATION, names.SEQUENCES)
 _NEEDED = ("event_id", "user_id", "item_id", "occurred_at", "event_date", "known_date", "weight")
 _ROWS_A_FILE = 100_000
 #: Below this many rows Spark's JVM spends more on optimizing its code than on running it.
-_ROWS_OF_A_SHORT_SESSION = 600_000
+_ROWS_OF_A_SHORT_SESSION = 300_000
 
 
 def run(day: date, context: StepContext) -> dict[str, Any]:
