@@ -22,6 +22,8 @@ setup: .venv/.ready ## Make the environment (.venv) and check for Java
 	@echo "Installing the environment from requirements.lock (a few minutes, about 3 GB) ..."
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "Preparing Spark's start ..."
+	@$(PY) -m jobs.features.class_archive
 	@touch $@
 
 demo: setup ## Show the closed loop on a small simulated shop (DATA=online-retail SOURCE=folder: on real data)

@@ -7,7 +7,6 @@ writes the lake's files where they are.
 from __future__ import annotations
 
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,20 +17,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from contracts.errors import JavaMissing, ServiceUnreachable
-from contracts.settings import Settings, environment_of_library, inherited_environment
+from contracts.errors import ServiceUnreachable
+from contracts.settings import Settings, environment_of_library
 from jobs.io.commit import write_durably
+from jobs.io.java import class_archive
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-JAVA_NEEDED = 17
 
 #: Without these a Spark of somebody else, or its configuration, would take the place of ours.
 _FOREIGN = ("SPARK_", "PYSPARK_")
 
 _SECONDS_TO_CONNECT = 5.0
 _SECONDS_TO_FIND_EXECUTORS = 60.0
+_SECONDS_TO_END = 20.0
+_SECONDS_TO_ARCHIVE = 300.0
 
 #: Ten times Java's own thresholds: in a session of seconds much of the code that Java would optimize is over before
 #: that pays. Only loops over all rows reach these.
@@ -57,11 +57,14 @@ appender.console.layout.pattern = %d{yyyy-MM-dd HH:mm:ss,SSS} spark %c{1} %m%n%e
 
 
 @contextmanager
-def spark_session(settings: Settings, *, is_short: bool = False) -> Iterator[SparkSession]:
+def spark_session(
+    settings: Settings, *, is_short: bool = False, archive_classes_to: Path | None = None
+) -> Iterator[SparkSession]:
     """A Spark session whose JVM ends with the block; inside another session's block, that one.
 
     Args:
         is_short: there is little to compute, so that starting fast matters more than running fast.
+        archive_classes_to: write an archive of the classes that were loaded when the session ends.
 
     Raises:
         JavaMissing: no Java, or one that is too old.
@@ -73,44 +76,26 @@ def spark_session(settings: Settings, *, is_short: bool = False) -> Iterator[Spa
     if active is not None:  # whoever has started it stops it
         yield active
         return
-    java_version()
+    archive = class_archive()
     _refuse_silent_master(settings.spark_master)
-    session = _start(settings, is_short)
+    if archive_classes_to is not None:
+        sharing = [_quoted(f"-XX:ArchiveClassesAtExit={archive_classes_to}"), "-Xlog:disable"]
+    else:
+        sharing = [_quoted(f"-XX:SharedArchiveFile={archive}"), "-Xlog:cds*=off"] if archive.exists() else []
+    session = _start(settings, is_short, sharing)
     try:
         _refuse_master_without_workers(session, settings.spark_master)
         yield session
     finally:
-        _stop(session)
+        _stop(session, _SECONDS_TO_END if archive_classes_to is None else _SECONDS_TO_ARCHIVE)
 
 
-def java_version() -> int:
-    """The major version of the Java that Spark will find.
-
-    Raises:
-        JavaMissing: there is none, or it is too old.
-    """
-    home = inherited_environment().get("JAVA_HOME", "")
-    java = shutil.which("java", path=str(Path(home, "bin")) if home else None)
-    where = f"JAVA_HOME={home}" if home else "on the PATH"
-    way_out = f"Spark needs Java {JAVA_NEEDED} or newer: apt-get install openjdk-17-jre-headless (macOS: brew install openjdk@17)"
-    if java is None:
-        raise JavaMissing(f"no java found ({where}). {way_out}{', or unset JAVA_HOME' if home else ''}.")
-    told = subprocess.run(
-        [java, "-XX:-UsePerfData", "-version"], capture_output=True, text=True, check=False
-    ).stderr
-    found = re.search(r'version "(?:1\.)?(\d+)', told)
-    if found is None or int(found[1]) < JAVA_NEEDED:
-        version = told.splitlines()[0] if told else "it does not tell its version"
-        raise JavaMissing(f"{java} ({where}) is too old: {version}. {way_out}, and put it first on the PATH.")
-    return int(found[1])
-
-
-def _start(settings: Settings, is_short: bool) -> SparkSession:
+def _start(settings: Settings, is_short: bool, sharing: list[str]) -> SparkSession:
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.appName("foretaste")
-    for key, value in _configuration(settings, is_short).items():
+    for key, value in _configuration(settings, is_short, sharing).items():
         builder = builder.config(key, value)
     try:
         # PySpark configures its JVM by the environment alone; the launcher is a JVM of its own.
@@ -124,13 +109,14 @@ def _start(settings: Settings, is_short: bool) -> SparkSession:
         ) from error
 
 
-def _configuration(settings: Settings, is_short: bool) -> dict[str, str]:
+def _configuration(settings: Settings, is_short: bool, sharing: list[str]) -> dict[str, str]:
     folder = settings.home / "spark"
     temporary = folder / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     logging = folder / "log4j2.properties"
     write_durably(logging, _LOG4J)
     java_options = [
+        *sharing,
         "-XX:-UsePerfData",  # would write to /tmp
         _quoted(f"-Djava.io.tmpdir={temporary}"),
         _quoted(f"-Dlog4j2.configurationFile={logging.as_uri()}"),
@@ -188,7 +174,7 @@ def _quoted(option: str) -> str:
     return f'"{escaped}"'
 
 
-def _stop(session: SparkSession) -> None:
+def _stop(session: SparkSession, seconds: float) -> None:
     """End the session and its JVM, which PySpark would leave running until Python ends."""
     from pyspark import SparkContext
 
@@ -199,7 +185,7 @@ def _stop(session: SparkSession) -> None:
     gateway.shutdown()
     gateway.proc.stdin.close()  # the JVM ends when this pipe does
     try:
-        gateway.proc.wait(timeout=20)
+        gateway.proc.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
         gateway.proc.kill()
         gateway.proc.wait()

@@ -18,7 +18,8 @@ import pytest
 from contracts.errors import JavaMissing, ServiceUnreachable
 from contracts.settings import load_settings
 from jobs.io import spark
-from jobs.io.spark import JAVA_NEEDED, java_version, spark_session
+from jobs.io.java import JAVA_NEEDED, java_version
+from jobs.io.spark import spark_session
 
 pytestmark = pytest.mark.integration
 
