@@ -77,15 +77,15 @@ class Sequences:
 def run(day: date, context: StepContext) -> dict[str, Any]:
     """Train, judge and register a challenger; promotes nothing."""
     settings, lake = context.settings, context.lake
-    torch.set_num_threads(settings.threads)
     manifest = manifest_of(context.state, names.RETRAIN, day)
     chosen = manifest["settings"]
+    torch.set_num_threads(chosen["threads"])
     horizon = timedelta(days=chosen["judge_days"])
     repeats_allowed = bool(manifest["feed"]["repeats_allowed"])
     sequences = read_sequences(lake, day)
     early, late = load_world(lake, day - 2 * horizon, day), load_world(lake, day - horizon, day)
     now = load_world(lake, day, day)
-    trainer = Trainer(chosen, settings.threads, repeats_allowed)
+    trainer = Trainer(chosen, repeats_allowed)
 
     rank_outcomes = sequences.between(early.cutoff, late.cutoff)
     judge_outcomes = sequences.between(late.cutoff, day)
@@ -187,7 +187,6 @@ class Trainer:
     """The settings of one retraining; every fit uses the same ones."""
 
     chosen: dict[str, Any]
-    threads: int
     repeats_allowed: bool
 
     def fit_transformer(
@@ -217,7 +216,7 @@ class Trainer:
             horizon=self.chosen["sasrec_horizon"],
             seed=self.chosen["seed"],
             num_negatives=None if len(vocabulary) <= _FULL_SOFTMAX_ITEMS else _NUM_NEGATIVES,
-            threads=self.threads,
+            threads=self.chosen["threads"],
         )
         validation = self._validation(histories, validate_on, vocabulary) if validate_on else None
         losses, ndcg, best = [], [], 0

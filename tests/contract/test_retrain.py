@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -119,6 +120,14 @@ def test_a_run_keeps_the_manifest_of_its_first_execution(context: StepContext) -
     record = context.state.get(RUNS, f"daily/{DAY}")
     assert record is not None
     assert len(record["sha256"]) == 64
+
+
+def test_a_retraining_that_is_run_again_takes_as_many_threads(context: StepContext) -> None:
+    """Sums are rounded in another order with another number, so that the model would be another one."""
+    for threads in (3, 7):
+        settings = load_settings(home=context.settings.home, threads=threads)
+        retrain.prepare(DAY, dataclasses.replace(context, settings=settings))
+    assert manifest_of(context.state, names.RETRAIN, DAY)["settings"]["threads"] == 3
 
 
 def test_a_run_that_nobody_began_is_named(context: StepContext) -> None:

@@ -10,7 +10,7 @@ from jobs.train import Trainer
 
 
 def trainer(most: int = 100, seed: int = 7) -> Trainer:
-    return Trainer({"sasrec_max_users": most, "seed": seed}, threads=1, repeats_allowed=True)
+    return Trainer({"sasrec_max_users": most, "seed": seed, "threads": 1}, repeats_allowed=True)
 
 
 @pytest.fixture
