@@ -15,7 +15,7 @@ help: ## Show the commands
 
 setup: .venv/.ready ## Make the environment (.venv) and check for Java
 
-.venv/.ready: requirements.lock pyproject.toml
+.venv/.ready: requirements.lock pyproject.toml jobs/features/class_archive.py
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or say where it is: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@bash docker/ensure-java.sh
 	@test -x $(PY) || $(PYTHON) -m venv .venv || { rm -rf .venv; echo "python3.11 cannot make an environment; on Debian: apt-get install python3.11-venv" >&2; exit 1; }

@@ -17,8 +17,9 @@ import pytest
 
 from contracts.errors import JavaMissing, ServiceUnreachable
 from contracts.settings import load_settings
+from jobs.features.class_archive import make_class_archive
 from jobs.io import spark
-from jobs.io.java import JAVA_NEEDED, java_version
+from jobs.io.java import JAVA_NEEDED, class_archive, java_version
 from jobs.io.spark import spark_session
 
 pytestmark = pytest.mark.integration
@@ -59,6 +60,41 @@ def test_an_old_java_is_told_with_its_version(
         JavaMissing, match=rf"JAVA_HOME={tmp_path}/jdk\) is too old: {told.replace('?', '.')}"
     ):
         java_version()
+
+
+def test_an_archive_of_classes_belongs_to_one_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    one, other = (
+        fake_java(tmp_path / release / "bin", f'openjdk version "{release}"').parent
+        for release in ("17.0.1", "17.0.2")
+    )
+    archives = set()
+    for home in (one, other, one):
+        monkeypatch.setenv("JAVA_HOME", str(home))
+        archives.add(class_archive())
+    assert len(archives) == 2
+    assert {path.parent for path in archives} == {tmp_path / "share" / "foretaste"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what a process has mapped is told by Linux alone")
+def test_a_session_takes_its_classes_from_the_archive_of_the_environment(tmp_path: Path) -> None:
+    """``make setup`` has made it."""
+    with spark_session(load_settings(home=tmp_path, spark_memory="600m"), is_short=True) as session:
+        assert session.range(3).count() == 3
+        (jvm,) = java_processes()
+        mapped = Path(f"/proc/{jvm}/maps").read_text()
+    assert str(class_archive()) in mapped
+
+
+@pytest.mark.slow
+def test_the_archive_is_made_once_and_leaves_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    archive = make_class_archive()
+    made_at = archive.stat().st_mtime_ns
+    assert list(archive.parent.iterdir()) == [archive]
+    assert make_class_archive().stat().st_mtime_ns == made_at
 
 
 def test_a_session_ends_with_its_jvm_and_leaves_nothing_outside_home(

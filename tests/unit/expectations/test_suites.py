@@ -488,3 +488,18 @@ def test_every_suite_has_a_case() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_a_suite_begins_with_a_floor_of_rows(name: str) -> None:
     assert CASES[name][0].expectations[0].expectation_type == ROWS
+
+
+@pytest.mark.parametrize("wrong", ["", " ", "a ", "\u200bb", "NaN", "null", "tab\there", "x" * 129])
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_a_wrong_id_is_found_and_counted_wherever_it_stands(wrong: str, repeats: int) -> None:
+    """Ids that repeat are looked at once each; beyond the first thousand as well."""
+    ids = [f"user {number // repeats}" for number in range(3000)]
+    suite = rules.suite("ids", rules.ids("user_id"))
+    frame = as_frame(pa.table({"user_id": ids}))
+    assert [finding.is_met for finding in evaluate(suite, frame)] == [True]
+    for place in (0, 2000, 2999):
+        ids[place] = wrong
+    [finding] = evaluate(suite, as_frame(pa.table({"user_id": ids})))
+    assert not finding.is_met
+    assert "3 of 3,000" in finding.observed
