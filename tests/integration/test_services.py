@@ -222,6 +222,7 @@ HOLD = """
 import signal, sys, time
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell starts in the background
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored below nohup
 from contracts.settings import load_settings
 from jobs.services import running
 with running(load_settings(home=Path(sys.argv[1])), only={"valkey", "reports"}):
