@@ -215,6 +215,10 @@ def _list_table(published: Published) -> Table:
     return table
 
 
+#: What `make test` and `make bench` leave in the home folder is nobody's state.
+_OF_OTHER_COMMANDS = ("tests", "bench", "bench.jsonl")
+
+
 def fresh_home(settings: Settings, world: World) -> Settings:
     """An empty home folder with the world's settings in it; what an earlier demo left is removed.
 
@@ -222,14 +226,14 @@ def fresh_home(settings: Settings, world: World) -> Settings:
         DemoFailed: the folder holds somebody's own state.
     """
     home = settings.home
-    if home.exists() and any(home.iterdir()):
+    if home.exists() and any(path.name not in _OF_OTHER_COMMANDS for path in home.iterdir()):
         if not (home / MARKER).exists():
             raise DemoFailed(
                 f"{home} holds state that no demo has written. Run the demo elsewhere: FORETASTE_HOME=/some/folder make demo"
             )
         foretaste("down", is_shown=False)
         shutil.rmtree(home)
-    home.mkdir(parents=True)
+    home.mkdir(parents=True, exist_ok=True)
     (home / MARKER).write_text(json.dumps({"title": world.title}))
     (home / "settings.env").write_text(
         "".join(f"FORETASTE_{name}={value}\n" for name, value in world.settings.items())
