@@ -153,8 +153,8 @@ def histories(history_length: int) -> Suite:
             rules.one_row_per("user_id"),
             *rules.between(1, history_length, "num_item_ids"),
             *rules.between(1, rules.LARGEST, "num_seen_item_ids"),
-            rules.none_of_them("num_blank_item_ids", "holds no blank item"),
-            rules.none_of_them("num_blank_seen_item_ids", "holds no blank seen item"),
+            rules.none_of_them("num_wrong_item_ids", "holds nothing but ids"),
+            rules.none_of_them("num_wrong_seen_item_ids", "holds nothing but ids of seen items"),
             rules.none_of_them("num_unseen", "holds no item that is not among the seen ones"),
         ],
     )

@@ -35,15 +35,16 @@ def as_frame(table: pa.Table) -> pd.DataFrame:
 
 
 def count_items(frame: pd.DataFrame, table: pa.Table, column: str) -> None:
-    """Give a frame of the table how many items each list of a column holds, and how many of them are blank."""
+    """Give a frame of the table how many items each list of a column holds, and how many of them are no ids."""
     import numpy as np
     import pyarrow.compute as pc
 
+    from expectations.rules import are_ids
+
     lists = table.column(column).combine_chunks()
     frame[f"num_{column}"] = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
-    is_blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(lists.flatten()), ""), True)
-    blanks = pc.list_parent_indices(lists).filter(is_blank).to_numpy(zero_copy_only=False)
-    frame[f"num_blank_{column}"] = np.bincount(blanks, minlength=len(frame))
+    wrong = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False)[~are_ids(lists.flatten())]
+    frame[f"num_wrong_{column}"] = np.bincount(wrong, minlength=len(frame))
 
 
 def _comparable(column: pa.ChunkedArray, of: pa.DataType) -> pa.ChunkedArray:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from expectations.library import (
@@ -21,6 +23,9 @@ from expectations.library import (
     gx,
     gxe,
 )
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Rule = Any  # Great Expectations ships no types
 Suite = Any
@@ -35,6 +40,22 @@ _ID_BYTES = 128
 _FIRST = 1000
 
 
+def are_ids(ids: pa.Array) -> npt.NDArray[np.bool_]:
+    """Which of the texts are ids; a missing one is none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    first = ids.slice(0, _FIRST)
+    # Where ids repeat, each is looked at once: a regular expression costs more than to tell them apart.
+    different = ids if len(first.unique()) == len(first) else ids.unique()
+    is_nothing = pc.is_in(pc.utf8_lower(different), value_set=pa.array(_NO_IDS))
+    is_id = pc.and_(
+        pc.match_substring_regex(different, _ID), pc.less_equal(pc.binary_length(different), _ID_BYTES)
+    )
+    wrong = different.filter(pc.invert(pc.fill_null(pc.and_not(is_id, is_nothing), False)))
+    return ~np.asarray(pc.is_in(ids, value_set=wrong).to_numpy(zero_copy_only=False), dtype=bool)
+
+
 class _AreIds(ColumnMapMetricProvider):  # type: ignore[misc]
     """Id by id; over Arrow, because Python's own loop takes ten times as long."""
 
@@ -43,20 +64,8 @@ class _AreIds(ColumnMapMetricProvider):  # type: ignore[misc]
     @column_condition_partial(engine=PandasExecutionEngine)  # type: ignore[untyped-decorator]
     def _pandas(cls: Any, column: pd.Series[Any], **kwargs: Any) -> pd.Series[bool]:  # noqa: N805
         import pyarrow as pa
-        import pyarrow.compute as pc
 
-        ids = pa.array(column, type=pa.string())
-        first = ids.slice(0, _FIRST)
-        # Where ids repeat, each is looked at once: a regular expression costs more than to tell them apart.
-        different = ids if len(first.unique()) == len(first) else ids.unique()
-        is_nothing = pc.is_in(pc.utf8_lower(different), value_set=pa.array(_NO_IDS))
-        is_id = pc.and_(
-            pc.match_substring_regex(different, _ID), pc.less_equal(pc.binary_length(different), _ID_BYTES)
-        )
-        wrong = different.filter(pc.invert(pc.and_not(is_id, is_nothing)))
-        if len(wrong) == 0:
-            return pd.Series(True, index=column.index)
-        return pd.Series(~pc.is_in(ids, value_set=wrong).to_numpy(zero_copy_only=False), index=column.index)
+        return pd.Series(are_ids(pa.array(column, type=pa.string())), index=column.index)
 
 
 class ExpectColumnValuesToBeIds(ColumnMapExpectation):  # type: ignore[misc]

@@ -49,7 +49,7 @@ def sequences(day: date, history_days: int) -> Suite:
             rules.one_of(SPLITS, "split"),
             rules.equal("split", "split_of_date", "is the split of the day"),
             *rules.between(1, rules.LARGEST, "num_item_ids"),
-            rules.none_of_them("num_blank_item_ids", "holds no blank item"),
+            rules.none_of_them("num_wrong_item_ids", "holds nothing but ids"),
         ],
     )
 

@@ -38,7 +38,7 @@ def make_class_archive() -> Path:
     archive.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="class-archive-", dir=archive.parent))
     try:
-        settings = load_settings(home=folder / "home", spark_memory="1g")
+        settings = load_settings(home=folder / "home", spark_master="local[2]", spark_memory="1g")
         made = folder / archive.name
         with State.of(settings).lease("class-archive", "build", 600, is_last=True) as lease:
             context = StepContext.of(settings, lease)

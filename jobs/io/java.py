@@ -1,4 +1,4 @@
-"""The Java that Spark runs on, and an archive of Spark's classes that lets it start in half the time."""
+"""The Java that Spark runs on, and an archive of Spark's classes that lets it start sooner."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def java_version() -> int:
 def class_archive() -> Path:
     """Where the archive of this environment's Spark for this very Java belongs; ``make setup`` makes it.
 
-    Loading and checking twenty thousand classes is a good part of a session of seconds; Java maps an archive of
+    Loading and checking classes is a good part of a session of seconds; Java maps an archive of
     them into memory instead (JEP 350, dynamic class-data sharing). One that does not fit is ignored.
 
     Raises:

@@ -134,7 +134,7 @@ def _configuration(settings: Settings, is_short: bool, sharing: list[str]) -> di
         "spark.sql.parquet.compression.codec": "zstd",
         "spark.sql.codegen.aggregate.map.twolevel.enabled": "false",  # millions of pairs overflow the first level
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",  # a folder a day is no work for a job
-        "spark.sql.execution.replaceHashWithSortAgg": "true",
+        "spark.sql.execution.replaceHashWithSortAgg": "true",  # what comes sorted need not be hashed
         "spark.sql.inMemoryColumnarStorage.compressed": "false",  # kept for seconds
         "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "10000",
         "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",

@@ -93,8 +93,7 @@ def configuration(settings: Settings, port: int, dags: Path = DAGS) -> dict[str,
             "execution_api_retries": 20,
             "execution_api_retry_wait_max": 3,
         },
-        # A file that has changed is read within ten seconds; one that has not costs seconds each time.
-        "dag_processor": {"refresh_interval": 10, "parsing_processes": 1, "min_file_process_interval": 600},
+        "dag_processor": {"refresh_interval": 10, "parsing_processes": 1, "min_file_process_interval": 30},
     }
     variables = {
         f"AIRFLOW__{section.upper()}__{option.upper()}": str(value)

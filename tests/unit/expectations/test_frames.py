@@ -93,8 +93,8 @@ def test_blank_and_unseen_items_of_a_history_are_counted() -> None:
         )
     )
     assert frame["num_item_ids"].to_list() == [2, 3, 0]
-    assert frame["num_blank_item_ids"].to_list() == [1, 0, 0]
-    assert frame["num_blank_seen_item_ids"].to_list() == [2, 0, 0]
+    assert frame["num_wrong_item_ids"].to_list() == [1, 0, 0]
+    assert frame["num_wrong_seen_item_ids"].to_list() == [2, 0, 0]
     assert frame["num_unseen"].to_list() == [0, 1, 0]
 
 
@@ -106,7 +106,7 @@ def test_days_in_another_split_and_blank_items_show() -> None:
     frame = training.sequences_frame(
         rows(
             SEQUENCES,
-            user_day("b", date(2011, 3, 1), "judge", "lamp", " ", None),
+            user_day("b", date(2011, 3, 1), "judge", "lamp", " ", None, "null"),
             user_day("a", date(2011, 2, 25), "fit", "lamp", "rug"),
             user_day("c", date(2011, 2, 28), "fit"),  # two days for each split: this is judge
         ),
@@ -114,8 +114,8 @@ def test_days_in_another_split_and_blank_items_show() -> None:
         2,
     )
     assert frame["split_of_date"].to_list() == ["judge", "fit", "judge"]
-    assert frame["num_item_ids"].to_list() == [3, 2, 1]
-    assert frame["num_blank_item_ids"].to_list() == [2, 0, 0]
+    assert frame["num_item_ids"].to_list() == [4, 2, 1]
+    assert frame["num_wrong_item_ids"].to_list() == [3, 0, 0]
 
 
 def test_a_split_knows_who_was_there_before_it() -> None:
