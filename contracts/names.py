@@ -30,6 +30,7 @@ FEAT_USER_CATEGORY_DAILY = f"{FEATURES}/feat_user_category_daily"
 HISTORIES = f"{FEATURES}/histories"
 COVISITATION = f"{FEATURES}/covisitation"
 SEQUENCES = f"{TRAINING}/sequences"
+TRAINING_COVISITATION = f"{TRAINING}/covisitation"
 LISTS = f"{RECOMMENDATIONS}/lists"  # what the daily run of the day scored
 LISTS_RETRAINED = f"{RECOMMENDATIONS}/lists_retrained"  # what a retraining of the day scored
 

@@ -217,19 +217,25 @@ HISTORIES = Table(
 )
 #: Neighbours that co-visitation keeps for an item.
 MAX_NEIGHBOURS = 50
+_NEIGHBOUR_COLUMNS = {
+    "item_id": "text",
+    "neighbour_id": "text",
+    "weight": "bigint",
+    "neighbour_rank": "integer",  # from 1 (heaviest) to MAX_NEIGHBOURS
+}
 COVISITATION = Table(
     names.COVISITATION,
-    "One row per cut-off, item and neighbour: how often one user acted on both within a day, weighted.",
-    ("cutoff_date", "item_id", "neighbour_id"),
-    {
-        "cutoff_date": "date",  # only events up to this day counted: D, D - h and D - 2h
-        "item_id": "text",
-        "neighbour_id": "text",
-        "weight": "bigint",
-        "neighbour_rank": "integer",  # from 1 (heaviest) to MAX_NEIGHBOURS
-    },
+    "One row per item and neighbour: how often one user acted on both within a day, weighted.",
+    ("item_id", "neighbour_id"),
+    dict(_NEIGHBOUR_COLUMNS),
 )
-#: The parts of a training set in the order of time: fit up to D - 2h, rank the next h days, judge the last h.
+TRAINING_COVISITATION = Table(
+    names.TRAINING_COVISITATION,
+    "One row per cut-off, item and neighbour: co-visitation by what had happened up to the cut-off.",
+    ("cutoff_date", "item_id", "neighbour_id"),
+    {"cutoff_date": "date"} | _NEIGHBOUR_COLUMNS,  # by all days up to it, and including it
+)
+#: The parts of a training set in the order of time, see jobs/features/cutoffs.py.
 SPLITS = (FIT, RANK, JUDGE) = ("fit", "rank", "judge")
 SEQUENCES = Table(
     names.SEQUENCES,
@@ -239,7 +245,7 @@ SEQUENCES = Table(
         "user_id": "text",
         "event_date": "date",
         "item_ids": "text[]",  # what the user wanted that day, in the order of time
-        "split": "text",  # fit: up to D - 2h; rank: the next h days; judge: the last h days
+        "split": "text",  # fit, rank or judge
     },
 )
 _LIST_COLUMNS = {
@@ -280,6 +286,7 @@ TABLES: dict[str, Table] = {
         HISTORIES,
         COVISITATION,
         SEQUENCES,
+        TRAINING_COVISITATION,
         LISTS,
         LISTS_RETRAINED,
     )

@@ -44,7 +44,7 @@ def foretaste_retrain() -> None:
     def training() -> Any:
         validated = step("validate-training", writes=[names.SEQUENCES])
         promote = step("promote", writes=[names.CHAMPION_MODEL])
-        step("prepare-retraining") >> step("build") >> validated >> step("train") >> promote
+        step("prepare-retraining") >> step("build-training-set") >> validated >> step("train") >> promote
         return promote
 
     @task_group(group_id="lists", prefix_group_id=False, tooltip="The new champion's lists")

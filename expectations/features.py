@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -167,23 +166,20 @@ def covisitation_frame(covisitation: pa.Table) -> pd.DataFrame:
     return as_frame(covisitation.append_column("is_other", is_other))
 
 
-def covisitation(cutoffs: Sequence[date]) -> Suite:
-    """Suite of the neighbours, ranked anew for each item and cut-off."""
-    import pandas as pd
+def covisitation() -> Suite:
+    """Suite of the neighbours, ranked anew for each item."""
+    return rules.suite("covisitation", neighbours("item_id"))
 
-    return rules.suite(
-        "covisitation",
-        [
-            rules.at_least(1),
-            *rules.never_missing("cutoff_date", "item_id", "neighbour_id", "weight", "neighbour_rank"),
-            rules.one_of(
-                [pd.Timestamp(cutoff) for cutoff in cutoffs], "cutoff_date", "is one of the day's cut-offs"
-            ),
-            *rules.ids("item_id", "neighbour_id"),
-            rules.one_row_per("cutoff_date", "item_id", "neighbour_id"),
-            rules.one_row_per("cutoff_date", "item_id", "neighbour_rank"),
-            rules.always("is_other", "no item is its own neighbour"),
-            *rules.between(1, rules.LARGEST, "weight"),
-            *rules.between(1, MAX_NEIGHBOURS, "neighbour_rank"),
-        ],
-    )
+
+def neighbours(*group: str) -> list[Rule]:
+    """What has to hold of neighbours that are ranked anew for each value of some columns."""
+    return [
+        rules.at_least(1),
+        *rules.never_missing("item_id", "neighbour_id", "weight", "neighbour_rank"),
+        *rules.ids("item_id", "neighbour_id"),
+        rules.one_row_per(*group, "neighbour_id"),
+        rules.one_row_per(*group, "neighbour_rank"),
+        rules.always("is_other", "no item is its own neighbour"),
+        *rules.between(1, rules.LARGEST, "weight"),
+        *rules.between(1, MAX_NEIGHBOURS, "neighbour_rank"),
+    ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from contracts.tables import SPLITS
 from expectations import rules
+from expectations.features import neighbours
 from expectations.frames import as_frame, count_items
 from expectations.rules import Suite
 
@@ -26,7 +28,8 @@ def sequences_frame(sequences: pa.Table, day: date, judge_days: int) -> pd.DataF
     import pandas as pd
 
     frame = as_frame(sequences)
-    ends = [pd.Timestamp(day - timedelta(days=parts * judge_days)) for parts in (2, 1)]
+    horizon, rank = timedelta(days=judge_days), timedelta(days=max(1, judge_days // 2))
+    ends = [pd.Timestamp(end) for end in (day - horizon - rank, day - horizon)]
     dates = frame["event_date"]
     frame["split_of_date"] = pd.Series(
         np.select([dates <= ends[0], dates <= ends[1]], SPLITS[:2], SPLITS[2]), dtype=frame["split"].dtype
@@ -50,6 +53,21 @@ def sequences(day: date, history_days: int) -> Suite:
             rules.equal("split", "split_of_date", "is the split of the day"),
             *rules.between(1, rules.LARGEST, "num_item_ids"),
             rules.none_of_them("num_wrong_item_ids", "holds nothing but ids"),
+        ],
+    )
+
+
+def covisitation(cutoffs: Sequence[date]) -> Suite:
+    """Suite of ``training/covisitation``: the neighbours, ranked anew for each cut-off and item."""
+    import pandas as pd
+
+    ends = [pd.Timestamp(cutoff) for cutoff in cutoffs]
+    return rules.suite(
+        "training covisitation",
+        [
+            *neighbours("cutoff_date", "item_id"),
+            *rules.never_missing("cutoff_date"),
+            rules.one_of(ends, "cutoff_date", "is one of the cut-offs of the training set"),
         ],
     )
 

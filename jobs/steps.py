@@ -31,15 +31,11 @@ class Step:
         return self.load()(day, context, **dict(self.arguments), **options)
 
 
-_BUILD = Step(
-    "build", "jobs.features.build:run", "Spark: ordered histories, co-visitation, the training set."
-)
-
 DAILY_STEPS = (
     Step("land", "jobs.land:run", "Land what was received and not yet landed; quarantine what is malformed."),
     Step("validate-landed", "jobs.validate:run_landed", "Gate on what has landed."),
     Step("transform", "jobs.transform:run", "dbt: staging, marts and features; exported to the lake."),
-    _BUILD,
+    Step("build", "jobs.features.build:run", "Spark: ordered histories, co-visitation."),
     Step("validate-features", "jobs.validate:run_features", "Gate on features."),
     Step("score", "jobs.score:run", "The champion's ranked lists for every user.", (("kind", names.DAILY),)),
     Step("validate-scores", "jobs.validate:run_scores", "Gate on the lists.", (("kind", names.DAILY),)),
@@ -54,7 +50,12 @@ DAILY_STEPS = (
 
 RETRAIN_STEPS = (
     Step("prepare-retraining", "jobs.retrain:prepare", "Is a retraining due, and why? Fix its manifest."),
-    _BUILD,
+    Step(
+        "build-training-set",
+        "jobs.features.build:run",
+        "Spark: the training set, and what a day's run builds where it has not.",
+        (("kind", names.RETRAIN),),
+    ),
     Step("validate-training", "jobs.validate:run_training", "Gate on the training set."),
     Step("train", "jobs.train:run", "Fit a challenger, judge it on the last days, refit it, register it."),
     Step("promote", "jobs.promote:run", "Promote the challenger or refuse it, with reasons."),

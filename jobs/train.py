@@ -1,11 +1,12 @@
 """Train a challenger as of a day: fit, judge on the last days, refit with the same settings, register.
 
-With h = judge_days, a retraining of day D
-1. fits the transformer up to D - 2h and the ranker on what followed until D - h; the number of epochs is
+With h = judge_days and g half of it (``jobs/features/cutoffs.py``), a retraining of day D
+1. fits a transformer up to D - h - g and a ranker on what followed until D - h; the number of epochs is
    chosen there, by the same days' outcomes;
-2. fits the transformer up to D - h and judges transformer and ranker on D - h + 1 … D, against the champion
+2. fits a transformer up to D - h and judges it with that ranker on D - h + 1 … D, against the champion
    given the same histories and against recent popularity, EASE and ALS;
-3. refits both up to D with the same settings. That model is registered; what was judged is its twin.
+3. does the same again h days later: a ranker on what followed D - g, over a transformer fitted up to there, and a
+   transformer fitted up to D. That model is registered; what was judged is its twin.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import torch
 
 from contracts import names
 from contracts.errors import GateRefused
+from jobs.features.cutoffs import cutoffs
 from jobs.io.commit import digest_of
 from jobs.io.lake import Lake
 from jobs.io.model_files import load_model, save_model
@@ -80,11 +82,10 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     manifest = manifest_of(context.state, names.RETRAIN, day)
     chosen = manifest["settings"]
     torch.set_num_threads(chosen["threads"])
-    horizon = timedelta(days=chosen["judge_days"])
     repeats_allowed = bool(manifest["feed"]["repeats_allowed"])
     sequences = read_sequences(lake, day)
-    early, late = load_world(lake, day - 2 * horizon, day), load_world(lake, day - horizon, day)
-    now = load_world(lake, day, day)
+    ends = cutoffs(day, chosen["judge_days"])
+    early, late = load_world(lake, ends.end_of_fit, day), load_world(lake, ends.end_of_rank, day)
     trainer = Trainer(chosen, repeats_allowed)
 
     rank_outcomes = sequences.between(early.cutoff, late.cutoff)
@@ -92,8 +93,10 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     champion = _champion_model(context, manifest["champion"])
     # Days that the champion was trained on judge nobody.
     unseen_after = max(late.cutoff, champion[1]) if champion else late.cutoff
-    _refuse_without(rank_outcomes, "rank", day, horizon)
-    _refuse_without(judge_outcomes, "judge", day, horizon)
+    refit_outcomes = sequences.between(ends.end_of_refit, day)
+    _refuse_without(rank_outcomes, f"from {early.cutoff} to {late.cutoff}", day)
+    _refuse_without(judge_outcomes, f"after {late.cutoff}", day)
+    _refuse_without(refit_outcomes, f"after {ends.end_of_refit}", day)
     fitted, curve = trainer.fit_transformer(early, sequences, validate_on=rank_outcomes)
     ranker = trainer.fit_ranker(fitted, early, rank_outcomes)
     twin, _ = trainer.fit_transformer(late, sequences, num_epochs=curve.best_epoch)
@@ -109,8 +112,11 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     rng = np.random.default_rng(chosen["seed"])
     verdict = judge(ndcg, margin=settings.promote_margin, min_users=settings.promote_min_users, rng=rng)
 
-    final, _ = trainer.fit_transformer(now, sequences, num_epochs=curve.best_epoch)
-    model = NextItemModel(final.item_ids, final.sasrec, trainer.fit_ranker(twin, late, judge_outcomes))
+    recent = load_world(lake, ends.end_of_refit, day)
+    fitted, _ = trainer.fit_transformer(recent, sequences, num_epochs=curve.best_epoch)
+    ranker = trainer.fit_ranker(fitted, recent, refit_outcomes)
+    final, _ = trainer.fit_transformer(load_world(lake, day, day), sequences, num_epochs=curve.best_epoch)
+    model = NextItemModel(final.item_ids, final.sasrec, ranker)
     facts = {
         "day": day.isoformat(),
         "data": _data_digest(context, day),
@@ -407,6 +413,7 @@ def _data_digest(context: StepContext, day: date) -> str:
     """What the model was trained on, as one digest."""
     tables: Sequence[str] = (
         names.SEQUENCES,
+        names.TRAINING_COVISITATION,
         names.HISTORIES,
         names.COVISITATION,
         names.FEAT_USER_DAILY,
@@ -416,9 +423,9 @@ def _data_digest(context: StepContext, day: date) -> str:
     return digest_of([manifest.digest for manifest in manifests if manifest])
 
 
-def _refuse_without(outcomes: dict[str, Any], split: str, day: date, horizon: timedelta) -> None:
+def _refuse_without(outcomes: dict[str, Any], when: str, day: date) -> None:
     if not outcomes:
         raise GateRefused(
-            f"the training set of {day} has nobody in its {split} split ({horizon.days} days each): "
-            "load a longer history or lower FORETASTE_JUDGE_DAYS"
+            f"in the training set of {day} nobody wanted anything {when}: "
+            "load a longer history or change FORETASTE_JUDGE_DAYS"
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from contracts import names
 from contracts.errors import GateRefused, PartitionMissing
 from contracts.tables import FIT, TABLES
 from jobs.features.cutoffs import cutoffs
+from jobs.io.lake import Lake
 from jobs.io.state import LANDINGS
 from jobs.runs import StepContext, lists_table, manifest_of, settings_of_run
 from jobs.validation_page import Judged, page_url, write_result
@@ -172,7 +173,7 @@ def run_features(day: date, context: StepContext) -> dict[str, Any]:
         gate.judge(names.FEAT_USER_CATEGORY_DAILY, features.feat_user_category_daily(day), shares)
         histories = features.histories_frame(lake.read(names.HISTORIES, day))
         gate.judge(names.HISTORIES, features.histories(chosen["history_length"]), histories)
-        _judge_covisitation(gate, day, context, chosen["judge_days"])
+        _judge_covisitation(gate, day, context, chosen["history_days"])
     return gate.finish()
 
 
@@ -193,14 +194,15 @@ def run_training(day: date, context: StepContext) -> dict[str, Any]:
         f"A larger set needs a longer history (foretaste load --day … --to {day}) or shorter splits "
         f"(FORETASTE_JUDGE_DAYS, now {chosen['judge_days']}); the champion stays meanwhile",
     )
-    if gate.has_columns((names.SEQUENCES, names.COVISITATION), [day]):
+    if gate.has_columns((names.SEQUENCES, names.TRAINING_COVISITATION), [day]):
         rows = context.lake.read(names.SEQUENCES, day)
         frame = training.sequences_frame(rows, day, chosen["judge_days"])
         splits = training.splits_frame(rows)
         gate.judge(names.SEQUENCES, training.sequences(day, chosen["history_days"]), frame)
         gate.judge(f"{names.SEQUENCES} (splits)", training.splits(), splits)
         gate.judge(f"{names.SEQUENCES} (fit)", training.fit(), splits[splits["split"] == FIT])
-        _judge_covisitation(gate, day, context, chosen["judge_days"])
+        _, *earlier = cutoffs(day, chosen["judge_days"])
+        _judge_covisitation(gate, day, context, chosen["history_days"], earlier)
     return gate.finish()
 
 
@@ -236,25 +238,30 @@ def run_scores(day: date, context: StepContext, *, kind: str = names.DAILY) -> d
     return gate.finish()
 
 
-def _judge_covisitation(gate: Gate, day: date, context: StepContext, judge_days: int) -> None:
-    from expectations import features
+def _judge_covisitation(
+    gate: Gate, day: date, context: StepContext, history_days: int, cutoffs: Sequence[date] = ()
+) -> None:
+    """Judge the neighbours as of the day, or those of a training set at its cut-offs."""
+    from expectations import features, training
 
-    rows = context.lake.read(names.COVISITATION, day)
-    if rows.num_rows == 0 and not _is_covisitation_possible(
-        context.lake.read(names.SEQUENCES, day, ["item_ids"])
-    ):
-        gate.note(names.COVISITATION, "Empty, as nobody acted on two items within a day.")
+    table = names.TRAINING_COVISITATION if cutoffs else names.COVISITATION
+    rows = context.lake.read(table, day)
+    first, until = day - timedelta(days=history_days - 1), max(cutoffs, default=day)
+    if rows.num_rows == 0 and not _is_covisitation_possible(context.lake, first, until):
+        gate.note(table, "Empty, as nobody acted on two items within a day.")
         return
-    gate.judge(
-        names.COVISITATION, features.covisitation(cutoffs(day, judge_days)), features.covisitation_frame(rows)
-    )
+    suite = training.covisitation(cutoffs) if cutoffs else features.covisitation()
+    gate.judge(table, suite, features.covisitation_frame(rows))
 
 
-def _is_covisitation_possible(days: pa.Table) -> bool:
+def _is_covisitation_possible(lake: Lake, first: date, until: date) -> bool:
     """Did anybody act on two items within a day? Within it an item in a row counts once, so two steps are two items."""
     import pyarrow.compute as pc
 
-    return bool(pc.any(pc.greater(pc.list_value_length(days.column("item_ids")), 1)).as_py())
+    return any(
+        pc.any(pc.greater(pc.list_value_length(lake.read(names.USER_DAYS, day, ["item_ids"])[0]), 1)).as_py()
+        for day in lake.days(names.USER_DAYS, first=first, until=until)
+    )
 
 
 def _landed_events(context: StepContext, day: date, event_days: Sequence[date]) -> pd.DataFrame:

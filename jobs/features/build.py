@@ -1,10 +1,12 @@
-"""The day's Spark work, in one session: histories, co-visitation and the training set."""
+"""The day's Spark work, in one session: histories and co-visitation; for a retraining its training set as well."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,14 +22,17 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
-_OUTPUTS = (names.HISTORIES, names.COVISITATION, names.SEQUENCES)
+#: What is built of a day, by the settings that it depends on; a training set only where a retraining asks for it.
+_OF_DAY = (names.HISTORIES, names.COVISITATION)
+_OF_TRAINING = (names.SEQUENCES, names.TRAINING_COVISITATION)
+_SETTINGS = {_OF_DAY: ("history_days", "history_length"), _OF_TRAINING: ("history_days", "judge_days")}
 _NEEDED = ("event_id", "user_id", "item_id", "occurred_at", "event_date", "known_date", "weight")
 _ROWS_A_FILE = 100_000
 #: Below this many rows Spark's JVM spends more on optimizing its code than on running it.
 _ROWS_OF_A_SHORT_SESSION = 300_000
 
 
-def run(day: date, context: StepContext) -> dict[str, Any]:
+def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str, Any]:
     """Build the day's ordered tables from the interactions that it may see; a current day starts no JVM.
 
     What one event day settles is built once and kept (``PARTS_BY_EVENT_DAY``): a run reads the interactions of
@@ -40,14 +45,18 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     chosen = settings_of_run(context, day)
     lake = context.lake
     read = _interaction_manifests(lake, day, chosen["history_days"])
-    inputs = lake.input_digest(
-        day.isoformat(),
-        {name: chosen[name] for name in ("history_days", "history_length", "judge_days")},
-        *(list(TABLES[table].columns) for table in _OUTPUTS),
-        *([manifest.day, manifest.digest] for manifest in read),
-    )
-    if all(lake.is_current(table, day, inputs) for table in _OUTPUTS):
-        return {"rows": {table: lake.verify(table, day).num_rows for table in _OUTPUTS}, "unchanged": True}
+    inputs: dict[str, str] = {}
+    for tables in (_OF_DAY, _OF_TRAINING) if kind == names.RETRAIN else (_OF_DAY,):
+        digest = lake.input_digest(
+            day.isoformat(),
+            {name: chosen[name] for name in _SETTINGS[tables]},
+            *(list(TABLES[table].columns) for table in tables),
+            *([manifest.day, manifest.digest] for manifest in read),
+        )
+        inputs |= dict.fromkeys(tables, digest)
+    due = {table: digest for table, digest in inputs.items() if not lake.is_current(table, day, digest)}
+    if not due:
+        return {"rows": {table: lake.verify(table, day).num_rows for table in inputs}, "unchanged": True}
     from jobs.io.spark import spark_session
 
     stale = _stale(lake, read, day)
@@ -55,8 +64,12 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     with spark_session(context.settings, is_short=num_rows < _ROWS_OF_A_SHORT_SESSION) as spark:
         if stale:
             _build_parts(spark, stale, day, lake)
-        written = _put_together(spark, [_day_of(manifest) for manifest in read], day, chosen, lake, inputs)
-    return {"rows": written, "event_days": len(read), "built_event_days": len(stale)}
+        _put_together(spark, [_day_of(manifest) for manifest in read], day, chosen, lake, due)
+    return {
+        "rows": {table: lake.verify(table, day).num_rows for table in inputs},
+        "event_days": len(read),
+        "built_event_days": len(stale),
+    }
 
 
 @dataclass(frozen=True)
@@ -166,9 +179,14 @@ def _at(place: Column, values: list[int]) -> Column:
 
 
 def _put_together(
-    spark: SparkSession, event_days: list[date], day: date, chosen: dict[str, Any], lake: Lake, inputs: str
-) -> dict[str, int]:
-    """Build and commit the day's tables from the parts of the event days."""
+    spark: SparkSession,
+    event_days: list[date],
+    day: date,
+    chosen: dict[str, Any],
+    lake: Lake,
+    due: dict[str, str],
+) -> None:
+    """Build and commit those of the day's tables that are due, with their inputs, from the parts of the event days."""
     from jobs.features.covisitation import covisitation
     from jobs.features.histories import ordered_histories
     from jobs.features.training_set import training_set
@@ -184,23 +202,26 @@ def _put_together(
         .repartition(num_files, "user_id")
         .sortWithinPartitions("user_id", "event_date")
     )
-    pair_days = _rows_of(spark, lake, PAIR_DAYS, event_days)
-    built = {
-        names.SEQUENCES: training_set(user_days, day, chosen["judge_days"]),
-        names.HISTORIES: ordered_histories(user_days, chosen["history_length"]).sortWithinPartitions(
+    neighbours = partial(
+        covisitation,
+        _rows_of(spark, lake, PAIR_DAYS, event_days),
+        num_pairs=num_pairs,
+        num_parts=num_files,
+    )
+    _, *earlier = cutoffs(day, chosen["judge_days"])
+    build_of: dict[str, Callable[[], DataFrame]] = {
+        names.SEQUENCES: lambda: training_set(user_days, day, chosen["judge_days"]),
+        names.HISTORIES: lambda: ordered_histories(user_days, chosen["history_length"]).sortWithinPartitions(
             "user_id"
         ),
-        names.COVISITATION: covisitation(
-            pair_days, cutoffs(day, chosen["judge_days"]), num_pairs=num_pairs, num_parts=num_files
-        ),
+        names.COVISITATION: lambda: neighbours([day]).drop("cutoff_date"),
+        names.TRAINING_COVISITATION: lambda: neighbours(sorted(set(earlier))),
     }
-    written = {}
-    for table, rows in built.items():
+    for table, inputs in due.items():
         folder = lake.staging(table, day)
-        rows.write.parquet(str(folder / "spark"))
-        written[table] = lake.commit(table, day, folder, num_rows=_count_rows(folder), inputs=inputs).num_rows
+        build_of[table]().write.parquet(str(folder / "spark"))
+        lake.commit(table, day, folder, num_rows=_count_rows(folder), inputs=inputs)
     spark.catalog.clearCache()
-    return written
 
 
 def _rows_of(

@@ -44,7 +44,7 @@ def make_class_archive() -> Path:
             context = StepContext.of(settings, lease)
             _export(context.lake, settings)
             with spark_session(settings, is_short=True, archive_classes_to=made):
-                build.run(_DAY, context)
+                build.run(_DAY, context, kind=names.RETRAIN)
         if made.exists():
             made.replace(archive)
     finally:

@@ -12,11 +12,11 @@ from jobs.features.cutoffs import cutoffs
 
 
 def training_set(user_days: DataFrame, day: date, judge_days: int) -> DataFrame:
-    """One row per user and day with a step, and the split it belongs to: fit to D - 2h, rank to D - h, then judge."""
-    _, end_of_rank, end_of_fit = cutoffs(day, judge_days)
+    """One row per user and day with a step, and the split that it belongs to."""
+    ends = cutoffs(day, judge_days)
     split = (
-        F.when(F.col("event_date") <= F.lit(end_of_fit), FIT)
-        .when(F.col("event_date") <= F.lit(end_of_rank), RANK)
+        F.when(F.col("event_date") <= F.lit(ends.end_of_fit), FIT)
+        .when(F.col("event_date") <= F.lit(ends.end_of_rank), RANK)
         .otherwise(JUDGE)
     )
     return user_days.where(F.size("item_ids") > 0).select(

@@ -58,8 +58,8 @@ class World:
 def load_world(lake: Lake, cutoff: date, day: date) -> World:
     """The world at the end of ``cutoff``, from what the run of ``day`` has built.
 
-    Features and catalogue are those of the cut-off's own partition, as known then. Histories up to an
-    earlier cut-off come from the training set of ``day``.
+    Features and catalogue are those of the cut-off's own partition, as known then. Histories and co-visitation
+    up to an earlier cut-off come from the training set of ``day``.
 
     Raises:
         PartitionMissing: the cut-off's features were never built.
@@ -182,8 +182,11 @@ def _neighbours(lake: Lake, cutoff: date, day: date, item_ids: npt.NDArray[np.ob
     import pyarrow.compute as pc
     from scipy.sparse import csr_matrix
 
-    rows = lake.read(names.COVISITATION, day)
-    rows = rows.filter(pc.equal(rows.column("cutoff_date"), cutoff))
+    if cutoff == day:
+        rows = lake.read(names.COVISITATION, day)
+    else:
+        rows = lake.read(names.TRAINING_COVISITATION, day)
+        rows = rows.filter(pc.equal(rows.column("cutoff_date"), cutoff))
     left, right = (index_of(rows.column(name), item_ids) for name in ("item_id", "neighbour_id"))
     is_known = (left >= 0) & (right >= 0)
     weights = rows.column("weight").to_numpy().astype(np.float64)[is_known]

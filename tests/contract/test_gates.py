@@ -151,15 +151,18 @@ def everything() -> Iterator[tuple[str, date, list[dict[str, Any]]]]:
         DAY,
         [{"user_id": u, "item_ids": ["item00"], "seen_item_ids": ["item00"]} for u in USERS],
     )
-    pair = {"cutoff_date": DAY, "weight": 1, "neighbour_rank": 1}
     yield (
-        names.COVISITATION,
-        DAY,
-        [
-            {**pair, "item_id": "item00", "neighbour_id": "item01"},
-            {**pair, "item_id": "item01", "neighbour_id": "item00"},
-        ],
+        names.USER_DAYS,
+        DAY - timedelta(days=2),
+        [{"user_id": user, "item_ids": ["item00", "item01"]} for user in USERS],
     )
+    pairs = [
+        {"item_id": one, "neighbour_id": other, "weight": 1, "neighbour_rank": 1}
+        for one, other in (("item00", "item01"), ("item01", "item00"))
+    ]
+    yield names.COVISITATION, DAY, pairs
+    cutoff = {"cutoff_date": DAY - timedelta(days=HORIZON)}
+    yield names.TRAINING_COVISITATION, DAY, [cutoff | pair for pair in pairs]
     splits = {"fit": 2, "rank": 1, "judge": 0}
     yield (
         names.SEQUENCES,
@@ -236,6 +239,7 @@ REFUSALS: list[tuple[str, str, Change, str]] = [
         "expected_type, found_type",
     ),
     ("training", names.SEQUENCES, put("split", "judge"), "split, split_of_date"),
+    ("training", names.TRAINING_COVISITATION, put("cutoff_date", DAY), "cutoff_date"),
     ("training", names.SEQUENCES, put("item_ids", []), "num_item_ids"),
     ("training", names.SEQUENCES, lambda rows: rows.slice(0, 27), "num_steps"),
     ("scores", names.LISTS, put("item_ids", ["item01", "item01", "item03"]), "num_repeated"),
@@ -317,13 +321,25 @@ def test_a_touched_day_without_a_partition_is_refused(shop: StepContext) -> None
         validate.run_landed(DAY, shop)
 
 
-def test_covisitation_may_be_empty_only_where_nobody_acted_on_two_items(shop: StepContext) -> None:
-    change(shop, names.COVISITATION, lambda rows: rows.slice(0, 0))
-    with pytest.raises(GateRefused, match=r"features/covisitation, \(rows\)"):
-        validate.run_features(DAY, shop)
-    one_item = pa.array([["item00"]] * shop.lake.read(names.SEQUENCES, DAY).num_rows)
-    change(shop, names.SEQUENCES, lambda rows: rows.set_column(2, "item_ids", one_item))
-    assert names.COVISITATION in validate.run_features(DAY, shop)["rows"]
+@pytest.mark.parametrize(
+    ("gate", "table"), [("features", names.COVISITATION), ("training", names.TRAINING_COVISITATION)]
+)
+def test_covisitation_may_be_empty_only_where_nobody_acted_on_two_items(
+    shop: StepContext, gate: str, table: str
+) -> None:
+    change(shop, table, lambda rows: rows.slice(0, 0))
+    with pytest.raises(GateRefused, match=rf"{table}, \(rows\)"):
+        GATES[gate](DAY, shop)
+    one_item = [{"user_id": user, "item_ids": ["item00"]} for user in USERS]
+    write(shop, names.USER_DAYS, DAY - timedelta(days=2), one_item)
+    assert table in GATES[gate](DAY, shop)["rows"]
+
+
+def test_what_happened_after_the_cutoffs_needs_no_neighbours_before_them(shop: StepContext) -> None:
+    write(shop, names.USER_DAYS, DAY, [{"user_id": user, "item_ids": ["item00", "item01"]} for user in USERS])
+    write(shop, names.USER_DAYS, DAY - timedelta(days=2), [])
+    change(shop, names.TRAINING_COVISITATION, lambda rows: rows.slice(0, 0))
+    assert names.TRAINING_COVISITATION in validate.run_training(DAY, shop)["rows"]
 
 
 def test_a_training_set_cut_at_other_days_than_the_retraining_is_refused(shop: StepContext) -> None:

@@ -1,6 +1,6 @@
 """Histories, co-visitation and training set on a shop that one can check by hand.
 
-The day is 2011-03-01, the horizon two days: fit ends on 02-25, rank on 02-27, judge is the rest.
+The day is 2011-03-01, the horizon three days: fit ends on 02-25, rank on 02-26, judge is the rest.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from jobs.runs import StepContext
 pytestmark = pytest.mark.integration
 
 DAY = date(2011, 3, 1)
+OF_A_DAY = (names.HISTORIES, names.COVISITATION)
+OF_TRAINING = (names.SEQUENCES, names.TRAINING_COVISITATION)
 VIEW, CART, PURCHASE, RETURN = 1, 3, 5, -5
 
 USER_DAY = (
@@ -73,7 +75,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return load_settings(home=tmp_path / "a home", history_length=3, judge_days=2, history_days=30)
+    return load_settings(home=tmp_path / "a home", history_length=3, judge_days=3, history_days=30)
 
 
 def rows_of(events: list[Event]) -> list[dict[str, object]]:
@@ -114,16 +116,15 @@ def export(settings: Settings, rows: list[dict[str, object]]) -> None:
             lake.replace(names.FCT_INTERACTIONS, event_date, table, inputs=str(len(of_day)))
 
 
-def run(settings: Settings, day: date = DAY) -> dict[str, object]:
+def run(settings: Settings, day: date = DAY, kind: str = names.RETRAIN) -> dict[str, object]:
+    """Build what a daily run builds; for a retraining its training set as well."""
     with State.of(settings).lease("test", "build", 60, is_last=True) as lease:
-        return build.run(day, StepContext.of(settings, lease))
+        return build.run(day, StepContext.of(settings, lease), kind=kind)
 
 
 def digests(settings: Settings, day: date = DAY) -> list[str]:
     lake = Lake.of(settings)
-    return [
-        lake.verify(table, day).digest for table in (names.HISTORIES, names.COVISITATION, names.SEQUENCES)
-    ]
+    return [lake.verify(table, day).digest for table in OF_A_DAY + OF_TRAINING]
 
 
 def types_of(schema: pa.Schema) -> list[tuple[str, str]]:
@@ -177,7 +178,7 @@ def test_a_history_keeps_the_latest_items_and_everything_seen(spark: SparkSessio
 
 
 def test_the_training_set_is_split_in_time(spark: SparkSession) -> None:
-    rows = training_set(user_days(frame(spark, EVENTS)), DAY, 2)
+    rows = training_set(user_days(frame(spark, EVENTS)), DAY, 3)
     expected = spark.createDataFrame(
         [
             ("anna", date(2011, 2, 24), ["lamp", "vase"], "fit"),
@@ -195,17 +196,14 @@ def neighbours(interactions: DataFrame, days: tuple[date, ...]) -> DataFrame:
 
 
 def test_covisitation_adds_up_the_lesser_weights_of_a_day(spark: SparkSession) -> None:
-    rows = neighbours(frame(spark, EVENTS), cutoffs(DAY, 2))
-    late, middle, early = cutoffs(DAY, 2)
+    rows = neighbours(frame(spark, EVENTS), cutoffs(DAY, 3))
+    *late, middle, early = cutoffs(DAY, 3)
     expected = []
-    for cutoff in (late, middle, early):  # 02-24: lamp 5 (9 capped), vase 1; 02-25: rug 5, bowl 1
-        expected += [(cutoff, "bowl", "rug", 1, 1), (cutoff, "rug", "bowl", 1, 2 if cutoff == late else 1)]
-        expected += [(cutoff, "lamp", "vase", 1, 2 if cutoff == late else 1), (cutoff, "vase", "lamp", 1, 1)]
-    # 02-28: lamp 2, rug 1; equal weights: bowl before lamp, rug before vase
-    expected += [(late, "lamp", "rug", 1, 1), (late, "rug", "lamp", 1, 2)]
-    expected = [
-        row if row != (late, "rug", "bowl", 1, 2) else (late, "rug", "bowl", 1, 1) for row in expected
-    ]
+    for cutoff in (*late, middle, early):  # 02-24: lamp 5 (9 capped), vase 1; 02-25: rug 5, bowl 1
+        expected += [(cutoff, "bowl", "rug", 1, 1), (cutoff, "rug", "bowl", 1, 1)]
+        expected += [(cutoff, "lamp", "vase", 1, 2 if cutoff in late else 1), (cutoff, "vase", "lamp", 1, 1)]
+    for cutoff in late:  # 02-28: lamp 2, rug 1; equal weights: bowl before lamp, rug before vase
+        expected += [(cutoff, "lamp", "rug", 1, 1), (cutoff, "rug", "lamp", 1, 2)]
     schema = "cutoff_date date, item_id string, neighbour_id string, weight long, neighbour_rank int"
     assertDataFrameEqual(rows, spark.createDataFrame(expected, schema), ignoreNullable=True)
 
@@ -255,14 +253,22 @@ def test_a_run_sees_nothing_that_became_known_later(spark: SparkSession) -> None
 @pytest.mark.usefixtures("spark")
 def test_the_built_partitions_are_what_the_contract_says(settings: Settings) -> None:
     export(settings, rows_of(EVENTS))
-    assert run(settings)["rows"] == {names.SEQUENCES: 4, names.HISTORIES: 2, names.COVISITATION: 14}
+    assert run(settings)["rows"] == {
+        names.HISTORIES: 2,
+        names.COVISITATION: 6,
+        names.SEQUENCES: 4,
+        names.TRAINING_COVISITATION: 14,
+    }
     lake = Lake.of(settings)
-    for table in (*names.PARTS_BY_EVENT_DAY, names.SEQUENCES, names.HISTORIES, names.COVISITATION):
+    for table in names.PARTS_BY_EVENT_DAY + OF_A_DAY + OF_TRAINING:
         day = date(2011, 2, 28) if table in names.PARTS_BY_EVENT_DAY else DAY
         assert types_in(lake, table, day) == types_of(arrow_schema(TABLES[table]))
-    order = ["item_id", "cutoff_date", "neighbour_rank"]
-    neighbours = lake.read(names.COVISITATION, DAY).select(order)
-    assert neighbours.equals(neighbours.sort_by([(name, "ascending") for name in order]))
+    for table, order in (
+        (names.COVISITATION, ["item_id", "neighbour_rank"]),
+        (names.TRAINING_COVISITATION, ["item_id", "cutoff_date", "neighbour_rank"]),
+    ):
+        neighbours = lake.read(table, DAY).select(order)
+        assert neighbours.equals(neighbours.sort_by([(name, "ascending") for name in order]))
     histories = lake.read(names.HISTORIES, DAY).to_pydict()
     assert dict(zip(histories["user_id"], histories["item_ids"], strict=True)) == {
         "anna": ["lamp", "rug", "lamp"],
@@ -287,7 +293,7 @@ def test_later_events_change_nothing_about_an_earlier_day(settings: Settings) ->
 
 @pytest.mark.usefixtures("spark")
 def test_permuted_events_give_the_same_bytes(settings: Settings, tmp_path: Path) -> None:
-    other = load_settings(home=tmp_path / "other", history_length=3, judge_days=2, history_days=30)
+    other = load_settings(home=tmp_path / "other", history_length=3, judge_days=3, history_days=30)
     export(settings, rows_of(EVENTS))
     export(other, rows_of(EVENTS)[::-1])
     run(settings)
@@ -314,7 +320,7 @@ def test_many_days_at_once_give_the_bytes_of_day_by_day(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "_ROWS_A_FILE", 1)  # so that a day has several files
-    other = load_settings(home=tmp_path / "other", history_length=3, judge_days=2, history_days=30)
+    other = load_settings(home=tmp_path / "other", history_length=3, judge_days=3, history_days=30)
     export(settings, rows_of(EVENTS))
     export(other, rows_of(EVENTS))
     run(settings)
@@ -344,10 +350,28 @@ def test_a_current_day_starts_no_jvm(
 
 
 @pytest.mark.usefixtures("spark")
+def test_a_training_set_is_built_where_a_retraining_asks_for_it(settings: Settings, tmp_path: Path) -> None:
+    export(settings, rows_of(EVENTS))
+    assert set(run(settings, kind=names.DAILY)["rows"]) == set(OF_A_DAY)
+    lake = Lake.of(settings)
+    assert [lake.manifest(table, DAY) for table in OF_TRAINING] == [None, None]
+    before = [lake.manifest(table, DAY) for table in OF_A_DAY]
+    assert set(run(settings)["rows"]) == {*OF_A_DAY, *OF_TRAINING}
+    shorter = load_settings(home=tmp_path / "a home", history_length=3, judge_days=1, history_days=30)
+    assert run(shorter, kind=names.DAILY)["unchanged"]  # another split is nothing to a day
+    assert "unchanged" not in run(shorter)
+    assert set(lake.read(names.TRAINING_COVISITATION, DAY)["cutoff_date"].to_pylist()) == {
+        date(2011, 2, 28),
+        date(2011, 2, 27),
+    }
+    assert [lake.manifest(table, DAY) for table in OF_A_DAY] == before  # built once
+
+
+@pytest.mark.usefixtures("spark")
 def test_another_history_length_is_another_build(settings: Settings, tmp_path: Path) -> None:
     export(settings, rows_of(EVENTS))
     run(settings)
-    longer = load_settings(home=tmp_path / "a home", history_length=5, judge_days=2, history_days=30)
+    longer = load_settings(home=tmp_path / "a home", history_length=5, judge_days=3, history_days=30)
     assert "unchanged" not in run(longer)
     assert [len(items) for items in Lake.of(longer).read(names.HISTORIES, DAY).to_pydict()["item_ids"]] == [
         5,

@@ -108,14 +108,15 @@ def test_days_in_another_split_and_blank_items_show() -> None:
             SEQUENCES,
             user_day("b", date(2011, 3, 1), "judge", "lamp", " ", None, "null"),
             user_day("a", date(2011, 2, 25), "fit", "lamp", "rug"),
-            user_day("c", date(2011, 2, 28), "fit"),  # two days for each split: this is judge
+            user_day("c", date(2011, 2, 26), "judge"),  # the last two days judge, the one before ranks
+            user_day("c", date(2011, 2, 27), "fit"),
         ),
         DAY,
         2,
     )
-    assert frame["split_of_date"].to_list() == ["judge", "fit", "judge"]
-    assert frame["num_item_ids"].to_list() == [4, 2, 1]
-    assert frame["num_wrong_item_ids"].to_list() == [3, 0, 0]
+    assert frame["split_of_date"].to_list() == ["judge", "fit", "fit", "rank"]
+    assert frame["num_item_ids"].to_list() == [4, 2, 1, 1]
+    assert frame["num_wrong_item_ids"].to_list() == [3, 0, 0, 0]
 
 
 def test_a_split_knows_who_was_there_before_it() -> None:

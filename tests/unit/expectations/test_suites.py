@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -21,6 +22,7 @@ from contracts.tables import (
     RAW_EVENTS,
     RAW_ITEMS,
     SEQUENCES,
+    TRAINING_COVISITATION,
     Table,
 )
 from expectations import columns, features, landed, rules, scores, training
@@ -104,11 +106,11 @@ def histories() -> pd.DataFrame:
     )
 
 
-def covisitation() -> pd.DataFrame:
-    pair = {"cutoff_date": DAY, "weight": 2, "neighbour_rank": 1}
+def covisitation(table: Table = COVISITATION, **cutoff: date) -> pd.DataFrame:
+    pair = {**cutoff, "weight": 2, "neighbour_rank": 1}
     return features.covisitation_frame(
         rows(
-            COVISITATION,
+            table,
             {**pair, "item_id": "lamp", "neighbour_id": "rug"},
             {**pair, "item_id": "rug", "neighbour_id": "lamp"},
             {**pair, "item_id": "rug", "neighbour_id": "vase", "neighbour_rank": 2},
@@ -219,6 +221,18 @@ def missing(*names: str) -> dict[tuple[str, str], Broken]:
 def negative(*names: str) -> dict[tuple[str, str], Broken]:
     return {(BETWEEN, name): put(name, -1) for name in names}
 
+
+WRONG_NEIGHBOURS = (
+    NO_ROWS
+    | missing("item_id", "neighbour_id", "weight", "neighbour_rank")
+    | {
+        (IDS, "item_id"): put("item_id", "null"),
+        (IDS, "neighbour_id"): put("neighbour_id", "\t"),
+        (SET, "is_other"): put("is_other", False),
+        (BETWEEN, "weight"): put("weight", 0),
+        (BETWEEN, "neighbour_rank"): put("neighbour_rank", 51),
+    }
+)
 
 #: Suite → (the suite, a good frame, one broken frame for each expectation).
 CASES: dict[str, tuple[rules.Suite, Callable[[], pd.DataFrame], dict[tuple[str, str], Broken]]] = {
@@ -344,19 +358,23 @@ CASES: dict[str, tuple[rules.Suite, Callable[[], pd.DataFrame], dict[tuple[str, 
         },
     ),
     "covisitation": (
-        features.covisitation([DAY, BEFORE]),
+        features.covisitation(),
         covisitation,
-        NO_ROWS
-        | missing("cutoff_date", "item_id", "neighbour_id", "weight", "neighbour_rank")
+        WRONG_NEIGHBOURS
+        | {
+            (UNIQUE_TOGETHER, "item_id, neighbour_id"): put("neighbour_id", "vase", 1),
+            (UNIQUE_TOGETHER, "item_id, neighbour_rank"): put("neighbour_rank", 2, 1),
+        },
+    ),
+    "training covisitation": (
+        training.covisitation([DAY, BEFORE]),
+        partial(covisitation, TRAINING_COVISITATION, cutoff_date=BEFORE),
+        WRONG_NEIGHBOURS
+        | missing("cutoff_date")
         | {
             (SET, "cutoff_date"): put("cutoff_date", TOMORROW),
-            (IDS, "item_id"): put("item_id", "null"),
-            (IDS, "neighbour_id"): put("neighbour_id", "\t"),
             (UNIQUE_TOGETHER, "cutoff_date, item_id, neighbour_id"): put("neighbour_id", "vase", 1),
             (UNIQUE_TOGETHER, "cutoff_date, item_id, neighbour_rank"): put("neighbour_rank", 2, 1),
-            (SET, "is_other"): put("is_other", False),
-            (BETWEEN, "weight"): put("weight", 0),
-            (BETWEEN, "neighbour_rank"): put("neighbour_rank", 51),
         },
     ),
     "training sequences": (
