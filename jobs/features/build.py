@@ -16,11 +16,11 @@ from contracts.errors import PartitionMissing
 from contracts.tables import FCT_INTERACTIONS, PAIR_DAYS, TABLES, USER_DAYS, Table
 from jobs.features.cutoffs import cutoffs
 from jobs.io.lake import Lake, Manifest
+from jobs.io.schemas import spark_schema
 from jobs.runs import StepContext, settings_of_run
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
-    from pyspark.sql.types import StructType
 
 #: What is built of a day, by the settings that it depends on; a training set only where a retraining asks for it.
 _OF_DAY = (names.HISTORIES, names.COVISITATION)
@@ -136,7 +136,8 @@ def _build_parts(spark: SparkSession, stale: list[_Part], day: date, lake: Lake)
 
     days = [_day_of(part.manifest) for part in stale]
     interactions = known_interactions(_rows_of(spark, lake, FCT_INTERACTIONS, days, _NEEDED), day)
-    _write_parts(USER_DAYS, user_days(interactions), stale, day, lake)
+    num_events = sum(part.manifest.num_rows for part in stale)
+    _write_parts(USER_DAYS, user_days(interactions, num_events), stale, day, lake)
     _write_parts(PAIR_DAYS, pair_days(_rows_of(spark, lake, USER_DAYS, days)), stale, day, lake)
 
 
@@ -229,28 +230,12 @@ def _rows_of(
 ) -> DataFrame:
     """Several partitions of a table as one frame; verify them first."""
     paths = [escape_glob(path) for path in lake.files(table.name, days)]
-    schema = spark_schema(table, columns or tuple(table.columns))
+    schema = spark_schema(table, columns)
     return spark.read.schema(schema).parquet(*paths) if paths else spark.createDataFrame([], schema)
 
 
 def _day_of(manifest: Manifest) -> date:
     return date.fromisoformat(manifest.day)
-
-
-def spark_schema(table: Table, columns: tuple[str, ...]) -> StructType:
-    """Some columns of a contracted table as Spark reads them."""
-    from pyspark.sql import types as T  # noqa: N812 - everybody's name for it
-
-    of = {
-        "text": T.StringType(),
-        "bigint": T.LongType(),
-        "integer": T.IntegerType(),
-        "date": T.DateType(),
-        "timestamp": T.TimestampNTZType(),
-        "text[]": T.ArrayType(T.StringType()),
-        "integer[]": T.ArrayType(T.IntegerType()),
-    }
-    return T.StructType([T.StructField(name, of[table.columns[name]]) for name in columns])
 
 
 def escape_glob(path: Path) -> str:

@@ -6,17 +6,22 @@ numbers is one integer: millions of pairs of texts would take five times as long
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - everybody's name for it
 
-from contracts.tables import MAX_NEIGHBOURS
-from jobs.features.user_days import MAX_ITEMS_A_DAY
+from contracts.tables import MAX_NEIGHBOURS, PAIR_DAYS
+from jobs.features.ragged import flat, numbered
+from jobs.io.schemas import arrow_schema, spark_schema
 
 _LOW_BITS = 0xFFFFFFFF
 _PAIRS_A_PART = 500_000
+_PAIRS_AT_ONCE = 4_000_000  # of baskets, before they are added up: 32 bytes each
 
 
 def pair_days(user_days: DataFrame) -> DataFrame:
@@ -24,20 +29,64 @@ def pair_days(user_days: DataFrame) -> DataFrame:
 
     Two items of one basket weigh as much as the lesser of them; the weights of all users add up.
     """
-    basket = F.arrays_zip(F.col("basket_item_ids").alias("item_id"), F.col("basket_weights").alias("weight"))
-    later_ones = F.slice("basket", F.col("place") + 2, MAX_ITEMS_A_DAY)
-    return (
-        user_days.where(F.size("basket_item_ids") > 1)
-        .select("event_date", basket.alias("basket"))
-        .select("event_date", "basket", F.posexplode("basket").alias("place", "low"))
-        .select("event_date", "low", F.explode(later_ones).alias("high"))
-        .groupBy(
-            "event_date",
-            F.col("low.item_id").alias("item_id"),
-            F.col("high.item_id").alias("other_item_id"),
-        )
-        .agg(F.sum(F.least("low.weight", "high.weight")).alias("weight"))
+    baskets = user_days.where(F.size("basket_item_ids") > 1).select(
+        "event_date", "basket_item_ids", "basket_weights"
     )
+    # Each part adds up what it has, so that a fraction of all pairs is moved.
+    return (
+        baskets.mapInArrow(_pairs_of_partition, spark_schema(PAIR_DAYS))
+        .groupBy("event_date", "item_id", "other_item_id")
+        .agg(F.sum("weight").alias("weight"))
+    )
+
+
+def _pairs_of_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    read, num_pairs = [], 0
+    for batch in batches:
+        lengths = pc.list_value_length(batch.column("basket_item_ids")).to_numpy()
+        read.append(batch)
+        num_pairs += int((lengths * (lengths - 1) // 2).sum())
+        if num_pairs > _PAIRS_AT_ONCE:
+            yield from of_baskets(pa.Table.from_batches(read)).to_batches()
+            read, num_pairs = [], 0
+    if read:
+        yield from of_baskets(pa.Table.from_batches(read)).to_batches()
+
+
+def of_baskets(baskets: pa.Table) -> pa.Table:
+    """The pairs of some baskets, added up by day: rows of ``features/pair_days``.
+
+    Args:
+        baskets: event_date, basket_item_ids in their order, and basket_weights, none above 7.
+    """
+    lengths_D, items = flat(baskets.column("basket_item_ids"))
+    weight_B = flat(baskets.column("basket_weights"))[1].to_numpy().astype(np.int64)
+    item_B, names = numbered(items)
+    day_D = baskets.column("event_date").combine_chunks().dictionary_encode()
+    day_of_D, starts_D = day_D.indices.to_numpy().astype(np.int64), np.cumsum(lengths_D) - lengths_D
+    parts = []
+    for length in np.unique(lengths_D):  # baskets of one length are a matrix
+        is_as_long_D = lengths_D == length
+        places = starts_D[is_as_long_D][:, None] + np.arange(length)
+        low, high = np.triu_indices(length, 1)
+        item, weight = item_B[places], weight_B[places]
+        day = day_of_D[is_as_long_D][:, None]
+        pair = (day * len(names) + item[:, low]) * len(names) + item[:, high]
+        # The weight in the lowest bits: one sort brings equal pairs together, whatever they weigh.
+        parts.append((pair * 8 + np.minimum(weight[:, low], weight[:, high])).ravel())
+    packed = np.sort(np.concatenate([*parts, np.empty(0, np.int64)]))
+    pair = packed >> 3
+    first = np.flatnonzero(np.diff(pair, prepend=-1))
+    total = np.add.reduceat(packed & 7, first) if len(first) else np.empty(0, np.int64)
+    day_and_item, high_item = np.divmod(pair[first], max(len(names), 1))
+    day, low_item = np.divmod(day_and_item, max(len(names), 1))
+    columns = [
+        day_D.dictionary.take(pa.array(day)),
+        names.take(pa.array(low_item)),
+        names.take(pa.array(high_item)),
+        pa.array(total, pa.int64()),
+    ]
+    return pa.table(columns, schema=arrow_schema(PAIR_DAYS))
 
 
 def covisitation(

@@ -1,57 +1,127 @@
-"""What each user acted upon within one day: the part of a history that one event day settles."""
+"""What each user acted upon within one day: the part of a history that one event day settles.
+
+E events · G users on a day · W events that wanted an item · S steps · B items of baskets
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import date
+from typing import TYPE_CHECKING
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F  # noqa: N812 - everybody's name for it
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from contracts.tables import USER_DAYS
+from jobs.features.ragged import IntArray, lists, numbered
+from jobs.io.schemas import arrow_schema, spark_schema
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 #: An item counts for at most this much on one day of one user: as much as a purchase.
 MAX_WEIGHT = 5
 #: Only a user's latest items of a day stand in its basket, so that no reseller or robot explodes the pairs.
 MAX_ITEMS_A_DAY = 50
+_EVENTS_A_PART = 250_000
 
 
 def known_interactions(interactions: DataFrame, day: date) -> DataFrame:
     """What the run of ``day`` may see: nothing that became known later."""
+    from pyspark.sql import functions as F  # noqa: N812 - everybody's name for it
+
     return interactions.where(F.col("known_date") <= F.lit(day))
 
 
-def user_days(interactions: DataFrame) -> DataFrame:
+def user_days(interactions: DataFrame, num_events: int = 0) -> DataFrame:
     """One row per user and event day: the items that the user wanted, in the order of time; the others; the basket.
 
     A view, a cart and a purchase of one item in a row are one step. Events at one instant are put in the order
     of their ids. What was only returned or rated badly that day is no step, but it has been seen. The basket holds
     the latest different items of the day, in the order of their ids, each with the weight of all its events.
+
+    Args:
+        num_events: about how many these are.
     """
-    event = F.struct("occurred_at", "event_id", "item_id", "weight")
-    # Each step of the way has a name of its own, as Spark would compute an expression again wherever it is used.
     return (
-        interactions.repartition("user_id", "event_date")
-        .groupBy("user_id", "event_date")
-        .agg(F.sort_array(F.collect_list(event)).alias("events"))
-        .withColumn("wanted", F.filter("events", lambda event: event["weight"] > 0))
-        .withColumn("steps", F.filter("wanted", _is_another_item))
-        .withColumn("latest", F.array_distinct(F.reverse("steps.item_id")))
-        .withColumn("basket", F.sort_array(F.slice("latest", 1, MAX_ITEMS_A_DAY)))
-        .select(
-            "user_id",
-            "event_date",
-            F.col("steps.item_id").alias("item_ids"),
-            F.sort_array(F.array_except("events.item_id", "wanted.item_id")).alias("other_item_ids"),
-            F.col("basket").alias("basket_item_ids"),
-            F.transform("basket", _weight_of).alias("basket_weights"),
-        )
+        interactions.select("user_id", "event_date", "occurred_at", "event_id", "item_id", "weight")
+        .repartition(1 + num_events // _EVENTS_A_PART, "user_id", "event_date")
+        .mapInArrow(_of_partition, spark_schema(USER_DAYS))
     )
 
 
-def _is_another_item(event: Column, place: Column) -> Column:
-    """Is it another item than the one before?"""
-    return (place == 0) | (event["item_id"] != F.get("wanted", place - 1)["item_id"])
+def _of_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    if read := list(batches):
+        yield from of_events(pa.Table.from_batches(read)).to_batches()
 
 
-def _weight_of(item_id: Column) -> Column:
-    of_item = F.filter("wanted", lambda event: event["item_id"] == item_id)
-    total = F.aggregate(of_item, F.lit(0), lambda total, event: total + event["weight"])
-    return F.least(total, F.lit(MAX_WEIGHT))
+def of_events(events: pa.Table) -> pa.Table:
+    """Rows of ``features/user_days`` from all the events of some users and days, in any order.
+
+    Args:
+        events: user_id, event_date, occurred_at, event_id, item_id and weight; nothing missing.
+    """
+    first_G, group_E, order_E = _in_time(events)
+    item_E, names = numbered(events.column("item_id"))
+    item_E = item_E[order_E]
+    weight_E = events.column("weight").to_numpy()[order_E].astype(np.int64)
+    is_wanted_E = weight_E > 0
+    pair_E = group_E * len(names) + item_E  # a user's day and an item, as one number
+    pair_W = pair_E[is_wanted_E]
+    pair_S = pair_W[np.diff(pair_W, prepend=-1) != 0]
+    other_O = np.setdiff1d(pair_E[~is_wanted_E], pair_W)
+    basket_B = _basket(pair_S, len(names))
+    all_wanted, place_W = np.unique(pair_W, return_inverse=True)
+    weights = np.minimum(np.bincount(place_W, weight_E[is_wanted_E]), MAX_WEIGHT).astype(np.int32)
+
+    def items_of(pairs: IntArray) -> pa.ListArray:
+        groups, items = np.divmod(pairs, max(len(names), 1))
+        return lists(groups, names.take(pa.array(items)), len(first_G))
+
+    basket_weights = pa.array(weights[np.searchsorted(all_wanted, basket_B)], pa.int32())
+    days = events.select(["user_id", "event_date"]).take(pa.array(first_G))
+    columns = [
+        *days.columns,
+        items_of(pair_S),
+        items_of(other_O),
+        items_of(basket_B),
+        lists(basket_B // max(len(names), 1), basket_weights, len(first_G)),
+    ]
+    return pa.table(columns, schema=arrow_schema(USER_DAYS))
+
+
+def _in_time(events: pa.Table) -> tuple[IntArray, IntArray, IntArray]:
+    """The events in the order of group (a user's day), time and id: an event of each group, each event's group, its place."""
+    user_E = events.column("user_id").combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
+    day_E = events.column("event_date").cast(pa.int32()).to_numpy().astype(np.int64)
+    span = int(day_E.max()) - int(day_E.min()) + 1
+    _, first_G, group_E = np.unique(
+        user_E * span + day_E - day_E.min(), return_index=True, return_inverse=True
+    )
+    time_E = events.column("occurred_at").cast(pa.int64()).to_numpy()
+    order_E = np.lexsort((time_E, group_E))
+    is_same_E = (np.diff(group_E[order_E]) == 0) & (np.diff(time_E[order_E]) == 0)
+    if is_same_E.any():  # ids are texts, slow to put in order: only where they decide
+        tied_E = np.flatnonzero(np.append(is_same_E, False) | np.append(False, is_same_E))
+        tied = pa.table(
+            {
+                "group": group_E[order_E[tied_E]],
+                "time": time_E[order_E[tied_E]],
+                "id": events.column("event_id").take(pa.array(order_E[tied_E])),
+            }
+        )
+        by = pc.sort_indices(tied, [("group", "ascending"), ("time", "ascending"), ("id", "ascending")])
+        order_E[tied_E] = order_E[tied_E][by.to_numpy()]
+    return first_G, group_E[order_E], order_E
+
+
+def _basket(pair_S: IntArray, num_items: int) -> IntArray:
+    """Of each group's steps the latest different items, in the order of group and item."""
+    # Read backwards, the first place of a pair is its last step.
+    pair_B, last_B = np.unique(pair_S[::-1], return_index=True)
+    group_B = pair_B // max(num_items, 1)
+    order_B = np.lexsort((last_B, group_B))
+    place_B = np.empty(len(pair_B), np.int64)
+    place_B[order_B] = np.arange(len(pair_B)) - np.searchsorted(group_B, group_B)
+    return pair_B[place_B < MAX_ITEMS_A_DAY]

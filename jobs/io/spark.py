@@ -25,6 +25,8 @@ from jobs.io.java import class_archive
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+_REPOSITORY = Path(__file__).resolve().parents[2]
+
 #: Without these a Spark of somebody else, or its configuration, would take the place of ours.
 _FOREIGN = ("SPARK_", "PYSPARK_")
 
@@ -128,6 +130,9 @@ def _configuration(settings: Settings, is_short: bool, sharing: list[str]) -> di
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.local.dir": str(temporary),
+        "spark.executorEnv.PYTHONPATH": str(
+            _REPOSITORY
+        ),  # where Python workers find the functions they are given
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.sql.catalogImplementation": "in-memory",  # no Hive, no Derby
         "spark.sql.session.timeZone": "UTC",

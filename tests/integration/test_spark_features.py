@@ -25,7 +25,7 @@ from jobs.features.histories import ordered_histories
 from jobs.features.training_set import training_set
 from jobs.features.user_days import MAX_ITEMS_A_DAY, MAX_WEIGHT, known_interactions, user_days
 from jobs.io.lake import Lake
-from jobs.io.schemas import arrow_schema
+from jobs.io.schemas import arrow_schema, spark_schema
 from jobs.io.spark import spark_session
 from jobs.io.state import State
 from jobs.runs import StepContext
@@ -102,7 +102,7 @@ def rows_of(events: list[Event]) -> list[dict[str, object]]:
 
 def frame(spark: SparkSession, events: list[Event]) -> DataFrame:
     columns = build._NEEDED
-    schema = build.spark_schema(FCT_INTERACTIONS, columns)
+    schema = spark_schema(FCT_INTERACTIONS, columns)
     return spark.createDataFrame([tuple(row[name] for name in columns) for row in rows_of(events)], schema)
 
 
@@ -245,7 +245,7 @@ def test_a_run_sees_nothing_that_became_known_later(spark: SparkSession) -> None
     rows[1]["known_date"] = date(2011, 3, 2)
     columns = build._NEEDED
     interactions = spark.createDataFrame(
-        [tuple(row[name] for name in columns) for row in rows], build.spark_schema(FCT_INTERACTIONS, columns)
+        [tuple(row[name] for name in columns) for row in rows], spark_schema(FCT_INTERACTIONS, columns)
     )
     assert [row.event_id for row in known_interactions(interactions, DAY).collect()] == ["e001", "e003"]
 
