@@ -131,37 +131,39 @@ def _latest_known(lake: Lake, event_day: date) -> date:
 
 def _build_parts(spark: SparkSession, stale: list[_Part], day: date, lake: Lake) -> None:
     """Build and commit the parts of some event days, all in one pass."""
-    from jobs.features.covisitation import pair_days
+    from jobs.features.covisitation import add_up_pairs, pairs_of_users
     from jobs.features.user_days import known_interactions, user_days
 
     days = [_day_of(part.manifest) for part in stale]
     interactions = known_interactions(_rows_of(spark, lake, FCT_INTERACTIONS, days, _NEEDED), day)
-    num_events = sum(part.manifest.num_rows for part in stale)
-    _write_parts(USER_DAYS, user_days(interactions, num_events), stale, day, lake)
-    _write_parts(PAIR_DAYS, pair_days(_rows_of(spark, lake, USER_DAYS, days)), stale, day, lake)
+    _write_parts(USER_DAYS, user_days(_by_file(interactions, "user_id", stale)), stale, day, lake)
+    pairs = pairs_of_users(_rows_of(spark, lake, USER_DAYS, days))
+    _write_parts(PAIR_DAYS, add_up_pairs(_by_file(pairs, "item_id", stale)), stale, day, lake)
 
 
-def _write_parts(table: Table, rows: DataFrame, stale: list[_Part], day: date, lake: Lake) -> None:
-    """Write and commit rows of several event days, each in its files by a hash of the first id, in order of the key."""
+def _by_file(rows: DataFrame, key: str, stale: list[_Part]) -> DataFrame:
+    """Rows of several event days, moved so that a part is a file: of one event day, by a hash of the key."""
     from pyspark.sql import functions as F  # noqa: N812 - everybody's name for it
 
     first = _day_of(stale[0].manifest)
     num_files = {(_day_of(part.manifest) - first).days: part.num_files for part in stale}
     counts = [num_files.get(place, 0) for place in range(max(num_files) + 1)]
     place = F.datediff("event_date", F.lit(first)) + 1
-    key = [name for name in table.key if name != "event_date"]
-    file = F.pmod(F.xxhash64(key[0]), _at(place, counts)).cast("int")
-    (
-        rows.withColumn("day", F.col("event_date"))
-        .withColumn("file", F.lpad(file.cast("string"), 5, "0"))
-        .repartitionById(sum(counts), _at(place, list(accumulate(counts, initial=0))) + file)
-        .sortWithinPartitions("day", "file", *key)
-        .write.partitionBy("day", "file")
-        .parquet(str(staged := lake.staging(table.name, day) / "spark"))
-    )
-    for part in stale:
-        folder = staged / f"day={part.manifest.day}"
-        folder.mkdir(exist_ok=True)
+    file = F.pmod(F.xxhash64(key), _at(place, counts)).cast("int")
+    return rows.repartitionById(sum(counts), _at(place, list(accumulate(counts, initial=0))) + file)
+
+
+def _write_parts(table: Table, rows: DataFrame, stale: list[_Part], day: date, lake: Lake) -> None:
+    """Write and commit rows of several event days whose parts are files, each in the order of its key."""
+    rows.write.parquet(str(staged := lake.staging(table.name, day) / "spark"))
+    written = sorted(staged.glob("part-*.parquet"))  # part-00017-….parquet; a part without rows has none
+    ends = list(accumulate(part.num_files for part in stale))
+    for part, end in zip(stale, ends, strict=True):
+        folder = staged / part.manifest.day
+        folder.mkdir()
+        for path in written:
+            if end - part.num_files <= int(path.name.split("-")[1]) < end and _num_rows(path):
+                path.rename(folder / path.name)
         lake.commit(
             table.name,
             _day_of(part.manifest),
@@ -245,6 +247,10 @@ def escape_glob(path: Path) -> str:
 
 def _count_rows(folder: Path) -> int:
     """Rows of a staged folder, from the files' footers."""
+    return sum(_num_rows(path) for path in folder.rglob("*.parquet"))
+
+
+def _num_rows(path: Path) -> int:
     import pyarrow.parquet as pq
 
-    return sum(pq.read_metadata(path).num_rows for path in folder.rglob("*.parquet"))
+    return int(pq.read_metadata(path).num_rows)

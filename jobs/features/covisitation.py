@@ -24,20 +24,24 @@ _PAIRS_A_PART = 500_000
 _PAIRS_AT_ONCE = 4_000_000  # of baskets, before they are added up: 32 bytes each
 
 
-def pair_days(user_days: DataFrame) -> DataFrame:
-    """One row per event day and pair of items that somebody acted upon on it: the lesser id first.
+def pairs_of_users(user_days: DataFrame) -> DataFrame:
+    """Pairs of items that somebody acted upon within a day, the lesser id first; what one part knows is added up.
 
     Two items of one basket weigh as much as the lesser of them; the weights of all users add up.
     """
     baskets = user_days.where(F.size("basket_item_ids") > 1).select(
         "event_date", "basket_item_ids", "basket_weights"
     )
-    # Each part adds up what it has, so that a fraction of all pairs is moved.
-    return (
-        baskets.mapInArrow(_pairs_of_partition, spark_schema(PAIR_DAYS))
-        .groupBy("event_date", "item_id", "other_item_id")
-        .agg(F.sum("weight").alias("weight"))
-    )
+    return baskets.mapInArrow(_pairs_of_partition, spark_schema(PAIR_DAYS))
+
+
+def add_up_pairs(pairs: DataFrame) -> DataFrame:
+    """Rows of ``features/pair_days``, one per event day and pair, in the order of their key within each part.
+
+    Args:
+        pairs: all rows of an event day and pair in one part.
+    """
+    return pairs.mapInArrow(_added_up_partition, spark_schema(PAIR_DAYS))
 
 
 def _pairs_of_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -87,6 +91,24 @@ def of_baskets(baskets: pa.Table) -> pa.Table:
         pa.array(total, pa.int64()),
     ]
     return pa.table(columns, schema=arrow_schema(PAIR_DAYS))
+
+
+def _added_up_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    if read := list(batches):
+        yield from added_up(pa.Table.from_batches(read)).to_batches()
+
+
+def added_up(pairs: pa.Table) -> pa.Table:
+    """One row per event day and pair, in the order of the key, with the weights of all its rows added up."""
+    low, high = (pairs.column(name).combine_chunks() for name in ("item_id", "other_item_id"))
+    item, names = numbered(pa.concat_arrays([low, high]))
+    day = pairs.column("event_date").cast(pa.int32()).to_numpy().astype(np.int64)
+    pair = ((day - day.min()) * len(names) + item[: len(low)]) * len(names) + item[len(low) :]
+    order = np.argsort(pair, kind="stable")
+    first = np.flatnonzero(np.diff(pair[order], prepend=-1))
+    total = np.add.reduceat(pairs.column("weight").to_numpy()[order], first)
+    rows = pairs.take(pa.array(order[first])).drop_columns("weight").append_column("weight", pa.array(total))
+    return pa.table(rows.columns, schema=arrow_schema(PAIR_DAYS))
 
 
 def covisitation(

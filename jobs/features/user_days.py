@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 MAX_WEIGHT = 5
 #: Only a user's latest items of a day stand in its basket, so that no reseller or robot explodes the pairs.
 MAX_ITEMS_A_DAY = 50
-_EVENTS_A_PART = 250_000
 
 
 def known_interactions(interactions: DataFrame, day: date) -> DataFrame:
@@ -34,7 +33,7 @@ def known_interactions(interactions: DataFrame, day: date) -> DataFrame:
     return interactions.where(F.col("known_date") <= F.lit(day))
 
 
-def user_days(interactions: DataFrame, num_events: int = 0) -> DataFrame:
+def user_days(interactions: DataFrame) -> DataFrame:
     """One row per user and event day: the items that the user wanted, in the order of time; the others; the basket.
 
     A view, a cart and a purchase of one item in a row are one step. Events at one instant are put in the order
@@ -42,13 +41,10 @@ def user_days(interactions: DataFrame, num_events: int = 0) -> DataFrame:
     the latest different items of the day, in the order of their ids, each with the weight of all its events.
 
     Args:
-        num_events: about how many these are.
+        interactions: all of a user's day in one part. The rows of a part come in the order of user and day.
     """
-    return (
-        interactions.select("user_id", "event_date", "occurred_at", "event_id", "item_id", "weight")
-        .repartition(1 + num_events // _EVENTS_A_PART, "user_id", "event_date")
-        .mapInArrow(_of_partition, spark_schema(USER_DAYS))
-    )
+    needed = interactions.select("user_id", "event_date", "occurred_at", "event_id", "item_id", "weight")
+    return needed.mapInArrow(_of_partition, spark_schema(USER_DAYS))
 
 
 def _of_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -57,7 +53,7 @@ def _of_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]
 
 
 def of_events(events: pa.Table) -> pa.Table:
-    """Rows of ``features/user_days`` from all the events of some users and days, in any order.
+    """Rows of ``features/user_days``, in the order of their key, from all the events of some users and days.
 
     Args:
         events: user_id, event_date, occurred_at, event_id, item_id and weight; nothing missing.
@@ -93,7 +89,7 @@ def of_events(events: pa.Table) -> pa.Table:
 
 def _in_time(events: pa.Table) -> tuple[IntArray, IntArray, IntArray]:
     """The events in the order of group (a user's day), time and id: an event of each group, each event's group, its place."""
-    user_E = events.column("user_id").combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
+    user_E, _ = numbered(events.column("user_id"))
     day_E = events.column("event_date").cast(pa.int32()).to_numpy().astype(np.int64)
     span = int(day_E.max()) - int(day_E.min()) + 1
     _, first_G, group_E = np.unique(

@@ -19,7 +19,7 @@ from contracts.errors import PartitionMissing, PartitionTorn
 from contracts.settings import Settings, load_settings
 from contracts.tables import FCT_INTERACTIONS, MAX_NEIGHBOURS, TABLES
 from jobs.features import build
-from jobs.features.covisitation import covisitation, pair_days
+from jobs.features.covisitation import add_up_pairs, covisitation, pairs_of_users
 from jobs.features.cutoffs import cutoffs
 from jobs.features.histories import ordered_histories
 from jobs.features.training_set import training_set
@@ -103,7 +103,8 @@ def rows_of(events: list[Event]) -> list[dict[str, object]]:
 def frame(spark: SparkSession, events: list[Event]) -> DataFrame:
     columns = build._NEEDED
     schema = spark_schema(FCT_INTERACTIONS, columns)
-    return spark.createDataFrame([tuple(row[name] for name in columns) for row in rows_of(events)], schema)
+    rows = [tuple(row[name] for name in columns) for row in rows_of(events)]
+    return spark.createDataFrame(rows, schema).coalesce(1)
 
 
 def export(settings: Settings, rows: list[dict[str, object]]) -> None:
@@ -192,7 +193,8 @@ def test_the_training_set_is_split_in_time(spark: SparkSession) -> None:
 
 
 def neighbours(interactions: DataFrame, days: tuple[date, ...]) -> DataFrame:
-    return covisitation(pair_days(user_days(interactions)), days)
+    pairs = pairs_of_users(user_days(interactions))
+    return covisitation(add_up_pairs(pairs.coalesce(1)), days)
 
 
 def test_covisitation_adds_up_the_lesser_weights_of_a_day(spark: SparkSession) -> None:
