@@ -149,7 +149,7 @@ class Settings(BaseSettings):
         default=100, description="Items kept for each user."
     )
     num_candidates: Annotated[int, Field(ge=10, le=5000)] = Field(
-        default=200, description="Candidates that each source proposes to the ranker for a user."
+        default=120, description="Candidates that each source proposes to the ranker for a user."
     )
     history_length: Annotated[int, Field(ge=2, le=1000)] = Field(
         default=50, description="Events a history keeps."

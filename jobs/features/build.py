@@ -1,26 +1,34 @@
-"""The day's Spark work, in one session: histories and co-visitation; for a retraining its training set as well."""
+"""The day's Spark work, in one session: histories and co-visitation; for a retraining its training set as well.
+
+Spark hands out tasks (``jobs/features/tasks.py``) and sees to it that each is done; what a task computes, it computes over
+Arrow in a worker of Python's. Rows that passed through the JVM would cost it more than all there is to compute.
+"""
 
 from __future__ import annotations
 
+import math
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts import names
 from contracts.errors import PartitionMissing
-from contracts.tables import FCT_INTERACTIONS, PAIR_DAYS, TABLES, USER_DAYS, Table
+from contracts.tables import TABLES
 from jobs.features.cutoffs import cutoffs
 from jobs.io.lake import Lake, Manifest
-from jobs.io.schemas import spark_schema
 from jobs.runs import StepContext, settings_of_run
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark import SparkContext
+
+
+#: Rows of an event day that fill a file, and those that one task holds in memory; pairs that one task holds.
+_EVENTS_A_FILE = 250_000
+_EVENTS_A_TASK = 4_000_000
+_PAIRS_A_TASK = 16_000_000
 
 #: What is built of a day, by the settings that it depends on; a training set only where a retraining asks for it.
 _OF_DAY = (names.HISTORIES, names.COVISITATION)
@@ -57,14 +65,13 @@ def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str
     due = {table: digest for table, digest in inputs.items() if not lake.is_current(table, day, digest)}
     if not due:
         return {"rows": {table: lake.verify(table, day).num_rows for table in inputs}, "unchanged": True}
-    from jobs.io.spark import spark_session
+    from jobs.io.spark import spark_context
 
     stale = _stale(lake, read, day)
-    num_rows = sum(part.manifest.num_rows for part in stale) + sum(found.num_rows for found in read) // 8
-    with spark_session(context.settings, is_short=num_rows < _ROWS_OF_A_SHORT_SESSION) as spark:
-        if stale:
-            _build_parts(spark, stale, day, lake)
-        _put_together(spark, [_day_of(manifest) for manifest in read], day, chosen, lake, due)
+    event_days = [_day_of(manifest) for manifest in read]
+    with spark_context(context.settings) as spark:
+        _build_parts(spark, stale, day, lake)
+        _put_together(spark, event_days, day, chosen, lake, due)
     return {
         "rows": {table: lake.verify(table, day).num_rows for table in inputs},
         "event_days": len(read),
@@ -80,9 +87,14 @@ class _Part:
     inputs: str
 
     @property
-    def num_files(self) -> int:
-        """Of each table: what follows from the day alone, so that its bytes do, whatever is built beside it."""
-        return 1 + self.manifest.num_rows // _ROWS_A_FILE
+    def num_buckets(self) -> int:
+        """Files of users: what follows from the day alone, so that its bytes do, whatever is built beside it."""
+        return _power_of_two(self.manifest.num_rows / _EVENTS_A_FILE)
+
+    @property
+    def num_shares(self) -> int:
+        """Tasks that the users are shared among, each of whole buckets."""
+        return min(self.num_buckets, _power_of_two(self.manifest.num_rows / _EVENTS_A_TASK))
 
 
 def _interaction_manifests(lake: Lake, day: date, history_days: int) -> list[Manifest]:
@@ -106,6 +118,9 @@ def _stale(lake: Lake, read: list[Manifest], day: date) -> list[_Part]:
     for manifest in read:
         knows_all = _latest_known(lake, _day_of(manifest)) <= day
         inputs = lake.input_digest(
+            "buckets by crc32",
+            _EVENTS_A_FILE,
+            _EVENTS_A_TASK,
             *(list(TABLES[table].columns) for table in names.PARTS_BY_EVENT_DAY),
             manifest.digest,
             "all" if knows_all else day.isoformat(),
@@ -129,60 +144,38 @@ def _latest_known(lake: Lake, event_day: date) -> date:
     return latest
 
 
-def _build_parts(spark: SparkSession, stale: list[_Part], day: date, lake: Lake) -> None:
-    """Build and commit the parts of some event days, all in one pass."""
-    from jobs.features.covisitation import add_up_pairs, pairs_of_users
-    from jobs.features.user_days import known_interactions, user_days
+def _build_parts(spark: SparkContext, stale: list[_Part], day: date, lake: Lake) -> None:
+    """Build and commit the parts of some event days, side by side."""
+    from jobs.features.tasks import EventDay, run_on_spark
 
-    days = [_day_of(part.manifest) for part in stale]
-    interactions = known_interactions(_rows_of(spark, lake, FCT_INTERACTIONS, days, _NEEDED), day)
-    _write_parts(USER_DAYS, user_days(_by_file(interactions, "user_id", stale)), stale, day, lake)
-    pairs = pairs_of_users(_rows_of(spark, lake, USER_DAYS, days))
-    _write_parts(PAIR_DAYS, add_up_pairs(_by_file(pairs, "item_id", stale)), stale, day, lake)
-
-
-def _by_file(rows: DataFrame, key: str, stale: list[_Part]) -> DataFrame:
-    """Rows of several event days, moved so that a part is a file: of one event day, by a hash of the key."""
-    from pyspark.sql import functions as F  # noqa: N812 - everybody's name for it
-
-    first = _day_of(stale[0].manifest)
-    num_files = {(_day_of(part.manifest) - first).days: part.num_files for part in stale}
-    counts = [num_files.get(place, 0) for place in range(max(num_files) + 1)]
-    place = F.datediff("event_date", F.lit(first)) + 1
-    file = F.pmod(F.xxhash64(key), _at(place, counts)).cast("int")
-    return rows.repartitionById(sum(counts), _at(place, list(accumulate(counts, initial=0))) + file)
-
-
-def _write_parts(table: Table, rows: DataFrame, stale: list[_Part], day: date, lake: Lake) -> None:
-    """Write and commit rows of several event days whose parts are files, each in the order of its key."""
-    rows.write.parquet(str(staged := lake.staging(table.name, day) / "spark"))
-    written = sorted(staged.glob("part-*.parquet"))  # part-00017-….parquet; a part without rows has none
-    ends = list(accumulate(part.num_files for part in stale))
-    for part, end in zip(stale, ends, strict=True):
-        folder = staged / part.manifest.day
-        folder.mkdir()
-        for path in written:
-            if end - part.num_files <= int(path.name.split("-")[1]) < end and _num_rows(path):
-                path.rename(folder / path.name)
-        lake.commit(
-            table.name,
-            _day_of(part.manifest),
-            folder,
-            num_rows=_count_rows(folder),
-            inputs=part.inputs,
+    # One folder for all days, as a day's own staging folder would be that of the next.
+    staged = {table: lake.staging(table, day) for table in names.PARTS_BY_EVENT_DAY}
+    tasks = []
+    for part in stale:
+        event_day = _day_of(part.manifest)
+        folders = [staged[table] / part.manifest.day for table in names.PARTS_BY_EVENT_DAY]
+        for folder in folders:
+            folder.mkdir()
+        of_share = partial(
+            EventDay,
+            interactions=tuple(lake.files(names.FCT_INTERACTIONS, [event_day])),
+            known_until=day,
+            num_shares=part.num_shares,
+            num_buckets=part.num_buckets,
+            to_user_days=folders[0],
+            to_pair_days=folders[1],
         )
-    shutil.rmtree(staged.parent)
-
-
-def _at(place: Column, values: list[int]) -> Column:
-    """The value at a place, counted from 1."""
-    from pyspark.sql import functions as F  # noqa: N812 - everybody's name for it
-
-    return F.element_at(F.array(*map(F.lit, values)), place)
+        tasks += [of_share(share=share) for share in range(part.num_shares)]
+    run_on_spark(spark, tasks)
+    for part in stale:
+        for table, folder in staged.items():
+            _commit(lake, table, _day_of(part.manifest), folder / part.manifest.day, part.inputs)
+    for folder in staged.values():
+        shutil.rmtree(folder)
 
 
 def _put_together(
-    spark: SparkSession,
+    spark: SparkContext,
     event_days: list[date],
     day: date,
     chosen: dict[str, Any],
@@ -190,67 +183,44 @@ def _put_together(
     due: dict[str, str],
 ) -> None:
     """Build and commit those of the day's tables that are due, with their inputs, from the parts of the event days."""
-    from jobs.features.covisitation import covisitation
-    from jobs.features.histories import ordered_histories
-    from jobs.features.training_set import training_set
+    from jobs.features.tasks import ItemBucket, UserBucket, run_on_spark
 
-    num_user_days, num_pairs = (
-        sum(lake.verify(table, found).num_rows for found in event_days) for table in names.PARTS_BY_EVENT_DAY
-    )
-    num_files = 1 + num_user_days // _ROWS_A_FILE
-    # Equal bytes on every run: each table has its rows in files by a hash of the first key, in the order of a unique
-    # one, in a number of files that follows from the input alone.
-    user_days = (
-        _rows_of(spark, lake, USER_DAYS, event_days)
-        .repartition(num_files, "user_id")
-        .sortWithinPartitions("user_id", "event_date")
-    )
-    neighbours = partial(
-        covisitation,
-        _rows_of(spark, lake, PAIR_DAYS, event_days),
-        num_pairs=num_pairs,
-        num_parts=num_files,
-    )
-    _, *earlier = cutoffs(day, chosen["judge_days"])
-    build_of: dict[str, Callable[[], DataFrame]] = {
-        names.SEQUENCES: lambda: training_set(user_days, day, chosen["judge_days"]),
-        names.HISTORIES: lambda: ordered_histories(user_days, chosen["history_length"]).sortWithinPartitions(
-            "user_id"
-        ),
-        names.COVISITATION: lambda: neighbours([day]).drop("cutoff_date"),
-        names.TRAINING_COVISITATION: lambda: neighbours(sorted(set(earlier))),
+    for each in event_days:
+        lake.verify(names.USER_DAYS, each)
+    num_pairs = sum(lake.verify(names.PAIR_DAYS, each).num_rows for each in event_days)
+    user_days = tuple(tuple(lake.files(names.USER_DAYS, [each])) for each in event_days)
+    of_users = partial(UserBucket, user_days, num_buckets=max(map(len, user_days)))
+    pair_days = tuple(lake.files(names.PAIR_DAYS, event_days))
+    of_items = partial(ItemBucket, pair_days, num_buckets=1 + num_pairs // _PAIRS_A_TASK)
+    ends = cutoffs(day, chosen["judge_days"])
+    task_of: dict[str, partial[UserBucket] | partial[ItemBucket]] = {
+        names.HISTORIES: partial(of_users, history_length=chosen["history_length"]),
+        names.SEQUENCES: partial(of_users, cutoffs=ends),
+        names.COVISITATION: partial(of_items, cutoffs=(day,), has_cutoff=False),
+        names.TRAINING_COVISITATION: partial(of_items, cutoffs=tuple(sorted(set(ends[1:]))), has_cutoff=True),
     }
-    for table, inputs in due.items():
-        folder = lake.staging(table, day)
-        build_of[table]().write.parquet(str(folder / "spark"))
-        lake.commit(table, day, folder, num_rows=_count_rows(folder), inputs=inputs)
-    spark.catalog.clearCache()
+    staged = {table: lake.staging(table, day) for table in due}
+    tasks = [
+        task_of[table](bucket=bucket, to=folder)
+        for table, folder in staged.items()
+        for bucket in range(task_of[table].keywords["num_buckets"])
+    ]
+    run_on_spark(spark, tasks)
+    for table, folder in staged.items():
+        _commit(lake, table, day, folder, due[table])
 
 
-def _rows_of(
-    spark: SparkSession, lake: Lake, table: Table, days: list[date], columns: tuple[str, ...] | None = None
-) -> DataFrame:
-    """Several partitions of a table as one frame; verify them first."""
-    paths = [escape_glob(path) for path in lake.files(table.name, days)]
-    schema = spark_schema(table, columns)
-    return spark.read.schema(schema).parquet(*paths) if paths else spark.createDataFrame([], schema)
+def _commit(lake: Lake, table: str, day: date, folder: Path, inputs: str) -> None:
+    import pyarrow.parquet as pq
+
+    num_rows = sum(pq.read_metadata(path).num_rows for path in folder.glob("*.parquet"))
+    lake.commit(table, day, folder, num_rows=num_rows, inputs=inputs)
 
 
 def _day_of(manifest: Manifest) -> date:
     return date.fromisoformat(manifest.day)
 
 
-def escape_glob(path: Path) -> str:
-    """A path as Spark takes it literally: it would expand brackets and stars."""
-    return "".join(f"\\{letter}" if letter in "[]{}*?\\" else letter for letter in str(path))
-
-
-def _count_rows(folder: Path) -> int:
-    """Rows of a staged folder, from the files' footers."""
-    return sum(_num_rows(path) for path in folder.rglob("*.parquet"))
-
-
-def _num_rows(path: Path) -> int:
-    import pyarrow.parquet as pq
-
-    return int(pq.read_metadata(path).num_rows)
+def _power_of_two(least: float) -> int:
+    """The first power of two that is not less."""
+    return 1 << max(0, math.ceil(math.log2(max(least, 1))))

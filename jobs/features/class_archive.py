@@ -18,7 +18,7 @@ from contracts.tables import FCT_INTERACTIONS
 from jobs.features import build
 from jobs.io.java import class_archive
 from jobs.io.lake import Lake
-from jobs.io.spark import spark_session
+from jobs.io.spark import spark_context
 from jobs.io.state import State
 from jobs.runs import StepContext
 
@@ -43,7 +43,7 @@ def make_class_archive() -> Path:
         with State.of(settings).lease("class-archive", "build", 600, is_last=True) as lease:
             context = StepContext.of(settings, lease)
             _export(context.lake, settings)
-            with spark_session(settings, is_short=True, archive_classes_to=made):
+            with spark_context(settings, archive_classes_to=made):
                 build.run(_DAY, context, kind=names.RETRAIN)
         if made.exists():
             made.replace(archive)

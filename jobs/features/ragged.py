@@ -1,8 +1,9 @@
-"""Lists of ids of very different lengths, as flat arrays: what Spark's Python workers compute with."""
+"""Columns of ids and of lists of ids, of very different lengths, as flat arrays to compute with."""
 
 from __future__ import annotations
 
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +15,28 @@ IntArray = npt.NDArray[np.int64]
 
 def numbered(ids: pa.ChunkedArray | pa.Array) -> tuple[IntArray, pa.Array]:
     """Each id as its place among the different ones, which are in the order of their bytes."""
-    encoded = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
-    if not pa.types.is_dictionary(encoded.type):
-        encoded = encoded.dictionary_encode()
-    order = pc.sort_indices(encoded.dictionary).to_numpy()
+    encoded = _encoded(ids)
+    order = pc.sort_indices(encoded.dictionary)
     rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    return rank[encoded.indices.to_numpy(zero_copy_only=False)], encoded.dictionary.take(pa.array(order))
+    rank[order.to_numpy()] = np.arange(len(order))
+    return rank[encoded.indices.to_numpy()], encoded.dictionary.take(order)
+
+
+def bucket_of(ids: pa.ChunkedArray | pa.Array, num_buckets: int) -> IntArray:
+    """The bucket of each id, by a hash that is the same everywhere; the buckets of 2n halve those of n."""
+    if num_buckets == 1:
+        return np.zeros(len(ids), np.int64)
+    encoded = _encoded(ids)
+    of_each = [crc32(text.encode()) % num_buckets for text in encoded.dictionary.to_pylist()]
+    bucket: IntArray = np.array(of_each, np.int64)[encoded.indices.to_numpy()]
+    return bucket
+
+
+def distinct(numbers: IntArray) -> IntArray:
+    """The different ones of numbers that are not negative, in order."""
+    in_order: IntArray = np.sort(numbers)
+    different: IntArray = in_order[np.diff(in_order, prepend=-1) != 0]
+    return different
 
 
 def lists(groups: npt.NDArray[np.integer[Any]], values: pa.Array, num_groups: int) -> pa.ListArray:
@@ -31,7 +47,18 @@ def lists(groups: npt.NDArray[np.integer[Any]], values: pa.Array, num_groups: in
 
 def flat(column: pa.ChunkedArray) -> tuple[IntArray, pa.Array]:
     """The length of each list, and what all of them hold."""
-    array = column.combine_chunks()
-    array = array if isinstance(array, pa.Array) else pa.concat_arrays(array.chunks)
-    lengths = pc.list_value_length(array).to_numpy(zero_copy_only=False)
-    return np.asarray(lengths, np.int64), array.flatten()
+    array = whole(column)
+    return np.asarray(pc.list_value_length(array).to_numpy(zero_copy_only=False), np.int64), array.flatten()
+
+
+def whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """A column in one piece."""
+    if isinstance(column, pa.Array):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _encoded(ids: pa.ChunkedArray | pa.Array) -> pa.DictionaryArray:
+    if not pa.types.is_dictionary(ids.type):
+        return whole(ids).dictionary_encode()
+    return whole(ids.unify_dictionaries() if isinstance(ids, pa.ChunkedArray) else ids)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import date
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812 - everybody's name for it
-
-from contracts.tables import FIT, JUDGE, RANK
-from jobs.features.cutoffs import cutoffs
+from contracts.tables import FIT, JUDGE, RANK, SEQUENCES
+from jobs.features.cutoffs import Cutoffs
+from jobs.io.schemas import arrow_schema
 
 
-def training_set(user_days: DataFrame, day: date, judge_days: int) -> DataFrame:
-    """One row per user and day with a step, and the split that it belongs to."""
-    ends = cutoffs(day, judge_days)
-    split = (
-        F.when(F.col("event_date") <= F.lit(ends.end_of_fit), FIT)
-        .when(F.col("event_date") <= F.lit(ends.end_of_rank), RANK)
-        .otherwise(JUDGE)
-    )
-    return user_days.where(F.size("item_ids") > 0).select(
-        "user_id", "event_date", "item_ids", split.alias("split")
-    )
+def training_set(days: pa.Table, cutoffs: Cutoffs) -> pa.Table:
+    """One row per user and day with a step, and the split that it belongs to.
+
+    Args:
+        days: rows of ``features/user_days``, whose order is kept.
+    """
+    rows = days.filter(pc.greater(pc.list_value_length(days.column("item_ids")), 0))
+    dates = rows.column("event_date").to_numpy()
+    is_fit, is_rank = (dates <= np.datetime64(end) for end in (cutoffs.end_of_fit, cutoffs.end_of_rank))
+    split = pa.array(np.select([is_fit, is_rank], [FIT, RANK], JUDGE), pa.string())
+    columns = [*(rows.column(name) for name in ("user_id", "event_date", "item_ids")), split]
+    return pa.table(columns, schema=arrow_schema(SEQUENCES))

@@ -5,59 +5,34 @@ E events · G users on a day · W events that wanted an item · S steps · B ite
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import date
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.tables import USER_DAYS
 from jobs.features.ragged import IntArray, lists, numbered
-from jobs.io.schemas import arrow_schema, spark_schema
+from jobs.io.schemas import arrow_schema
 
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
+NEEDED = ("user_id", "event_date", "occurred_at", "event_id", "item_id", "weight")
 #: An item counts for at most this much on one day of one user: as much as a purchase.
 MAX_WEIGHT = 5
 #: Only a user's latest items of a day stand in its basket, so that no reseller or robot explodes the pairs.
 MAX_ITEMS_A_DAY = 50
 
 
-def known_interactions(interactions: DataFrame, day: date) -> DataFrame:
-    """What the run of ``day`` may see: nothing that became known later."""
-    from pyspark.sql import functions as F  # noqa: N812 - everybody's name for it
+def user_days(events: pa.Table) -> pa.Table:
+    """One row per user and event day, in that order: the items that the user wanted, the others, the basket.
 
-    return interactions.where(F.col("known_date") <= F.lit(day))
-
-
-def user_days(interactions: DataFrame) -> DataFrame:
-    """One row per user and event day: the items that the user wanted, in the order of time; the others; the basket.
-
-    A view, a cart and a purchase of one item in a row are one step. Events at one instant are put in the order
-    of their ids. What was only returned or rated badly that day is no step, but it has been seen. The basket holds
-    the latest different items of the day, in the order of their ids, each with the weight of all its events.
+    What is wanted stands in the order of time; a view, a cart and a purchase of one item in a row are one step.
+    Events at one instant are put in the order of their ids. What was only returned or rated badly that day is no
+    step, but it has been seen. The basket holds the latest different items of the day, in the order of their ids, each
+    with the weight of all its events.
 
     Args:
-        interactions: all of a user's day in one part. The rows of a part come in the order of user and day.
+        events: the columns ``NEEDED`` of all events of some users, in any order.
     """
-    needed = interactions.select("user_id", "event_date", "occurred_at", "event_id", "item_id", "weight")
-    return needed.mapInArrow(_of_partition, spark_schema(USER_DAYS))
-
-
-def _of_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    if read := list(batches):
-        yield from of_events(pa.Table.from_batches(read)).to_batches()
-
-
-def of_events(events: pa.Table) -> pa.Table:
-    """Rows of ``features/user_days``, in the order of their key, from all the events of some users and days.
-
-    Args:
-        events: user_id, event_date, occurred_at, event_id, item_id and weight; nothing missing.
-    """
+    if not len(events):
+        return arrow_schema(USER_DAYS).empty_table()
     first_G, group_E, order_E = _in_time(events)
     item_E, names = numbered(events.column("item_id"))
     item_E = item_E[order_E]

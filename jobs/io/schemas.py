@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
-
 import pyarrow as pa
 
 from contracts.tables import Table
-
-if TYPE_CHECKING:
-    from pyspark.sql.types import StructType
 
 _ARROW: dict[str, pa.DataType] = {
     "text": pa.string(),
@@ -34,19 +28,3 @@ def arrow_schema(table: Table) -> pa.Schema:
 def schema_of(columns: dict[str, str]) -> pa.Schema:
     """The Arrow schema of columns with SQL types (see ``contracts.tables``)."""
     return pa.schema([(name, _ARROW[sql_type]) for name, sql_type in columns.items()])
-
-
-def spark_schema(table: Table, columns: Iterable[str] | None = None) -> StructType:
-    """A contracted table, or some of its columns, as Spark reads and writes it."""
-    from pyspark.sql import types as T  # noqa: N812 - everybody's name for it
-
-    of = {
-        "text": T.StringType(),
-        "bigint": T.LongType(),
-        "integer": T.IntegerType(),
-        "date": T.DateType(),
-        "timestamp": T.TimestampNTZType(),
-        "text[]": T.ArrayType(T.StringType()),
-        "integer[]": T.ArrayType(T.IntegerType()),
-    }
-    return T.StructType([T.StructField(name, of[table.columns[name]]) for name in columns or table.columns])

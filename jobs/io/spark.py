@@ -1,12 +1,11 @@
-"""One Spark session, configured once: local[n] in this process's own JVM, or a standalone cluster.
+"""One Spark, configured once: local[n] in this process's own JVM, or a standalone cluster.
 
-With a ``spark://`` master the home folder has to lie on a path that the workers share: Spark reads and
-writes the lake's files where they are.
+With a ``spark://`` master the home folder and this code have to lie on paths that the workers share: they read and
+write the lake's files where these are.
 """
 
 from __future__ import annotations
 
-import re
 import socket
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from jobs.io.commit import write_durably
 from jobs.io.java import class_archive
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark import SparkContext
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -34,15 +33,6 @@ _SECONDS_TO_CONNECT = 5.0
 _SECONDS_TO_FIND_EXECUTORS = 60.0
 _SECONDS_TO_END = 20.0
 _SECONDS_TO_ARCHIVE = 300.0
-
-#: Ten times Java's own thresholds: in a session of seconds much of the code that Java would optimize is over before
-#: that pays. Only loops over all rows reach these.
-_OPTIMIZE_LATE = [
-    "-XX:Tier4InvocationThreshold=50000",
-    "-XX:Tier4MinInvocationThreshold=6000",
-    "-XX:Tier4CompileThreshold=150000",
-    "-XX:Tier4BackEdgeThreshold=400000",
-]
 
 _LOG4J = """\
 rootLogger.level = error
@@ -59,22 +49,19 @@ appender.console.layout.pattern = %d{yyyy-MM-dd HH:mm:ss,SSS} spark %c{1} %m%n%e
 
 
 @contextmanager
-def spark_session(
-    settings: Settings, *, is_short: bool = False, archive_classes_to: Path | None = None
-) -> Iterator[SparkSession]:
-    """A Spark session whose JVM ends with the block; inside another session's block, that one.
+def spark_context(settings: Settings, *, archive_classes_to: Path | None = None) -> Iterator[SparkContext]:
+    """A Spark whose JVM ends with the block; inside another one's block, that one.
 
     Args:
-        is_short: there is little to compute, so that starting fast matters more than running fast.
-        archive_classes_to: write an archive of the classes that were loaded when the session ends.
+        archive_classes_to: write an archive of the classes that were loaded when it ends.
 
     Raises:
         JavaMissing: no Java, or one that is too old.
         ServiceUnreachable: the Spark master does not answer, or has no worker to give.
     """
-    from pyspark.sql import SparkSession
+    from pyspark import SparkContext
 
-    active = SparkSession.getActiveSession()
+    active = SparkContext._active_spark_context
     if active is not None:  # whoever has started it stops it
         yield active
         return
@@ -84,34 +71,33 @@ def spark_session(
         sharing = [_quoted(f"-XX:ArchiveClassesAtExit={archive_classes_to}"), "-Xlog:disable"]
     else:
         sharing = [_quoted(f"-XX:SharedArchiveFile={archive}"), "-Xlog:cds*=off"] if archive.exists() else []
-    session = _start(settings, is_short, sharing)
+    context = _start(settings, sharing)
     try:
-        _refuse_master_without_workers(session, settings.spark_master)
-        yield session
+        _refuse_master_without_workers(context, settings.spark_master)
+        yield context
     finally:
-        _stop(session, _SECONDS_TO_END if archive_classes_to is None else _SECONDS_TO_ARCHIVE)
+        _stop(context, _SECONDS_TO_END if archive_classes_to is None else _SECONDS_TO_ARCHIVE)
 
 
-def _start(settings: Settings, is_short: bool, sharing: list[str]) -> SparkSession:
+def _start(settings: Settings, sharing: list[str]) -> SparkContext:
+    from py4j.protocol import Py4JError
+    from pyspark import SparkConf, SparkContext
     from pyspark.errors import PySparkException
-    from pyspark.sql import SparkSession
 
-    builder = SparkSession.builder.appName("foretaste")
-    for key, value in _configuration(settings, is_short, sharing).items():
-        builder = builder.config(key, value)
     try:
         # PySpark configures its JVM by the environment alone; the launcher is a JVM of its own.
         own = {"PYSPARK_PYTHON": sys.executable, "SPARK_LAUNCHER_OPTS": "-XX:-UsePerfData"}
         with environment_of_library(own, without=_FOREIGN):
-            return builder.getOrCreate()
-    except PySparkException as error:
+            configuration = SparkConf().setAll(list(_configuration(settings, sharing).items()))
+            return SparkContext(conf=configuration)
+    except (PySparkException, Py4JError) as error:
         raise ServiceUnreachable(
             f"Spark did not start with FORETASTE_SPARK_MASTER={settings.spark_master}: {error}. "
             "What its JVM said stands above; foretaste doctor looks at Java, memory and the master."
         ) from error
 
 
-def _configuration(settings: Settings, is_short: bool, sharing: list[str]) -> dict[str, str]:
+def _configuration(settings: Settings, sharing: list[str]) -> dict[str, str]:
     folder = settings.home / "spark"
     temporary = folder / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
@@ -120,12 +106,12 @@ def _configuration(settings: Settings, is_short: bool, sharing: list[str]) -> di
     java_options = [
         *sharing,
         "-XX:-UsePerfData",  # would write to /tmp
+        "-XX:TieredStopAtLevel=1",  # it hands out tasks for seconds: starting fast matters, running fast does not
         _quoted(f"-Djava.io.tmpdir={temporary}"),
         _quoted(f"-Dlog4j2.configurationFile={logging.as_uri()}"),
     ]
-    # Half the time of a day of some thousand events; a tenth of the processor's time of a larger one.
-    java_options += ["-XX:TieredStopAtLevel=1"] if is_short else _OPTIMIZE_LATE
     configuration = {
+        "spark.app.name": "foretaste",
         "spark.master": settings.spark_master,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -133,33 +119,17 @@ def _configuration(settings: Settings, is_short: bool, sharing: list[str]) -> di
         "spark.executorEnv.PYTHONPATH": str(
             _REPOSITORY
         ),  # where Python workers find the functions they are given
-        "spark.sql.warehouse.dir": str(folder / "warehouse"),
-        "spark.sql.catalogImplementation": "in-memory",  # no Hive, no Derby
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.parquet.compression.codec": "zstd",
-        "spark.sql.codegen.aggregate.map.twolevel.enabled": "false",  # millions of pairs overflow the first level
-        "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",  # a folder a day is no work for a job
-        "spark.sql.execution.replaceHashWithSortAgg": "true",  # what comes sorted need not be hashed
-        "spark.sql.inMemoryColumnarStorage.compressed": "false",  # kept for seconds
-        "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "10000",
-        "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
     }
     if settings.spark_master.startswith("local"):
         configuration |= {
             "spark.driver.memory": settings.spark_memory,
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
-            # Few tasks, planned once: planning anew between stages costs more than a better plan saves.
-            "spark.sql.adaptive.enabled": "false",
-            "spark.sql.shuffle.partitions": str(4 * _local_threads(settings.spark_master)),
         }
         java_options.append("-XX:+UseParallelGC")  # one short batch: throughput counts, pauses do not
     else:
         configuration |= {
             "spark.executor.memory": settings.spark_memory,
-            "spark.sql.shuffle.partitions": "32",
-            "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",  # a small day needs few tasks
-            "spark.sql.adaptive.advisoryPartitionSizeInBytes": "8m",
         }
         configuration["spark.executor.extraJavaOptions"] = "-XX:-UsePerfData"
         if urlsplit(settings.spark_master).hostname in ("127.0.0.1", "localhost"):
@@ -168,23 +138,18 @@ def _configuration(settings: Settings, is_short: bool, sharing: list[str]) -> di
     return configuration | {"spark.driver.extraJavaOptions": " ".join(java_options)}
 
 
-def _local_threads(master: str) -> int:
-    found = re.fullmatch(r"local\[(\d+)]", master)
-    return int(found[1]) if found else 1
-
-
 def _quoted(option: str) -> str:
     """An option for Java that may hold spaces, as Spark's launcher splits them."""
     escaped = option.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
-def _stop(session: SparkSession, seconds: float) -> None:
+def _stop(context: SparkContext, seconds: float) -> None:
     """End the session and its JVM, which PySpark would leave running until Python ends."""
     from pyspark import SparkContext
 
     gateway: Any = SparkContext._gateway
-    session.stop()
+    context.stop()
     SparkContext._gateway = None
     SparkContext._jvm = None
     gateway.shutdown()
@@ -214,12 +179,12 @@ def _refuse_silent_master(master: str) -> None:
     )
 
 
-def _refuse_master_without_workers(session: SparkSession, master: str) -> None:
+def _refuse_master_without_workers(context: SparkContext, master: str) -> None:
     """A job on a cluster without workers would wait for ever."""
     if master.startswith("local"):
         return
     deadline = time.monotonic() + _SECONDS_TO_FIND_EXECUTORS
-    while session.sparkContext._jsc.sc().getExecutorMemoryStatus().size() <= 1:  # the driver counts as one
+    while context._jsc.sc().getExecutorMemoryStatus().size() <= 1:  # the driver counts as one
         if time.monotonic() > deadline:
             raise ServiceUnreachable(
                 f"Spark master {master} gave no executor within {_SECONDS_TO_FIND_EXECUTORS:.0f} s: it has no worker, or none "

@@ -5,28 +5,29 @@ The day is 2011-03-01, the horizon three days: fit ends on 02-25, rank on 02-26,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.testing import assertDataFrameEqual
+from pyspark import SparkContext
 
 from contracts import names
 from contracts.errors import PartitionMissing, PartitionTorn
 from contracts.settings import Settings, load_settings
 from contracts.tables import FCT_INTERACTIONS, MAX_NEIGHBOURS, TABLES
-from jobs.features import build
-from jobs.features.covisitation import add_up_pairs, covisitation, pairs_of_users
+from jobs.features import build, covisitation
+from jobs.features.covisitation import pair_days
 from jobs.features.cutoffs import cutoffs
-from jobs.features.histories import ordered_histories
+from jobs.features.histories import by_user, ordered_histories
 from jobs.features.training_set import training_set
-from jobs.features.user_days import MAX_ITEMS_A_DAY, MAX_WEIGHT, known_interactions, user_days
+from jobs.features.user_days import MAX_ITEMS_A_DAY, MAX_WEIGHT, NEEDED, user_days
 from jobs.io.lake import Lake
-from jobs.io.schemas import arrow_schema, spark_schema
-from jobs.io.spark import spark_session
+from jobs.io.schemas import arrow_schema
+from jobs.io.spark import spark_context
 from jobs.io.state import State
 from jobs.runs import StepContext
 
@@ -36,11 +37,6 @@ DAY = date(2011, 3, 1)
 OF_A_DAY = (names.HISTORIES, names.COVISITATION)
 OF_TRAINING = (names.SEQUENCES, names.TRAINING_COVISITATION)
 VIEW, CART, PURCHASE, RETURN = 1, 3, 5, -5
-
-USER_DAY = (
-    "user_id string, event_date date, item_ids array<string>, other_item_ids array<string>, "
-    "basket_item_ids array<string>, basket_weights array<int>"
-)
 
 # user, item, when (day of the year's March, minutes), weight, known on; ids count up in this order
 Event = tuple[str, str, str, int]
@@ -66,11 +62,11 @@ EVENTS: list[Event] = [
 
 
 @pytest.fixture(scope="module")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkContext]:
     """One JVM for the file, in a home whose path has a space in it."""
     settings = load_settings(home=tmp_path_factory.mktemp("spark home"), spark_memory="1g")
-    with spark_session(settings, is_short=True) as session:
-        yield session
+    with spark_context(settings) as context:
+        yield context
 
 
 @pytest.fixture
@@ -100,11 +96,15 @@ def rows_of(events: list[Event]) -> list[dict[str, object]]:
     return rows
 
 
-def frame(spark: SparkSession, events: list[Event]) -> DataFrame:
-    columns = build._NEEDED
-    schema = spark_schema(FCT_INTERACTIONS, columns)
-    rows = [tuple(row[name] for name in columns) for row in rows_of(events)]
-    return spark.createDataFrame(rows, schema).coalesce(1)
+def frame(events: list[Event]) -> pa.Table:
+    schema = pa.schema([arrow_schema(FCT_INTERACTIONS).field(name) for name in NEEDED])
+    return pa.Table.from_pylist(
+        [{name: row[name] for name in NEEDED} for row in rows_of(events)], schema=schema
+    )
+
+
+def tuples(rows: pa.Table) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for row in rows.to_pylist()]
 
 
 def export(settings: Settings, rows: list[dict[str, object]]) -> None:
@@ -140,65 +140,76 @@ def types_in(lake: Lake, table: str, day: date = DAY) -> list[tuple[str, str]]:
     return types_of(lake.read(table, day).schema)
 
 
-def test_steps_follow_time_and_repeats_within_a_day_count_once(spark: SparkSession) -> None:
-    expected = spark.createDataFrame(
-        [
-            ("anna", date(2011, 2, 24), ["lamp", "vase"], [], ["lamp", "vase"], [MAX_WEIGHT, VIEW]),
-            ("anna", date(2011, 2, 26), ["vase"], [], ["vase"], [VIEW]),
-            ("anna", date(2011, 2, 28), ["lamp", "rug", "lamp"], [], ["lamp", "rug"], [2 * VIEW, VIEW]),
-            ("ben", date(2011, 2, 25), ["rug", "bowl"], [], ["bowl", "rug"], [VIEW, PURCHASE]),
-            ("ben", date(2011, 3, 1), [], ["rug", "vase"], [], []),
-            ("carl", date(2011, 3, 1), [], ["rug"], [], []),
-        ],
-        USER_DAY,
-    )
-    assertDataFrameEqual(user_days(frame(spark, EVENTS)), expected, ignoreNullable=True)
+def test_steps_follow_time_and_repeats_within_a_day_count_once() -> None:
+    assert tuples(user_days(frame(EVENTS))) == [
+        ("anna", date(2011, 2, 24), ["lamp", "vase"], [], ["lamp", "vase"], [MAX_WEIGHT, VIEW]),
+        ("anna", date(2011, 2, 26), ["vase"], [], ["vase"], [VIEW]),
+        ("anna", date(2011, 2, 28), ["lamp", "rug", "lamp"], [], ["lamp", "rug"], [2 * VIEW, VIEW]),
+        ("ben", date(2011, 2, 25), ["rug", "bowl"], [], ["bowl", "rug"], [VIEW, PURCHASE]),
+        ("ben", date(2011, 3, 1), [], ["rug", "vase"], [], []),
+        ("carl", date(2011, 3, 1), [], ["rug"], [], []),
+    ]
 
 
-def test_what_comes_back_between_two_looks_at_an_item_is_no_step(spark: SparkSession) -> None:
+def test_what_comes_back_between_two_looks_at_an_item_is_no_step() -> None:
     events = [
         ("dora", "lamp", "2011-03-01 09:00", PURCHASE),
         ("dora", "lamp", "2011-03-01 09:01", RETURN),
         ("dora", "vase", "2011-03-01 09:02", RETURN),
         ("dora", "lamp", "2011-03-01 09:03", VIEW),
     ]
-    expected = spark.createDataFrame([("dora", DAY, ["lamp"], ["vase"], ["lamp"], [MAX_WEIGHT])], USER_DAY)
-    assertDataFrameEqual(user_days(frame(spark, events)), expected, ignoreNullable=True)
+    assert tuples(user_days(frame(events))) == [("dora", DAY, ["lamp"], ["vase"], ["lamp"], [MAX_WEIGHT])]
 
 
-def test_a_history_keeps_the_latest_items_and_everything_seen(spark: SparkSession) -> None:
-    histories = ordered_histories(user_days(frame(spark, EVENTS)), 3)
-    expected = spark.createDataFrame(
-        [
-            ("anna", ["lamp", "rug", "lamp"], ["lamp", "rug", "vase"]),
-            ("ben", ["rug", "bowl"], ["bowl", "rug", "vase"]),
-        ],
-        "user_id string, item_ids array<string>, seen_item_ids array<string>",
+def test_a_basket_holds_the_latest_items_of_each_user() -> None:
+    start = datetime(2011, 3, 1)
+    events = [
+        (user, f"item{n:04d}", str(start + timedelta(seconds=n)), VIEW)
+        for user in ("anna", "ben")
+        for n in (*range(MAX_ITEMS_A_DAY + 5), 0)
+    ]
+    events[-1] = (
+        "ben",
+        "item0000",
+        "2011-03-01 23:00",
+        VIEW,
+    )  # ben looks at the first one again, last of all
+    anna, ben = user_days(frame(events)).column("basket_item_ids").to_pylist()
+    assert anna == [f"item{n:04d}" for n in range(5, MAX_ITEMS_A_DAY + 5)]
+    assert ben == ["item0000", *(f"item{n:04d}" for n in range(6, MAX_ITEMS_A_DAY + 5))]
+
+
+def test_a_history_keeps_the_latest_items_and_everything_seen() -> None:
+    assert tuples(ordered_histories(user_days(frame(EVENTS)), 3)) == [
+        ("anna", ["lamp", "rug", "lamp"], ["lamp", "rug", "vase"]),
+        ("ben", ["rug", "bowl"], ["bowl", "rug", "vase"]),
+    ]
+
+
+def test_the_training_set_is_split_in_time() -> None:
+    assert tuples(training_set(user_days(frame(EVENTS)), cutoffs(DAY, 3))) == [
+        ("anna", date(2011, 2, 24), ["lamp", "vase"], "fit"),
+        ("anna", date(2011, 2, 26), ["vase"], "rank"),
+        ("anna", date(2011, 2, 28), ["lamp", "rug", "lamp"], "judge"),
+        ("ben", date(2011, 2, 25), ["rug", "bowl"], "fit"),
+    ]
+
+
+@pytest.mark.parametrize("days", range(1, 30))
+def test_a_ranker_learns_right_before_the_days_that_count(days: int) -> None:
+    ends = cutoffs(DAY, days)
+    assert ends.day - ends.end_of_rank == timedelta(days=days)
+    assert ends.end_of_rank - ends.end_of_fit == ends.day - ends.end_of_refit
+    assert (
+        timedelta(days=1) <= ends.day - ends.end_of_refit <= max(timedelta(days=days) / 2, timedelta(days=1))
     )
-    assertDataFrameEqual(histories, expected, ignoreNullable=True)
 
 
-def test_the_training_set_is_split_in_time(spark: SparkSession) -> None:
-    rows = training_set(user_days(frame(spark, EVENTS)), DAY, 3)
-    expected = spark.createDataFrame(
-        [
-            ("anna", date(2011, 2, 24), ["lamp", "vase"], "fit"),
-            ("anna", date(2011, 2, 26), ["vase"], "rank"),
-            ("anna", date(2011, 2, 28), ["lamp", "rug", "lamp"], "judge"),
-            ("ben", date(2011, 2, 25), ["rug", "bowl"], "fit"),
-        ],
-        "user_id string, event_date date, item_ids array<string>, split string",
-    )
-    assertDataFrameEqual(rows, expected, ignoreNullable=True)
+def neighbours(events: list[Event], days: Sequence[date]) -> list[tuple[Any, ...]]:
+    return tuples(covisitation.covisitation(pair_days(user_days(frame(events))), days))
 
 
-def neighbours(interactions: DataFrame, days: tuple[date, ...]) -> DataFrame:
-    pairs = pairs_of_users(user_days(interactions))
-    return covisitation(add_up_pairs(pairs.coalesce(1)), days)
-
-
-def test_covisitation_adds_up_the_lesser_weights_of_a_day(spark: SparkSession) -> None:
-    rows = neighbours(frame(spark, EVENTS), cutoffs(DAY, 3))
+def test_covisitation_adds_up_the_lesser_weights_of_a_day() -> None:
     *late, middle, early = cutoffs(DAY, 3)
     expected = []
     for cutoff in (*late, middle, early):  # 02-24: lamp 5 (9 capped), vase 1; 02-25: rug 5, bowl 1
@@ -206,50 +217,70 @@ def test_covisitation_adds_up_the_lesser_weights_of_a_day(spark: SparkSession) -
         expected += [(cutoff, "lamp", "vase", 1, 2 if cutoff in late else 1), (cutoff, "vase", "lamp", 1, 1)]
     for cutoff in late:  # 02-28: lamp 2, rug 1; equal weights: bowl before lamp, rug before vase
         expected += [(cutoff, "lamp", "rug", 1, 1), (cutoff, "rug", "lamp", 1, 2)]
-    schema = "cutoff_date date, item_id string, neighbour_id string, weight long, neighbour_rank int"
-    assertDataFrameEqual(rows, spark.createDataFrame(expected, schema), ignoreNullable=True)
+    in_order = sorted(expected, key=lambda row: (row[1], row[0], row[4]))
+    assert neighbours(EVENTS, cutoffs(DAY, 3)) == in_order
 
 
-def test_heavier_neighbours_come_first(spark: SparkSession) -> None:
+def test_heavier_neighbours_come_first() -> None:
     events = [
         *((f"user{n}", item, "2011-03-01 09:00", VIEW) for n in range(3) for item in ("tea", "cup")),
         *(("dora", item, "2011-03-01 09:00", PURCHASE) for item in ("tea", "pot")),
         *(("emil", item, "2011-03-01 09:00", VIEW) for item in ("tea", "bag")),
     ]
-    rows = neighbours(frame(spark, events), (DAY,)).where("item_id = 'tea'").orderBy("neighbour_rank")
-    assert [(row.neighbour_id, row.weight) for row in rows.collect()] == [("pot", 5), ("cup", 3), ("bag", 1)]
+    of_tea = [row for row in neighbours(events, [DAY]) if row[1] == "tea"]
+    assert [(row[2], row[3]) for row in of_tea] == [("pot", 5), ("cup", 3), ("bag", 1)]
 
 
-def test_one_reseller_cannot_explode_covisitation(spark: SparkSession) -> None:
+def test_one_reseller_cannot_explode_covisitation() -> None:
     start = datetime(2011, 3, 1)
     events = [("reseller", f"item{n:04d}", str(start + timedelta(seconds=n)), VIEW) for n in range(1000)]
-    rows = neighbours(frame(spark, events), (DAY,))
-    items = {row.item_id for row in rows.select("item_id").distinct().collect()}
-    assert items == {f"item{n:04d}" for n in range(1000 - MAX_ITEMS_A_DAY, 1000)}
-    assert rows.count() == MAX_ITEMS_A_DAY * (MAX_ITEMS_A_DAY - 1)
+    rows = neighbours(events, [DAY])
+    assert {row[1] for row in rows} == {f"item{n:04d}" for n in range(1000 - MAX_ITEMS_A_DAY, 1000)}
+    assert len(rows) == MAX_ITEMS_A_DAY * (MAX_ITEMS_A_DAY - 1)
 
 
-def test_an_item_keeps_its_heaviest_neighbours_only(spark: SparkSession) -> None:
+def test_an_item_keeps_its_heaviest_neighbours_only() -> None:
     events = [
         (f"user{n:03d}", item, "2011-03-01 09:00", VIEW)
         for n in range(MAX_NEIGHBOURS + 10)
         for item in ("hub", f"spoke{n:03d}")
     ]
-    rows = (
-        neighbours(frame(spark, events), (DAY,)).where("item_id = 'hub'").orderBy("neighbour_rank").collect()
-    )
-    assert [row.neighbour_id for row in rows] == [f"spoke{n:03d}" for n in range(MAX_NEIGHBOURS)]
-    assert [row.neighbour_rank for row in rows] == list(range(1, MAX_NEIGHBOURS + 1))
+    of_hub = [row for row in neighbours(events, [DAY]) if row[1] == "hub"]
+    assert [row[2] for row in of_hub] == [f"spoke{n:03d}" for n in range(MAX_NEIGHBOURS)]
+    assert [row[4] for row in of_hub] == list(range(1, MAX_NEIGHBOURS + 1))
 
 
-def test_a_run_sees_nothing_that_became_known_later(spark: SparkSession) -> None:
-    rows = rows_of(EVENTS[:3])
-    rows[1]["known_date"] = date(2011, 3, 2)
-    columns = build._NEEDED
-    interactions = spark.createDataFrame(
-        [tuple(row[name] for name in columns) for row in rows], spark_schema(FCT_INTERACTIONS, columns)
-    )
-    assert [row.event_id for row in known_interactions(interactions, DAY).collect()] == ["e001", "e003"]
+def test_pairs_are_added_up_whether_many_fit_in_memory_or_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    days = user_days(frame(EVENTS))
+    at_once = pair_days(days)
+    monkeypatch.setattr(covisitation, "_PAIRS_AT_ONCE", 1)
+    assert pair_days(days).equals(at_once)
+    twice = pa.concat_tables([days, days])
+    assert pair_days(twice)["weight"].to_pylist() == pc.multiply(at_once["weight"], 2).to_pylist()
+
+
+def test_an_items_neighbours_are_the_same_in_whatever_bucket_it_is() -> None:
+    pairs = pair_days(user_days(frame(EVENTS)))
+    whole = covisitation.covisitation(pairs, [DAY])
+    buckets = [covisitation.covisitation(pairs, [DAY], bucket=number, num_buckets=3) for number in range(3)]
+    assert sum(len(rows) > 0 for rows in buckets) > 1
+    assert sorted(tuples(pa.concat_tables(buckets))) == sorted(tuples(whole))
+
+
+def test_days_of_a_user_come_in_the_order_of_time() -> None:
+    days = user_days(frame(EVENTS))
+    dates = sorted(set(days["event_date"].to_pylist()))
+    of_each = [days.filter(pc.equal(days["event_date"], each)) for each in dates]
+    assert by_user(of_each).equals(days)
+
+
+@pytest.mark.usefixtures("spark")
+def test_a_run_sees_nothing_that_became_known_later(settings: Settings) -> None:
+    rows = rows_of(EVENTS[:4])
+    rows[3]["known_date"] = date(2011, 3, 2)
+    export(settings, rows)
+    run(settings)
+    assert Lake.of(settings).read(names.HISTORIES, DAY)["item_ids"].to_pylist() == [["lamp"]]
 
 
 @pytest.mark.usefixtures("spark")
@@ -321,7 +352,9 @@ def test_an_event_day_is_built_once_and_again_when_it_is_revised(settings: Setti
 def test_many_days_at_once_give_the_bytes_of_day_by_day(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "_ROWS_A_FILE", 1)  # so that a day has several files
+    # So that a day has several files, made by several tasks.
+    monkeypatch.setattr(build, "_EVENTS_A_FILE", 1)
+    monkeypatch.setattr(build, "_EVENTS_A_TASK", 2)
     other = load_settings(home=tmp_path / "other", history_length=3, judge_days=3, history_days=30)
     export(settings, rows_of(EVENTS))
     export(other, rows_of(EVENTS))
@@ -339,13 +372,13 @@ def test_many_days_at_once_give_the_bytes_of_day_by_day(
 
 
 def test_a_current_day_starts_no_jvm(
-    spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    spark: SparkContext, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     export(settings, rows_of(EVENTS))
     run(settings)
     before = digests(settings)
     monkeypatch.setattr(
-        "jobs.io.spark.spark_session", lambda *arguments, **options: pytest.fail("a JVM was started")
+        "jobs.io.spark.spark_context", lambda *arguments, **options: pytest.fail("a JVM was started")
     )
     assert run(settings)["unchanged"]
     assert digests(settings) == before

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -18,9 +19,10 @@ import pytest
 from contracts.errors import JavaMissing, ServiceUnreachable
 from contracts.settings import load_settings
 from jobs.features.class_archive import make_class_archive
+from jobs.features.tasks import run_on_spark
 from jobs.io import spark
 from jobs.io.java import JAVA_NEEDED, class_archive, java_version
-from jobs.io.spark import spark_session
+from jobs.io.spark import spark_context
 
 pytestmark = pytest.mark.integration
 
@@ -46,7 +48,7 @@ def test_no_java_is_told_with_the_way_out(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", str(tmp_path))
     with (
         pytest.raises(JavaMissing, match=r"no java found \(on the PATH\).*apt-get install openjdk-17"),
-        spark_session(load_settings(home=tmp_path)),
+        spark_context(load_settings(home=tmp_path)),
     ):
         pass
 
@@ -79,8 +81,8 @@ def test_an_archive_of_classes_belongs_to_one_java(tmp_path: Path, monkeypatch: 
 @pytest.mark.skipif(sys.platform != "linux", reason="what a process has mapped is told by Linux alone")
 def test_a_session_takes_its_classes_from_the_archive_of_the_environment(tmp_path: Path) -> None:
     """``make setup`` has made it."""
-    with spark_session(load_settings(home=tmp_path, spark_memory="600m"), is_short=True) as session:
-        assert session.range(3).count() == 3
+    with spark_context(load_settings(home=tmp_path, spark_memory="600m")) as context:
+        assert context.range(3).count() == 3
         (jvm,) = java_processes()
         mapped = Path(f"/proc/{jvm}/maps").read_text()
     assert str(class_archive()) in mapped
@@ -107,29 +109,20 @@ def test_a_session_ends_with_its_jvm_and_leaves_nothing_outside_home(
     monkeypatch.setenv("SPARK_HOME", "/of/somebody/else")
     before = dict(os.environ)
     performance = {path.name for path in Path("/tmp").glob("hsperfdata_*/*")}
-    with spark_session(load_settings(home=home, spark_memory="600m"), is_short=True) as session:
+    with spark_context(load_settings(home=home, spark_memory="600m")) as context:
         jvms = java_processes()
         assert len(jvms) == 1
         assert not {path.name for path in Path("/tmp").glob("hsperfdata_*/*")} - performance & {
             str(pid) for pid in jvms
         }
-        with spark_session(load_settings(home=tmp_path / "another")) as inner:
-            assert inner is session  # whoever started it stops it
-        folder = str(home / "some rows")
-        session.range(3).write.parquet(folder)
-        assert session.read.parquet(spark_path(folder)).count() == 3
-        assert session.conf.get("spark.sql.session.timeZone") == "UTC"
-        assert session.sparkContext.pythonExec == sys.executable
+        with spark_context(load_settings(home=tmp_path / "another")) as inner:
+            assert inner is context  # whoever started it stops it
+        assert context.range(3).map(lambda number: number + 1).collect() == [1, 2, 3]
+        assert context.pythonExec == sys.executable
     assert not java_processes()
     assert dict(os.environ) == before
     assert list(elsewhere.iterdir()) == []
     assert [path.name for path in (home / "spark" / "tmp").iterdir()] == []
-
-
-def spark_path(folder: str) -> str:
-    from jobs.features.build import escape_glob
-
-    return escape_glob(Path(folder))
 
 
 def test_a_master_that_does_not_answer_is_told_at_once(tmp_path: Path) -> None:
@@ -138,7 +131,7 @@ def test_a_master_that_does_not_answer_is_told_at_once(tmp_path: Path) -> None:
         master = f"spark://127.0.0.1:{taken.getsockname()[1]}"
         with (
             pytest.raises(ServiceUnreachable, match=rf"{master} does not answer .*FORETASTE_SPARK_MASTER"),
-            spark_session(load_settings(home=tmp_path, spark_master=master)),
+            spark_context(load_settings(home=tmp_path, spark_master=master)),
         ):
             pass
 
@@ -198,7 +191,7 @@ def test_a_master_without_workers_is_told_and_does_not_wait_for_ever(
     with (
         master(tmp_path) as url,
         pytest.raises(ServiceUnreachable, match=r"gave no executor within 2 s.*Start a worker"),
-        spark_session(load_settings(home=tmp_path / "home", spark_master=url)),
+        spark_context(load_settings(home=tmp_path / "home", spark_master=url)),
     ):
         pass
     assert not {pid for pid in java_processes() if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE}
@@ -221,7 +214,17 @@ def test_a_cluster_writes_where_this_process_reads(tmp_path: Path) -> None:
         settings = load_settings(home=tmp_path / "a home", spark_master=url, spark_memory="600m")
         with (
             spark_process("org.apache.spark.deploy.worker.Worker", *worker, folder=tmp_path / "worker"),
-            spark_session(settings, is_short=True) as session,
+            spark_context(settings) as context,
         ):
-            session.range(10).repartition(2).write.parquet(str(tmp_path / "rows"))
-    assert len(list((tmp_path / "rows").glob("*.parquet"))) == 2
+            run_on_spark(context, [Note(tmp_path / name) for name in ("one", "other")])
+    assert [(tmp_path / name).read_text() for name in ("one", "other")] == ["done", "done"]
+
+
+@dataclass(frozen=True)
+class Note:
+    """A task that says that it was done."""
+
+    path: Path
+
+    def run(self) -> None:
+        self.path.write_text("done")

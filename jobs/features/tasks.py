@@ -1,0 +1,156 @@
+"""What Spark's workers are given to do: each task reads files of the lake, computes over Arrow, and writes files.
+
+A task holds no more than its share of an event day, of the users or of the pairs of items in memory. Run again, it
+writes the same bytes to the same files; what counts is committed by whoever has asked for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from contracts.tables import FCT_INTERACTIONS, PAIR_DAYS, USER_DAYS
+from jobs.features.covisitation import covisitation, pair_days
+from jobs.features.cutoffs import Cutoffs
+from jobs.features.histories import by_user, ordered_histories
+from jobs.features.ragged import bucket_of
+from jobs.features.training_set import training_set
+from jobs.features.user_days import NEEDED, user_days
+from jobs.io.schemas import arrow_schema
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+
+_ROWS_A_GROUP = 1 << 17
+
+
+class Task(Protocol):
+    """Something to do on some worker, once or again."""
+
+    def run(self) -> None: ...
+
+
+def file_of(folder: Path, number: int) -> Path:
+    """The file of a bucket, or of a share: files are read in the order of their names."""
+    return folder / f"{number:05d}.parquet"
+
+
+@dataclass(frozen=True)
+class EventDay:
+    """A share of the users of an event day: their steps and baskets, in buckets, and the pairs of items in these."""
+
+    interactions: tuple[Path, ...]
+    known_until: date  # what became known later does not count
+    share: int
+    num_shares: int  # a power of two, at most num_buckets
+    num_buckets: int  # a power of two
+    to_user_days: Path
+    to_pair_days: Path
+
+    def run(self) -> None:
+        rows = user_days(pa.concat_tables([_empty_events(), *self._events()]))
+        bucket = bucket_of(rows.column("user_id"), self.num_buckets)
+        for number in range(self.share, self.num_buckets, self.num_shares):
+            _write(rows.filter(pa.array(bucket == number)), file_of(self.to_user_days, number))
+        _write(pair_days(rows), file_of(self.to_pair_days, self.share))
+
+    def _events(self) -> Iterator[pa.Table]:
+        for path in self.interactions:
+            file = pq.ParquetFile(path)
+            for group in range(file.num_row_groups):
+                rows = file.read_row_group(group, columns=[*NEEDED, "known_date"])
+                is_ours = pc.less_equal(rows.column("known_date"), self.known_until)
+                if self.num_shares > 1:
+                    share = bucket_of(rows.column("user_id"), self.num_shares)
+                    is_ours = pc.and_(is_ours, pa.array(share == self.share))
+                yield rows.filter(is_ours).select(list(NEEDED))
+
+
+@dataclass(frozen=True)
+class UserBucket:
+    """Histories of a bucket of the users, or their part of a training set."""
+
+    user_days: tuple[tuple[Path, ...], ...]  # by event day, each in its own number of buckets, a power of two
+    bucket: int
+    num_buckets: int  # as many as any of the days has
+    to: Path
+    history_length: int | None = None  # None: a training set …
+    cutoffs: Cutoffs | None = None  # … cut at these days
+
+    def run(self) -> None:
+        columns = ["user_id", "event_date", "item_ids", "other_item_ids"]
+        empty = arrow_schema(USER_DAYS).empty_table().select(columns)
+        days = by_user([empty, *(self._of_day(files, columns) for files in self.user_days)])
+        if self.cutoffs is None:
+            assert self.history_length is not None
+            rows = ordered_histories(days, self.history_length)
+        else:
+            rows = training_set(days, self.cutoffs)
+        _write(rows, file_of(self.to, self.bucket))
+
+    def _of_day(self, files: tuple[Path, ...], columns: list[str]) -> pa.Table:
+        rows = pq.read_table(files[self.bucket % len(files)], columns=columns, partitioning=None)
+        if len(files) == self.num_buckets:
+            return rows
+        is_ours = bucket_of(rows.column("user_id"), self.num_buckets) == self.bucket
+        return rows.filter(pa.array(is_ours))
+
+
+@dataclass(frozen=True)
+class ItemBucket:
+    """The neighbours of a bucket of the items, by what had happened up to some days."""
+
+    pair_days: tuple[Path, ...]
+    bucket: int
+    num_buckets: int
+    to: Path
+    cutoffs: tuple[date, ...]
+    has_cutoff: bool  # is it written down? the neighbours as of a day have but one
+
+    def run(self) -> None:
+        empty = _with_numbers(arrow_schema(PAIR_DAYS).empty_table())
+        pairs = pa.concat_tables([empty, *(self._ours(path) for path in self.pair_days)])
+        rows = covisitation(pairs, self.cutoffs, bucket=self.bucket, num_buckets=self.num_buckets)
+        if not self.has_cutoff:
+            rows = rows.drop_columns("cutoff_date")
+        _write(rows, file_of(self.to, self.bucket))
+
+    def _ours(self, path: Path) -> pa.Table:
+        rows = _with_numbers(pq.read_table(path, partitioning=None))
+        if self.num_buckets == 1:
+            return rows
+        of_pair = [bucket_of(rows.column(name), self.num_buckets) for name in ("item_id", "other_item_id")]
+        return rows.filter(pa.array((of_pair[0] == self.bucket) | (of_pair[1] == self.bucket)))
+
+
+def run_on_spark(spark: SparkContext, tasks: Sequence[Task]) -> None:
+    """Do all of the tasks, side by side as far as there are workers."""
+    if tasks:
+        spark.parallelize(tasks, len(tasks)).foreach(_run)
+
+
+def _run(task: Task) -> None:
+    task.run()
+
+
+def _empty_events() -> pa.Table:
+    return arrow_schema(FCT_INTERACTIONS).empty_table().select(list(NEEDED))
+
+
+def _with_numbers(pairs: pa.Table) -> pa.Table:
+    """Pairs whose ids are numbers into a dictionary: a few texts stand for millions."""
+    for name in ("item_id", "other_item_id"):
+        column = pairs.column(name).dictionary_encode()
+        pairs = pairs.set_column(pairs.column_names.index(name), name, column)
+    return pairs
+
+
+def _write(rows: pa.Table, path: Path) -> None:
+    pq.write_table(rows, path, compression="zstd", row_group_size=_ROWS_A_GROUP)
