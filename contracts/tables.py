@@ -196,13 +196,13 @@ USER_DAYS = Table(
 )
 PAIR_DAYS = Table(
     names.PAIR_DAYS,
-    "One row per event day and two items that one user acted on, the lesser id first.",
+    "One row per event day, two items that one user acted on, the lesser id first, and share of a very large day's users.",
     ("event_date", "item_id", "other_item_id"),
     {
         "event_date": "date",
         "item_id": "text",
         "other_item_id": "text",
-        "weight": "bigint",  # of each user the lesser weight of the two, added up
+        "weight": "bigint",  # of each user the lesser weight of the two, added up; equal pairs add up further
     },
 )
 HISTORIES = Table(
