@@ -1,7 +1,7 @@
 """The day's Spark work, in one session: histories and co-visitation; for a retraining its training set as well.
 
 Spark hands out tasks (``jobs/features/tasks.py``) and sees to it that each is done; what a task computes, it computes over
-Arrow in a worker of Python's. Rows that passed through the JVM would cost it more than all there is to compute.
+Arrow in a Python worker. Rows that passed through the JVM would cost it more than all there is to compute.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from jobs.runs import StepContext, settings_of_run
 if TYPE_CHECKING:
     from pyspark import SparkContext
 
-
-#: Rows of an event day that fill a file, and those that one task holds in memory; pairs that one task holds.
-_EVENTS_A_FILE = 250_000
+#: Events of a day whose users share a file: with all days that are looked back on, what a task holds of the users.
+_EVENTS_A_FILE = 125_000
+#: Events of a day, and pairs of all days, that one task holds.
 _EVENTS_A_TASK = 4_000_000
 _PAIRS_A_TASK = 16_000_000
 
@@ -34,10 +34,6 @@ _PAIRS_A_TASK = 16_000_000
 _OF_DAY = (names.HISTORIES, names.COVISITATION)
 _OF_TRAINING = (names.SEQUENCES, names.TRAINING_COVISITATION)
 _SETTINGS = {_OF_DAY: ("history_days", "history_length"), _OF_TRAINING: ("history_days", "judge_days")}
-_NEEDED = ("event_id", "user_id", "item_id", "occurred_at", "event_date", "known_date", "weight")
-_ROWS_A_FILE = 100_000
-#: Below this many rows Spark's JVM spends more on optimizing its code than on running it.
-_ROWS_OF_A_SHORT_SESSION = 300_000
 
 
 def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str, Any]:

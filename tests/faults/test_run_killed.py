@@ -146,7 +146,7 @@ class Runs:
 @pytest.fixture(scope="module")
 def runs(stores: Settings, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     processes = multiprocessing.get_context("forkserver")
-    heavy = ["dbt.cli.main", "dbt.adapters.duckdb", "pyspark.sql", "boto3", "redis"]
+    heavy = ["dbt.cli.main", "dbt.adapters.duckdb", "pyspark", "boto3", "redis"]
     processes.set_forkserver_preload([*heavy, "jobs.run", "jobs.score", "jobs.publish"])
     settings = fresh_home(stores, tmp_path_factory.mktemp("begun") / "home", **SETTINGS)
     shop = Shop(ShopConfig(seed=11, num_users=300, num_items=96, start=FIRST))
