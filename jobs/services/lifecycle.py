@@ -39,17 +39,17 @@ def up(
         registry = Registry.of(settings)
         _forget_dead(settings, registry)
         wanted = [name for name in SERVERS if name in (only or SERVERS) and (airflow or name != "airflow")]
-        servers = _describe(
-            settings, registry, [name for name in wanted if not is_external(settings, registry, name)], dags
-        )
-        begun = _outdated(registry, servers)
-        try:
-            supervisor.stop([record for server in begun for record in registry.of_server(server.name)])
-            seconds = _start(settings, registry, servers, begun)
-        except BaseException:
-            with undisturbed():
-                _stop(settings, registry, {server.name for server in begun})
-            raise
+        own = [name for name in wanted if not is_external(settings, registry, name)]
+        with _ports(settings, registry) as ports:
+            servers = _describe(settings, registry, own, ports, dags)
+            begun = _outdated(registry, servers)
+            try:
+                supervisor.stop([record for server in begun for record in registry.of_server(server.name)])
+                seconds = _start(settings, registry, servers, begun)
+            except BaseException:
+                with undisturbed():
+                    _stop(settings, registry, {server.name for server in begun})
+                raise
         return statuses_of(settings, registry, {server.name: seconds[server.name] for server in begun})
 
 
@@ -128,9 +128,16 @@ def _given(settings: Settings, registry: Registry) -> dict[str, str]:
     )
 
 
-def _describe(settings: Settings, registry: Registry, names: list[str], dags: Path) -> list[Server]:
-    """The servers as they should run, with the ports of those that do run, and write down where they will be."""
+def _ports(settings: Settings, registry: Registry) -> Ports:
+    """The ports of a start, those of the servers that run already given away."""
     in_use = {name: port for server in registry.servers.values() for name, port in server["ports"].items()}
+    return Ports(settings, in_use, registry.ports)
+
+
+def _describe(
+    settings: Settings, registry: Registry, names: list[str], ports: Ports, dags: Path
+) -> list[Server]:
+    """The servers as they should run, with the ports of those that do run, and write down where they will be."""
     makers = {
         "valkey": valkey,
         "seaweedfs": seaweed,
@@ -138,7 +145,6 @@ def _describe(settings: Settings, registry: Registry, names: list[str], dags: Pa
         "airflow": lambda settings, ports: airflow(settings, ports, _given(settings, registry), dags),
         "reports": pages,
     }
-    ports = Ports(settings, in_use, registry.ports)
     described = []
     for name in names:
         earlier = set(ports.chosen)

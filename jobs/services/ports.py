@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import socket
+import sys
 from collections.abc import Callable, Mapping
 
 from contracts.errors import SettingInvalid
@@ -28,8 +30,24 @@ def is_free(port: int) -> bool:
         return caller.connect_ex((LOOPBACK, port)) != 0
 
 
-class Ports:
-    """Chooses the ports of one start.
+def claim(port: int) -> contextlib.AbstractContextManager[object] | None:
+    """Keep other starts of Foretaste on this machine from choosing a port; None where one of them has it."""
+    if sys.platform != "linux":
+        return contextlib.nullcontext()
+    held = socket.socket(socket.AF_UNIX)
+    try:
+        held.bind(f"\0foretaste-port-{port}")  # a name in no file system, gone with its process
+    except OSError:
+        held.close()
+        return None
+    return held
+
+
+class Ports(contextlib.AbstractContextManager["Ports"]):
+    """Chooses the ports of one start, and claims them until the block ends.
+
+    A server takes seconds to listen on its port. Meanwhile another home's start would find the port free and take it
+    for its own, and one of the two would talk to the other's server.
 
     Args:
         in_use: ports of our own servers that run and keep theirs.
@@ -47,7 +65,11 @@ class Ports:
         self._in_use = in_use
         self._last = last
         self._is_free = is_free
+        self._claims = contextlib.ExitStack()
         self.chosen: dict[str, int] = {}
+
+    def __exit__(self, *exception: object) -> None:
+        self._claims.close()
 
     def named(self, setting: str, is_spoilt: Callable[[int], bool] = lambda port: False) -> int:
         """The port of a setting such as ``redis_port``.
@@ -61,7 +83,7 @@ class Ports:
         wanted: int = getattr(self._settings, setting)
         if setting not in self._settings.model_fields_set:
             return self._choose(setting, [wanted], is_spoilt)
-        is_taken = wanted in self.chosen.values() or is_spoilt(wanted) or not self._is_free(wanted)
+        is_taken = wanted in self.chosen.values() or is_spoilt(wanted) or not self._is_ours(wanted)
         if is_taken and self._in_use.get(setting) != wanted:
             variable = f"FORETASTE_{setting.upper()}"
             raise SettingInvalid(
@@ -83,9 +105,17 @@ class Ports:
             preferred = [*preferred, self._last[name]]
         for port in (*preferred, *(_FIRST + secrets.randbelow(_LAST - _FIRST) for _ in range(1000))):
             is_given = port in self.chosen.values() or port in self._in_use.values()
-            if not is_given and not is_spoilt(port) and self._is_free(port):
+            if not is_given and not is_spoilt(port) and self._is_ours(port):
                 self.chosen[name] = port
                 return port
         raise SettingInvalid(
             f"no port between {_FIRST} and {_LAST} is free for {name}. Stop what listens there."
         )
+
+    def _is_ours(self, port: int) -> bool:
+        """Claim the port, and only then see whether it is free: whoever had claimed it may listen by now."""
+        held = claim(port)
+        if held is None:
+            return False
+        self._claims.enter_context(held)
+        return self._is_free(port)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from contracts.errors import SettingInvalid
 from contracts.settings import Settings
 from jobs.services import ServiceStatus, render
-from jobs.services.ports import Ports
+from jobs.services.ports import Ports, claim
 from jobs.services.server import Process, given_settings
 from jobs.services.statuses import without_password
 
@@ -19,6 +21,27 @@ HOME = Path("/a home")
 
 def all_but(*taken: int) -> Callable[[int], bool]:
     return lambda port: port not in taken
+
+
+@pytest.fixture(autouse=True)
+def _nobody_else_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.services.ports.claim", lambda port: nullcontext())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that leave no file")
+def test_two_starts_at_once_never_choose_one_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.services.ports.claim", claim)
+    with Ports(Settings(home=HOME), in_use={}, last={"redis_port": 31_993}, is_free=all_but(6379)) as one:
+        assert one.named("redis_port") == 31_993
+        with Ports(
+            Settings(home=HOME), in_use={}, last={"redis_port": 31_993}, is_free=all_but(6379)
+        ) as other:
+            assert other.named("redis_port") not in (6379, 31_993)
+        by_hand = Ports(Settings(home=HOME, redis_port=31_993), in_use={}, last={}, is_free=all_but())
+        with pytest.raises(SettingInvalid, match="FORETASTE_REDIS_PORT=31993.*is taken"), by_hand:
+            by_hand.named("redis_port")
+    with Ports(Settings(home=HOME), in_use={}, last={"redis_port": 31_993}, is_free=all_but(6379)) as later:
+        assert later.named("redis_port") == 31_993
 
 
 def test_a_default_port_that_is_free_is_taken() -> None:
