@@ -93,7 +93,8 @@ class Settings(BaseSettings):
     )
     spark_master: str = Field(default="local[2]", description="Spark master: local[n] or spark://host:port.")
     spark_memory: str = Field(
-        default="2g", description="Memory of Spark's driver (local) or of each executor."
+        default="2g",
+        description="Memory of Spark's JVM (local) or of each executor's. Each task takes its own beside it.",
     )
 
     # Ports of the embedded servers; a default that is taken is replaced by a free one, a port set by hand is not

@@ -85,18 +85,19 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     repeats_allowed = bool(manifest["feed"]["repeats_allowed"])
     sequences = read_sequences(lake, day)
     ends = cutoffs(day, chosen["judge_days"])
+    for table in names.BY_FEATURE_DAY:
+        lake.files(table, ends)  # hours of training end at no missing partition
     early, late = load_world(lake, ends.end_of_fit, day), load_world(lake, ends.end_of_rank, day)
+    recent = late if ends.end_of_refit == ends.end_of_rank else load_world(lake, ends.end_of_refit, day)
     trainer = Trainer(chosen, repeats_allowed)
 
     rank_outcomes = sequences.between(early.cutoff, late.cutoff)
-    judge_outcomes = sequences.between(late.cutoff, day)
     champion = _champion_model(context, manifest["champion"])
     # Days that the champion was trained on judge nobody.
     unseen_after = max(late.cutoff, champion[1]) if champion else late.cutoff
-    refit_outcomes = sequences.between(ends.end_of_refit, day)
-    _refuse_without(rank_outcomes, f"from {early.cutoff} to {late.cutoff}", day)
-    _refuse_without(judge_outcomes, f"after {late.cutoff}", day)
-    _refuse_without(refit_outcomes, f"after {ends.end_of_refit}", day)
+    refit_outcomes = sequences.between(recent.cutoff, day)
+    trainer.refuse_unless_wanted(early, rank_outcomes, until=late.cutoff)
+    trainer.refuse_unless_wanted(recent, refit_outcomes, until=day)
     fitted, curve = trainer.fit_transformer(early, sequences, validate_on=rank_outcomes)
     ranker = trainer.fit_ranker(fitted, early, rank_outcomes)
     twin, _ = trainer.fit_transformer(late, sequences, num_epochs=curve.best_epoch)
@@ -112,9 +113,9 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     rng = np.random.default_rng(chosen["seed"])
     verdict = judge(ndcg, margin=settings.promote_margin, min_users=settings.promote_min_users, rng=rng)
 
-    recent = load_world(lake, ends.end_of_refit, day)
-    fitted, _ = trainer.fit_transformer(recent, sequences, num_epochs=curve.best_epoch)
-    ranker = trainer.fit_ranker(fitted, recent, refit_outcomes)
+    if recent is not late:
+        twin, _ = trainer.fit_transformer(recent, sequences, num_epochs=curve.best_epoch)
+    ranker = trainer.fit_ranker(twin, recent, refit_outcomes)
     final, _ = trainer.fit_transformer(load_world(lake, day, day), sequences, num_epochs=curve.best_epoch)
     model = NextItemModel(final.item_ids, final.sasrec, ranker)
     facts = {
@@ -257,9 +258,13 @@ class Trainer:
             sizes.append(stops - starts)
         offsets = np.concatenate([[0], np.cumsum(np.concatenate(sizes))])
         config = MLPRankerConfig(seed=self.chosen["seed"])
-        ranker, losses = MLPRanker.fit(
-            config, FEATURES, np.concatenate(features), offsets, np.concatenate(labels)
-        )
+        found = np.concatenate(labels)
+        if not found.any():
+            raise GateRefused(
+                f"of {len(users)} users after {world.cutoff} nobody wanted one of the candidates: retrain as of a later "
+                "day, with more FORETASTE_JUDGE_DAYS or FORETASTE_NUM_CANDIDATES. The champion stays"
+            )
+        ranker, losses = MLPRanker.fit(config, FEATURES, np.concatenate(features), offsets, found)
         log.info(
             "ranker_fitted until=%s users=%d candidates=%d loss=%.4f",
             world.cutoff,
@@ -268,6 +273,20 @@ class Trainer:
             losses[-1],
         )
         return ranker
+
+    def refuse_unless_wanted(
+        self, world: World, outcomes: dict[str, npt.NDArray[np.object_]], *, until: date
+    ) -> None:
+        """Refuse days on which nobody whom the world knows wanted anything that could have been recommended.
+
+        Raises:
+            GateRefused: there is nothing for a ranker to learn from.
+        """
+        if not len(_targets(world, outcomes, self.repeats_allowed)[0]):
+            raise GateRefused(
+                f"after {world.cutoff} and up to {until} nobody with a history wanted anything that could have been "
+                "recommended: retrain as of a later day, or with more FORETASTE_JUDGE_DAYS. The champion stays"
+            )
 
     def sampled(self, taken: dict[str, npt.NDArray[np.object_]]) -> dict[str, npt.NDArray[np.object_]]:
         """At most ``sasrec_max_users`` of the users, by the seed: training takes as long as they are many."""
@@ -421,11 +440,3 @@ def _data_digest(context: StepContext, day: date) -> str:
     )
     manifests = [context.lake.manifest(table, day) for table in tables]
     return digest_of([manifest.digest for manifest in manifests if manifest])
-
-
-def _refuse_without(outcomes: dict[str, Any], when: str, day: date) -> None:
-    if not outcomes:
-        raise GateRefused(
-            f"in the training set of {day} nobody wanted anything {when}: "
-            "load a longer history or change FORETASTE_JUDGE_DAYS"
-        )

@@ -255,7 +255,10 @@ def _judge_covisitation(
 
 
 def _is_covisitation_possible(lake: Lake, first: date, until: date) -> bool:
-    """Did anybody act on two items within a day? Within it an item in a row counts once, so two steps are two items."""
+    """Did anybody act on two items within a day? Within it an item in a row counts once, so two steps are two items.
+
+    It asks the event days as they are known now: a past day's gate may know of more than its day did.
+    """
     import pyarrow.compute as pc
 
     return any(

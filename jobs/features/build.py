@@ -1,4 +1,4 @@
-"""The day's Spark work, in one session: histories and co-visitation; for a retraining its training set as well.
+"""The day's Spark work: histories and co-visitation; for a retraining its training set as well.
 
 Spark hands out tasks (``jobs/features/tasks.py``) and sees to it that each is done; what a task computes, it computes over
 Arrow in a Python worker. Rows that passed through the JVM would cost it more than all there is to compute.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 #: Events of a day whose users share a file: with all days that are looked back on, what a task holds of the users.
 _EVENTS_A_FILE = 125_000
-#: Events of a day, and pairs of all days, that one task holds.
+#: Events of a day, and pairs of all days, that one task holds: one or two gigabytes.
 _EVENTS_A_TASK = 4_000_000
 _PAIRS_A_TASK = 16_000_000
 
@@ -187,7 +187,7 @@ def _put_together(
     user_days = tuple(tuple(lake.files(names.USER_DAYS, [each])) for each in event_days)
     of_users = partial(UserBucket, user_days, num_buckets=max(map(len, user_days)))
     pair_days = tuple(lake.files(names.PAIR_DAYS, event_days))
-    of_items = partial(ItemBucket, pair_days, num_buckets=1 + num_pairs // _PAIRS_A_TASK)
+    of_items = partial(ItemBucket, pair_days, num_buckets=_item_buckets(num_pairs))
     ends = cutoffs(day, chosen["judge_days"])
     task_of: dict[str, partial[UserBucket] | partial[ItemBucket]] = {
         names.HISTORIES: partial(of_users, history_length=chosen["history_length"]),
@@ -215,6 +215,11 @@ def _commit(lake: Lake, table: str, day: date, folder: Path, inputs: str) -> Non
 
 def _day_of(manifest: Manifest) -> date:
     return date.fromisoformat(manifest.day)
+
+
+def _item_buckets(num_pairs: int) -> int:
+    """Tasks that the items are shared among: of n buckets, each needs the pairs of which either item is its own."""
+    return 1 if num_pairs <= _PAIRS_A_TASK else 1 + 2 * num_pairs // _PAIRS_A_TASK
 
 
 def _power_of_two(least: float) -> int:

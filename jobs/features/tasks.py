@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -116,18 +117,24 @@ class ItemBucket:
 
     def run(self) -> None:
         empty = _with_numbers(arrow_schema(PAIR_DAYS).empty_table())
-        pairs = pa.concat_tables([empty, *(self._ours(path) for path in self.pair_days)])
+        pairs = pa.concat_tables([empty, *self._pairs()])
         rows = covisitation(pairs, self.cutoffs, bucket=self.bucket, num_buckets=self.num_buckets)
         if not self.has_cutoff:
             rows = rows.drop_columns("cutoff_date")
         _write(rows, file_of(self.to, self.bucket))
 
-    def _ours(self, path: Path) -> pa.Table:
-        rows = _with_numbers(pq.read_table(path, partitioning=None))
-        if self.num_buckets == 1:
-            return rows
-        of_pair = [bucket_of(rows.column(name), self.num_buckets) for name in ("item_id", "other_item_id")]
-        return rows.filter(pa.array((of_pair[0] == self.bucket) | (of_pair[1] == self.bucket)))
+    def _pairs(self) -> Iterator[pa.Table]:
+        for path in self.pair_days:
+            file = pq.ParquetFile(path)
+            for group in range(file.num_row_groups):
+                rows = _with_numbers(file.read_row_group(group))
+                if self.num_buckets > 1:
+                    low, high = (
+                        bucket_of(rows.column(name), self.num_buckets)
+                        for name in ("item_id", "other_item_id")
+                    )
+                    rows = rows.filter(pa.array((low == self.bucket) | (high == self.bucket)))
+                yield rows
 
 
 def run_on_spark(spark: SparkContext, tasks: Sequence[Task]) -> None:
@@ -153,4 +160,7 @@ def _with_numbers(pairs: pa.Table) -> pa.Table:
 
 
 def _write(rows: pa.Table, path: Path) -> None:
-    pq.write_table(rows, path, compression="zstd", row_group_size=_ROWS_A_GROUP)
+    """Write a file whole or not at all: a task that was given up on may still be at it when another has done it."""
+    begun = path.with_suffix(f".{uuid4().hex}")
+    pq.write_table(rows, begun, compression="zstd", row_group_size=_ROWS_A_GROUP)
+    begun.replace(path)

@@ -133,7 +133,7 @@ class Lake:
     # Writing
 
     def staging(self, table: str, day: date) -> Path:
-        """An empty folder beside the partition's table, for a writer that makes its own files (Spark)."""
+        """An empty folder beside the partition's table, for a writer that makes its own files."""
         folder = self.root / "_staging" / f"{table.replace('/', '.')}.{day}.{os.getpid()}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -225,8 +225,8 @@ class Lake:
 def _content_digest(path: Path) -> str:
     """sha256 of a Parquet file's schema and of all that stands before its footer.
 
-    Spark's footer lists each column's encodings in an order that differs from one JVM to the next; the pages
-    before it are the same whenever the rows are.
+    The footer also tells who has written the file, and when with another release that says so; the pages before it
+    are the same whenever the rows are.
     """
     import pyarrow.parquet as pq
 

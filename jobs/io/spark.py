@@ -116,9 +116,8 @@ def _configuration(settings: Settings, sharing: list[str]) -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.local.dir": str(temporary),
-        "spark.executorEnv.PYTHONPATH": str(
-            _REPOSITORY
-        ),  # where Python workers find the functions they are given
+        # Where Python workers find what they are given to do.
+        "spark.executorEnv.PYTHONPATH": str(_REPOSITORY),
     }
     if settings.spark_master.startswith("local"):
         configuration |= {
@@ -126,12 +125,11 @@ def _configuration(settings: Settings, sharing: list[str]) -> dict[str, str]:
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
         }
-        java_options.append("-XX:+UseParallelGC")  # one short batch: throughput counts, pauses do not
     else:
         configuration |= {
             "spark.executor.memory": settings.spark_memory,
+            "spark.executor.extraJavaOptions": "-XX:-UsePerfData",
         }
-        configuration["spark.executor.extraJavaOptions"] = "-XX:-UsePerfData"
         if urlsplit(settings.spark_master).hostname in ("127.0.0.1", "localhost"):
             configuration["spark.driver.host"] = "127.0.0.1"
             configuration["spark.driver.bindAddress"] = "127.0.0.1"
@@ -145,7 +143,7 @@ def _quoted(option: str) -> str:
 
 
 def _stop(context: SparkContext, seconds: float) -> None:
-    """End the session and its JVM, which PySpark would leave running until Python ends."""
+    """End Spark and its JVM, which PySpark would leave running until Python ends."""
     from pyspark import SparkContext
 
     gateway: Any = SparkContext._gateway

@@ -99,6 +99,7 @@ class Ports(contextlib.AbstractContextManager["Ports"]):
 
     def _choose(self, name: str, preferred: list[int], is_spoilt: Callable[[int], bool]) -> int:
         if name in self._in_use:
+            self._keep(claim(self._in_use[name]))  # it may be stopped and started again
             self.chosen[name] = self._in_use[name]
             return self._in_use[name]
         if name in self._last:
@@ -117,5 +118,12 @@ class Ports(contextlib.AbstractContextManager["Ports"]):
         held = claim(port)
         if held is None:
             return False
-        self._claims.enter_context(held)
-        return self._is_free(port)
+        if not self._is_free(port):
+            with held:
+                return False
+        self._keep(held)
+        return True
+
+    def _keep(self, held: contextlib.AbstractContextManager[object] | None) -> None:
+        if held is not None:
+            self._claims.enter_context(held)

@@ -12,16 +12,17 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from contracts import names
+from contracts.errors import GateRefused
 from contracts.lists import PERSONAL, POPULAR
 from contracts.settings import load_settings
-from contracts.tables import SEQUENCES
+from contracts.tables import SEQUENCES, TABLES
 from jobs.io.lake import Lake
 from jobs.io.schemas import arrow_schema
 from jobs.io.state import State
 from jobs.ranking.next_item import FEATURES, NextItemModel, Proposer
-from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, World, index_of, steps_by_user
+from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, World, _neighbours, index_of, steps_by_user
 from jobs.score import rank_everyone
-from jobs.train import read_sequences
+from jobs.train import Fitted, Trainer, read_sequences
 from models.covisitation import CoVisitation
 from models.mlp_ranker import MLPRanker, MLPRankerConfig
 from models.sasrec import SASRec, SASRecConfig
@@ -239,6 +240,34 @@ def test_ids_are_found_by_their_place() -> None:
     assert index_of(wanted, ids[:0]).tolist() == [-1, -1, -1, -1]
 
 
+def outcomes(world: World, user: int, item: int) -> dict[str, np.ndarray]:
+    return {world.user_ids[user]: np.array([world.item_ids[item]], dtype=object)}
+
+
+def test_a_ranker_is_refused_where_nobody_known_wants_anything_new(world: World) -> None:
+    trainer = Trainer({"seed": 7, "threads": 1}, repeats_allowed=False)
+    seen, other = int(world.seen[5][0]), int(np.setdiff1d(np.arange(NUM_ITEMS), world.seen[5])[0])
+    trainer.refuse_unless_wanted(world, outcomes(world, 5, other), until=DAY + timedelta(days=2))
+    stranger = {"somebody": np.array([world.item_ids[other]], dtype=object)}
+    for wanted in (
+        {},
+        stranger,
+        outcomes(world, 0, other),
+        outcomes(world, 5, seen),
+    ):  # user 0 has no history
+        with pytest.raises(GateRefused, match="after 2011-03-01 and up to 2011-03-03 nobody with a history"):
+            trainer.refuse_unless_wanted(world, wanted, until=DAY + timedelta(days=2))
+
+
+def test_a_ranker_is_refused_where_nobody_wanted_a_candidate(world: World, model: NextItemModel) -> None:
+    chosen = {"seed": 7, "threads": 1, "num_candidates": 1, "list_length": 1}
+    sold_out = outcomes(world, 5, 3)
+    with pytest.raises(GateRefused, match="of 1 users after 2011-03-01 nobody wanted one of the candidates"):
+        Trainer(chosen, repeats_allowed=True).fit_ranker(
+            Fitted(model.item_ids, model.sasrec), world, sold_out
+        )
+
+
 def training_set(tmp_path: Path, *days: tuple[str, date, list[str]]) -> Lake:
     """A lake with a training set of DAY; every day in the split of its own, as nobody looks at it here."""
     settings = load_settings(home=tmp_path)
@@ -269,6 +298,26 @@ def test_steps_come_by_user_and_in_order_whatever_the_order_of_the_rows(tmp_path
 def test_nobody_has_steps_in_an_empty_training_set(tmp_path: Path) -> None:
     users, lists, days = steps_by_user(training_set(tmp_path), DAY)
     assert (len(users), len(lists), len(days)) == (0, 0, 0)
+
+
+def test_neighbours_of_an_earlier_day_are_those_that_were_known_then(tmp_path: Path) -> None:
+    earlier, items = DAY - timedelta(days=3), np.array(["lamp", "rug", "vase"], dtype=object)
+    pair = {"neighbour_rank": 1, "item_id": "lamp"}
+    tables = {
+        names.COVISITATION: [{**pair, "neighbour_id": "rug", "weight": 9}],
+        names.TRAINING_COVISITATION: [
+            {**pair, "cutoff_date": earlier, "neighbour_id": "vase", "weight": 4},
+            {**pair, "cutoff_date": earlier - timedelta(days=2), "neighbour_id": "rug", "weight": 2},
+        ],
+    }
+    settings = load_settings(home=tmp_path)
+    with State.of(settings).lease("test", "build", 60, is_last=True) as lease:
+        for table, given in tables.items():
+            rows = pa.Table.from_pylist(given, schema=arrow_schema(TABLES[table]))
+            Lake.of(settings, lease).replace(table, DAY, rows, inputs="by hand")
+    lake = Lake.of(settings)
+    assert _neighbours(lake, DAY, DAY, items).toarray()[0].tolist() == [0, 9, 0]
+    assert _neighbours(lake, earlier, DAY, items).toarray()[0].tolist() == [0, 0, 4]
 
 
 def test_a_training_set_is_cut_in_time(tmp_path: Path) -> None:
