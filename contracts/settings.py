@@ -115,7 +115,7 @@ class Settings(BaseSettings):
     )
     schedule_end: str = Field(default="", description="Last day that the scheduler runs. Empty: no end.")
     retrain_schedule: str = Field(default="0 6 * * 1", description="Cron (UTC) of the regular retraining.")
-    delivery_poll_seconds: Annotated[int, Field(ge=1)] = Field(
+    delivery_poll_seconds: Annotated[int, Field(ge=5)] = Field(
         default=300, description="How often a late delivery is looked for; no worker is held in between."
     )
     delivery_timeout_hours: Annotated[int, Field(ge=1)] = Field(

@@ -29,6 +29,8 @@ SETTINGS = load_settings()
 
 WAREHOUSE_POOL = "warehouse"
 _TIMEOUT = timedelta(hours=4)
+#: Looks for a delivery that may get lost before the wait has failed.
+_LOST_LOOKS = 50
 
 RETRYING: dict[str, Any] = {
     "owner": "foretaste",
@@ -103,6 +105,11 @@ class PageLink(_ResultLink):
     result_key = "page_url"
 
 
+def _is_transient(code: int) -> bool:
+    """Is it worth another try? Killed, or ended by a signal (128 + its number): nobody knows why, so it is."""
+    return code == EXIT_TRY_AGAIN or code < 0 or code >= 128
+
+
 class StepOperator(BaseOperator):
     """Runs one step of Foretaste in a process of its own, for the day that the run describes."""
 
@@ -150,8 +157,7 @@ class StepOperator(BaseOperator):
             return result
         if code == EXIT_NOTHING_TO_DO:
             raise AirflowSkipException(last)
-        # Killed, or ended by a signal (128 + its number): nobody knows why, so it is tried again.
-        if code == EXIT_TRY_AGAIN or code < 0 or code >= 128:
+        if _is_transient(code):
             raise AirflowException(
                 last if code > 0 else f"{self.step} was killed by signal {-code}; it is run again"
             )
@@ -176,6 +182,11 @@ class DeliverySensor(BaseSensorOperator):
             mode="reschedule",
             poke_interval=SETTINGS.delivery_poll_seconds,
             timeout=SETTINGS.delivery_timeout_hours * 3600,
+            # A look that Airflow has lost is no failure: the next one is as near as it would have been. (A scheduler
+            # that is busy may queue the next look before it hears that the last has ended, and counts that as failed.)
+            retries=_LOST_LOOKS,
+            retry_delay=timedelta(seconds=SETTINGS.delivery_poll_seconds),
+            retry_exponential_backoff=0,
             **arguments,
         )
 
@@ -186,9 +197,9 @@ class DeliverySensor(BaseSensorOperator):
         command = [sys.executable, "-m", "jobs.cli", "feed", "is-complete", "--day", str(day_of(context))]
         checked = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
         self.log.info("%s", (checked.stdout + checked.stderr).strip())
-        if checked.returncode not in (0, EXIT_NOTHING_TO_DO):
-            raise AirflowException(checked.stderr.strip())
-        return checked.returncode == 0
+        if checked.returncode in (0, EXIT_NOTHING_TO_DO) or _is_transient(checked.returncode):
+            return checked.returncode == 0
+        raise AirflowFailException(checked.stderr.strip())
 
 
 def step(

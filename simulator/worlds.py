@@ -34,7 +34,7 @@ def _scheduled(live_days: Sequence[date]) -> dict[str, str]:
     return {
         "SCHEDULE_START": str(live_days[0]),
         "SCHEDULE_END": str(live_days[-1]),
-        "DELIVERY_POLL_SECONDS": "2",
+        "DELIVERY_POLL_SECONDS": "5",
         "RETRY_SECONDS": "5",
     }
 

@@ -101,6 +101,39 @@ def test_a_refusal_is_final_and_a_transient_error_is_not(dags: dict[str, Any]) -
     assert task.retry_exponential_backoff
 
 
+@pytest.mark.parametrize(
+    ("code", "is_there"), [(0, True), (99, False), (75, False), (-9, False), (143, False)]
+)
+def test_a_look_for_the_delivery_says_yes_or_is_repeated(
+    dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch, code: int, is_there: bool
+) -> None:
+    assert look(dags, monkeypatch, code) is is_there
+
+
+def test_a_feed_that_is_wrong_is_told_at_once(dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    with pytest.raises(AirflowFailException, match=r"FeedInvalid: feed\.json"):
+        look(dags, monkeypatch, 1)
+
+
+def test_looks_that_a_busy_scheduler_has_lost_are_repeated_as_soon_as_any(dags: dict[str, Any]) -> None:
+    wait = dags["foretaste_daily"].get_task("wait_for_delivery")
+    assert wait.mode == "reschedule"
+    assert wait.retries >= 20
+    assert wait.retry_delay.total_seconds() == wait.poke_interval
+    assert not wait.retry_exponential_backoff
+
+
+def look(dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch, code: int) -> bool:
+    wait = dags["foretaste_daily"].get_task("wait_for_delivery")
+    done = subprocess.CompletedProcess(
+        [], code, "", "FeedInvalid: feed.json has no shop" if code == 1 else ""
+    )
+    monkeypatch.setattr(subprocess, "run", lambda *arguments, **options: done)
+    return bool(wait.poke({"params": {"day": "2011-03-01"}}))
+
+
 def test_parsing_a_dag_imports_nothing_heavy(tmp_path: Path) -> None:
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); import foretaste_daily, foretaste_retrain\n"

@@ -31,7 +31,7 @@ LIVE_DAY = FIRST + timedelta(days=15)
 SETTINGS = {
     "SCHEDULE_START": str(LIVE_DAY),
     "SCHEDULE_END": str(LIVE_DAY),
-    "DELIVERY_POLL_SECONDS": "1",
+    "DELIVERY_POLL_SECONDS": "5",
     "JUDGE_DAYS": "3",
     "SASREC_EPOCHS": "4",
     "SASREC_WIDTH": "16",
