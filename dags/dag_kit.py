@@ -196,10 +196,14 @@ class DeliverySensor(BaseSensorOperator):
             return True
         command = [sys.executable, "-m", "jobs.cli", "feed", "is-complete", "--day", str(day_of(context))]
         checked = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-        self.log.info("%s", (checked.stdout + checked.stderr).strip())
-        if checked.returncode in (0, EXIT_NOTHING_TO_DO) or _is_transient(checked.returncode):
-            return checked.returncode == 0
-        raise AirflowFailException(checked.stderr.strip())
+        told, code = (checked.stdout + checked.stderr).strip(), checked.returncode
+        if _is_transient(code):
+            self.log.warning("%s (exit %d): the feed is looked at again", told, code)
+            return False
+        self.log.info("%s", told)
+        if code not in (0, EXIT_NOTHING_TO_DO):
+            raise AirflowFailException(checked.stderr.strip())
+        return code == 0
 
 
 def step(
