@@ -179,19 +179,21 @@ def _put_together(
     due: dict[str, str],
 ) -> None:
     """Build and commit those of the day's tables that are due, with their inputs, from the parts of the event days."""
-    from jobs.features.tasks import ItemBucket, UserBucket, run_on_spark
+    from jobs.features.tasks import Histories, ItemBucket, TrainingSet, run_on_spark
 
     for each in event_days:
         lake.verify(names.USER_DAYS, each)
     num_pairs = sum(lake.verify(names.PAIR_DAYS, each).num_rows for each in event_days)
     user_days = tuple(tuple(lake.files(names.USER_DAYS, [each])) for each in event_days)
-    of_users = partial(UserBucket, user_days, num_buckets=max(map(len, user_days)))
+    num_user_buckets = max(map(len, user_days))
     pair_days = tuple(lake.files(names.PAIR_DAYS, event_days))
     of_items = partial(ItemBucket, pair_days, num_buckets=_item_buckets(num_pairs))
     ends = cutoffs(day, chosen["judge_days"])
-    task_of: dict[str, partial[UserBucket] | partial[ItemBucket]] = {
-        names.HISTORIES: partial(of_users, history_length=chosen["history_length"]),
-        names.SEQUENCES: partial(of_users, cutoffs=ends),
+    task_of: dict[str, partial[Histories] | partial[TrainingSet] | partial[ItemBucket]] = {
+        names.HISTORIES: partial(
+            Histories, user_days, num_buckets=num_user_buckets, length=chosen["history_length"]
+        ),
+        names.SEQUENCES: partial(TrainingSet, user_days, num_buckets=num_user_buckets, cutoffs=ends),
         names.COVISITATION: partial(of_items, cutoffs=(day,), has_cutoff=False),
         names.TRAINING_COVISITATION: partial(of_items, cutoffs=tuple(sorted(set(ends[1:]))), has_cutoff=True),
     }

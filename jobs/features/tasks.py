@@ -76,25 +76,18 @@ class EventDay:
 
 @dataclass(frozen=True)
 class UserBucket:
-    """Histories of a bucket of the users, or their part of a training set."""
+    """A bucket of the users: what each acted upon, in order, over all days that are looked back on."""
 
     user_days: tuple[tuple[Path, ...], ...]  # by event day, each in its own number of buckets, a power of two
     bucket: int
     num_buckets: int  # as many as any of the days has
     to: Path
-    history_length: int | None = None  # None: a training set …
-    cutoffs: Cutoffs | None = None  # … cut at these days
 
-    def run(self) -> None:
+    def days(self) -> pa.Table:
+        """Their rows of ``features/user_days``, without baskets, in the order of user and time."""
         columns = ["user_id", "event_date", "item_ids", "other_item_ids"]
         empty = arrow_schema(USER_DAYS).empty_table().select(columns)
-        days = by_user([empty, *(self._of_day(files, columns) for files in self.user_days)])
-        if self.cutoffs is None:
-            assert self.history_length is not None
-            rows = ordered_histories(days, self.history_length)
-        else:
-            rows = training_set(days, self.cutoffs)
-        _write(rows, file_of(self.to, self.bucket))
+        return by_user([empty, *(self._of_day(files, columns) for files in self.user_days)])
 
     def _of_day(self, files: tuple[Path, ...], columns: list[str]) -> pa.Table:
         rows = pq.read_table(files[self.bucket % len(files)], columns=columns, partitioning=None)
@@ -102,6 +95,26 @@ class UserBucket:
             return rows
         is_ours = bucket_of(rows.column("user_id"), self.num_buckets) == self.bucket
         return rows.filter(pa.array(is_ours))
+
+
+@dataclass(frozen=True)
+class Histories(UserBucket):
+    """The histories of a bucket of the users."""
+
+    length: int
+
+    def run(self) -> None:
+        _write(ordered_histories(self.days(), self.length), file_of(self.to, self.bucket))
+
+
+@dataclass(frozen=True)
+class TrainingSet(UserBucket):
+    """The part of a bucket of the users in a training set."""
+
+    cutoffs: Cutoffs
+
+    def run(self) -> None:
+        _write(training_set(self.days(), self.cutoffs), file_of(self.to, self.bucket))
 
 
 @dataclass(frozen=True)
