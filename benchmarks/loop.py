@@ -43,7 +43,7 @@ def _measure(folder: Path, name: str, *, num_users: int, num_items: int) -> Figu
     live, after = last + timedelta(days=1), last + timedelta(days=2)
     settings = {
         "SCHEDULE_START": str(live), "SCHEDULE_END": str(live), "DELIVERY_POLL_SECONDS": "5", "JUDGE_DAYS": "2",
-        "SASREC_EPOCHS": "1", "RETRAIN_COOLDOWN_DAYS": "30", "THREADS": "2",
+        "SASREC_EPOCHS": "1", "THREADS": "2",
     }  # fmt: skip
     folder.mkdir(parents=True)
     (folder / "settings.env").write_text(

@@ -197,9 +197,6 @@ class Settings(BaseSettings):
     promote_min_users: Annotated[int, Field(ge=2)] = Field(
         default=100, description="Users with outcomes that a judgement needs; with fewer the champion stays."
     )
-    retrain_cooldown_days: Annotated[int, Field(ge=0)] = Field(
-        default=3, description="Days after a retraining in which no alarm starts another."
-    )
 
     # Publishing, monitoring
     versions_kept: Annotated[int, Field(ge=2, le=20)] = Field(

@@ -128,7 +128,8 @@ class StepOperator(BaseOperator):
         if self.step == "land" and params.get("accept_reason"):
             command += ["--accept", params["accept_reason"]]
         if self.step == "prepare-retraining":
-            command += ["--reason", _reason(context)]
+            reason, trigger = _why(context)
+            command += ["--reason", reason, "--trigger", trigger]
         return self._run(command)
 
     def _run(self, command: list[str]) -> dict[str, Any]:
@@ -236,12 +237,15 @@ def day_of(context: Context) -> date:
     return end.date() - timedelta(days=1)
 
 
-def _reason(context: Context) -> str:
+def _why(context: Context) -> tuple[str, str]:
+    """Why a retraining runs, and who asks for it: the alarm, the schedule or a person."""
     alarms = [event for events in (context.get("triggering_asset_events") or {}).values() for event in events]
     if alarms:
-        return f"drift alarm of {alarms[-1].extra['day']}: {'; '.join(alarms[-1].extra['reasons'])}"
-    is_scheduled = context["dag_run"].run_id.startswith("scheduled__")
-    return "weekly" if is_scheduled else str(context["params"]["reason"])
+        reasons = "; ".join(alarms[-1].extra["reasons"])
+        return f"drift alarm of {alarms[-1].extra['day']}: {reasons}", "alarm"
+    if context["dag_run"].run_id.startswith("scheduled__"):
+        return "weekly", "schedule"
+    return str(context["params"]["reason"]), "person"
 
 
 def midnight(day: str) -> datetime:

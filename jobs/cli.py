@@ -73,6 +73,10 @@ def _listener(name: str, seconds: float, result: dict[str, Any]) -> None:
     click.echo(f"{name:<26} {seconds:6.1f} s  {told}")
 
 
+def _silent(name: str, seconds: float, result: dict[str, Any]) -> None:
+    """Say nothing of a step."""
+
+
 def _short(value: Any) -> str:
     text = (
         json.dumps(value, default=str, ensure_ascii=False)
@@ -114,7 +118,41 @@ def retrain_command(day: date, reason: str) -> None:
     """Train a challenger, judge it against the champion, promote or refuse it, publish its lists."""
     from jobs.run import retrain
 
-    retrain(load_settings(), day, run_id=_run_id("retrain"), reason=reason, listener=_listener)
+    retrain(
+        load_settings(), day, run_id=_run_id("retrain"), reason=reason, trigger="person", listener=_listener
+    )
+
+
+@cli.command("follow")
+@day_option(required=True, help="First day to run.")
+@day_option("--to", "last", required=True, help="Last day to run.")
+@click.option(
+    "--retrain",
+    "retrain_when",
+    type=click.Choice(["on-alarm", "daily", "never"]),
+    default="on-alarm",
+    show_default=True,
+    help="When the drift alarm rings, after every day, or never.",
+)
+@click.option("--poll", default=60.0, show_default=True, help="Seconds between two looks for a delivery.")
+@json_option
+def follow_command(day: date, last: date, retrain_when: Any, poll: float, as_json: bool) -> None:
+    """Run each day as soon as it is delivered, without a scheduler: one line a day says what became of it."""
+    from jobs.follow import follow
+
+    settings = load_settings()
+    found = follow(
+        settings,
+        day,
+        last,
+        retrain_when=retrain_when,
+        poll_seconds=poll,
+        run_id=_run_id("follow"),
+        listener=_silent if as_json else _listener,
+    )
+    for each in found:
+        _print_json(each.as_record()) if as_json else click.echo(each.told())
+        sys.stdout.flush()
 
 
 @cli.command("step")
@@ -122,15 +160,19 @@ def retrain_command(day: date, reason: str) -> None:
 @day_option(required=True, help="The day to run the step for.")
 @click.option("--run-id", help="The run that this step belongs to: its steps share one lease.")
 @click.option("--reason", help="With prepare-retraining: why.")
+@click.option("--trigger", help="With prepare-retraining: alarm, schedule or person.")
 @accept_option
-def step_command(name: str, day: date, run_id: str | None, reason: str | None, accept: str | None) -> None:
+def step_command(
+    name: str, day: date, run_id: str | None, reason: str | None, trigger: str | None, accept: str | None
+) -> None:
     """Run one step; the last line it prints is its result as JSON."""
     from jobs.run import run_step
     from jobs.steps import LAST_STEPS, STEPS
 
     if name not in STEPS:
         raise click.BadParameter(f"{name!r} is no step; there are {', '.join(STEPS)}", param_hint="NAME")
-    options = {key: value for key, value in {"reason": reason, "accept": accept}.items() if value}
+    given = {"reason": reason, "trigger": trigger, "accept": accept}
+    options = {key: value for key, value in given.items() if value}
     result = run_step(
         load_settings(),
         name,

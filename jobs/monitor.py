@@ -22,10 +22,11 @@ from jobs.runs import StepContext, why_not_live
 def run(day: date, context: StepContext) -> dict[str, Any]:
     """Judge the day, keep what was found, and say whether the alarm rings."""
     settings, state = context.settings, context.state
-    found = judge_day(day, context, load_thresholds())
+    thresholds = load_thresholds()
+    found = judge_day(day, context, thresholds)
     newest = why_not_live(state, day) is None
     retrained = [date.fromisoformat(key) for key in state.all(RETRAININGS)]
-    rings = does_ring(found.verdict.verdict, newest, day, retrained, settings.retrain_cooldown_days)
+    rings = does_ring(found.verdict.verdict, newest, day, retrained, thresholds.alarm.cooldown_days)
     record = found.as_record()
     keep.keep_files(settings, day, record, found.report)
     keep.keep_row(context, day, record)

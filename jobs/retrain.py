@@ -8,10 +8,16 @@ from typing import Any
 from contracts import names
 from contracts.errors import NothingToDo
 from jobs.io.state import LANDINGS, RETRAININGS
+from jobs.monitoring.thresholds import load_thresholds
 from jobs.runs import StepContext, champion_of, fix_manifest, is_newest
 
+#: Who asks for a retraining. A person is never held back by the cool-down.
+TRIGGERS = (ALARM, SCHEDULE, PERSON) = ("alarm", "schedule", "person")
 
-def prepare(day: date, context: StepContext, *, reason: str = "by hand") -> dict[str, Any]:
+
+def prepare(
+    day: date, context: StepContext, *, reason: str = "by hand", trigger: str = PERSON
+) -> dict[str, Any]:
     """Fix the manifest of a retraining, unless one is too near or the day is not the newest.
 
     Raises:
@@ -22,24 +28,26 @@ def prepare(day: date, context: StepContext, *, reason: str = "by hand") -> dict
     if recorded is None:
         if context.state.get(LANDINGS, key) is None:
             raise NothingToDo(f"{day} has not been landed: run it first, foretaste run --day {day}")
-        _refuse_in_cooldown(day, context)
+        if trigger != PERSON:
+            _refuse_in_cooldown(day, context)
         if not is_newest(context.state, day):
             latest = max(context.state.all(LANDINGS))
             raise NothingToDo(
                 f"{day} is not the newest day ({latest} has landed): a backfill starts no retraining"
             )
-        context.state.put(RETRAININGS, key, {"day": key, "reason": reason})
+        context.state.put(RETRAININGS, key, {"day": key, "reason": reason, "trigger": trigger})
     champion = champion_of(context.state, day)
     manifest = fix_manifest(context, names.RETRAIN, day, champion)
     return {"reason": (recorded or {"reason": reason})["reason"], "champion": manifest["champion"]}
 
 
 def _refuse_in_cooldown(day: date, context: StepContext) -> None:
-    cooldown = timedelta(days=context.settings.retrain_cooldown_days)
+    cooldown = timedelta(days=load_thresholds().alarm.cooldown_days)
     for other in context.state.all(RETRAININGS):
         if timedelta(0) <= day - date.fromisoformat(other) < cooldown:
             raise NothingToDo(
-                f"the retraining of {other} is less than {cooldown.days} days old (retrain_cooldown_days): {day} starts none"
+                f"the retraining of {other} is less than {cooldown.days} days old (cooldown_days in expectations/drift.toml): "
+                f"{day} starts none. A person may: foretaste retrain --day {day}"
             )
 
 

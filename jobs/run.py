@@ -80,11 +80,12 @@ def replay_quarantine(
         return replay.run(StepContext.of(settings, lease), reason=reason, first=first, last=last)
 
 
-def retrain(settings: Settings, day: date, *, run_id: str, reason: str, listener: Listener) -> list[Result]:
+def retrain(
+    settings: Settings, day: date, *, run_id: str, reason: str, trigger: str, listener: Listener
+) -> list[Result]:
     """Train, judge, promote or refuse, and publish, as of a day."""
-    return _run_steps(
-        settings, RETRAIN_STEPS, day, run_id, listener, {"prepare-retraining": {"reason": reason}}
-    )
+    options = {"prepare-retraining": {"reason": reason, "trigger": trigger}}
+    return _run_steps(settings, RETRAIN_STEPS, day, run_id, listener, options)
 
 
 def _run_steps(

@@ -68,9 +68,16 @@ class Outcomes(_Section):
     ndcg_below_popularity: Share
 
 
+class Alarm(_Section):
+    """How often the alarm may ring."""
+
+    cooldown_days: Annotated[int, Field(ge=0)]
+
+
 class Thresholds(_Section):
     """Everything that ``expectations/drift.toml`` says; its comments say why."""
 
+    alarm: Alarm
     evidence: Evidence
     validity: Validity
     features: Features

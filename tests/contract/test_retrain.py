@@ -63,12 +63,18 @@ def test_a_retraining_that_is_run_again_keeps_its_reason(context: StepContext) -
 
 def test_no_alarm_starts_a_retraining_within_the_cool_down(context: StepContext) -> None:
     retrain.prepare(DAY, context)
-    for offset in (1, 2):
+    for offset, trigger in ((1, retrain.ALARM), (2, retrain.SCHEDULE)):
         land(context, DAY + timedelta(days=offset))
-        with pytest.raises(NothingToDo, match="retrain_cooldown_days"):
-            retrain.prepare(DAY + timedelta(days=offset), context)
+        with pytest.raises(NothingToDo, match="cooldown_days in expectations/drift.toml"):
+            retrain.prepare(DAY + timedelta(days=offset), context, trigger=trigger)
     land(context, DAY + timedelta(days=3))
-    retrain.prepare(DAY + timedelta(days=3), context)
+    retrain.prepare(DAY + timedelta(days=3), context, trigger=retrain.ALARM)
+
+
+def test_a_person_is_not_held_back_by_the_cool_down(context: StepContext) -> None:
+    retrain.prepare(DAY, context, trigger=retrain.ALARM)
+    land(context, DAY + timedelta(days=1))
+    retrain.prepare(DAY + timedelta(days=1), context, reason="a new season", trigger=retrain.PERSON)
 
 
 def test_a_backfill_starts_no_retraining(context: StepContext) -> None:

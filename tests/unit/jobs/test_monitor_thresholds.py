@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from contracts.errors import SettingInvalid
+from jobs.monitor import does_ring
 from jobs.monitoring.columns import DRIFT, NUMBERS, OK, SHARES, SHOWN, UNJUDGED, Column, Measure
 from jobs.monitoring.divergence import Noise, js_bits, wasserstein
 from jobs.monitoring.list_outcomes import list_measure
@@ -306,7 +307,15 @@ def turn_ndcg_below_popularity() -> None:
         assert list_measure(outcomes, windows, thresholds).status == status
 
 
+def turn_cooldown_days() -> None:
+    retrained = [FIRST - timedelta(days=2)]
+    for days, rings in ((2, True), (3, False)):
+        cooldown = with_threshold("alarm.cooldown_days", days).alarm.cooldown_days
+        assert does_ring("drift", True, FIRST, retrained, cooldown) is rings
+
+
 TURNS: dict[str, Callable[[], None]] = {
+    "alarm.cooldown_days": turn_cooldown_days,
     "evidence.min_rows": turn_min_rows,
     "evidence.min_users": turn_min_users,
     "evidence.reference_days": turn_reference_days,

@@ -1,0 +1,119 @@
+"""The loop without a scheduler: run each day as soon as it is delivered, and retrain when the alarm rings.
+
+One process runs every step, so that what takes a step's time under a scheduler (imports, a JVM) is paid once. What
+runs, in which order and under which lease is what Airflow runs; so is what a failure means: a day that is refused
+moves nothing, and the next one is waited for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any, Literal
+
+from contracts.errors import DayRefused, ForetasteError, GateRefused, ModelRefused
+from contracts.feed import days_between
+from contracts.settings import Settings
+from jobs.feed_reader import is_delivery_complete
+from jobs.io.spark import spark_context
+from jobs.retrain import ALARM, PERSON
+from jobs.run import Listener, retrain, run_day
+
+#: When a follower retrains: when the drift alarm rings, after every day, or never.
+Retrain = Literal["on-alarm", "daily", "never"]
+
+
+@dataclass(frozen=True)
+class FollowedDay:
+    """What became of a day."""
+
+    day: str
+    refused: str = ""  # why the day was refused; empty when it ran
+    verdict: str = ""  # of the drift monitor
+    reasons: tuple[str, ...] = ()
+    has_rung: bool = False
+    retrained: str = ""  # promoted, refused or skipped; empty when no retraining was begun
+    retraining_reasons: tuple[str, ...] = ()
+
+    def as_record(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def told(self) -> str:
+        """The day in one line."""
+        if self.refused:
+            return f"{self.day}: refused, nothing moves. {self.refused}"
+        parts = [f"{self.day}: {self.verdict}", *self.reasons]
+        if self.retrained:
+            parts.append(f"retraining {self.retrained}")
+        return "; ".join((*parts, *self.retraining_reasons))
+
+
+def follow(
+    settings: Settings,
+    first: date,
+    last: date,
+    *,
+    retrain_when: Retrain,
+    poll_seconds: float,
+    run_id: str,
+    listener: Listener,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[FollowedDay]:
+    """Run each day once its delivery is complete; yields what became of it before the next one is waited for.
+
+    Raises:
+        ForetasteError: something else than a refusal; what was published stays published.
+    """
+    with spark_context(settings):  # every step finds this one
+        for day in days_between(first, last):
+            while not is_delivery_complete(settings, day):
+                sleep(poll_seconds)
+            yield _follow_day(settings, day, retrain_when, f"{run_id}-{day}", listener)
+
+
+def _follow_day(
+    settings: Settings, day: date, retrain_when: Retrain, run_id: str, listener: Listener
+) -> FollowedDay:
+    try:
+        monitored = run_day(settings, day, run_id=run_id, listener=listener)[-1]
+    except (DayRefused, GateRefused, ModelRefused) as refusal:
+        return FollowedDay(str(day), refused=_told(refusal))
+    found = FollowedDay(
+        str(day),
+        verdict=monitored["verdict"],
+        reasons=tuple(monitored["reasons"]),
+        has_rung=bool(monitored["rings"]),
+    )
+    if retrain_when == "never" or (retrain_when == "on-alarm" and not found.has_rung):
+        return found
+    is_alarm = retrain_when == "on-alarm"
+    reason = f"drift alarm of {day}: {'; '.join(found.reasons)}" if is_alarm else "every day"
+    outcome, why = _retrained(settings, day, f"{run_id}-retrain", reason, is_alarm, listener)
+    return FollowedDay(**{**asdict(found), "retrained": outcome, "retraining_reasons": why})
+
+
+def _retrained(
+    settings: Settings, day: date, run_id: str, reason: str, is_alarm: bool, listener: Listener
+) -> tuple[str, tuple[str, ...]]:
+    """What came of a retraining: promoted, refused or skipped, and why."""
+    told: dict[str, dict[str, Any]] = {}
+
+    def keep(name: str, seconds: float, result: dict[str, Any]) -> None:
+        told[name] = result
+        listener(name, seconds, result)
+
+    trigger = ALARM if is_alarm else PERSON
+    try:
+        retrain(settings, day, run_id=run_id, reason=reason, trigger=trigger, listener=keep)
+    except (GateRefused, ModelRefused) as refusal:
+        return "refused", (_told(refusal),)
+    if "skipped" in told["prepare-retraining"]:
+        return "skipped", (str(told["prepare-retraining"]["skipped"]),)
+    promoted = "skipped" not in told["promote"]
+    return ("promoted" if promoted else "refused"), tuple(told["train"]["reasons"])
+
+
+def _told(error: ForetasteError) -> str:
+    return f"{type(error).__name__}: {error}"
