@@ -37,9 +37,12 @@ class Warehouse(Protocol):
         """Does this table or view exist?"""
 
 
-def create_statement(schema: str, table: Table) -> str:
-    columns = ", ".join(f"{name} {sql_type}" for name, sql_type in table.columns.items())
-    return f"create table if not exists {schema}.{table.short_name} ({columns})"
+def prepare_statements(schema: str, table: Table) -> str:
+    """Create the table where it is missing, and in one that an older Foretaste has made the columns that it lacks."""
+    target = f"{schema}.{table.short_name}"
+    columns = [f"{name} {sql_type}" for name, sql_type in table.columns.items()]
+    added = [f"alter table {target} add column if not exists {column}" for column in columns]
+    return "; ".join((f"create table if not exists {target} ({', '.join(columns)})", *added))
 
 
 @contextmanager
@@ -80,7 +83,7 @@ class _DuckDB:
         self, schema: str, table: Table, column: str, values: Sequence[date], rows: pa.Table, lease: Lease
     ) -> None:
         connection = self._connection
-        connection.execute(create_statement(schema, table))
+        connection.execute(prepare_statements(schema, table))
         target = f"{schema}.{table.short_name}"
         connection.register("replacing_rows", rows)
         connection.execute("begin")
@@ -173,7 +176,7 @@ class _Postgres:
         buffer = io.BytesIO()
         csv.write_csv(ordered, buffer, csv.WriteOptions(include_header=False, quoting_style="needed"))
         try:
-            connection.execute(create_statement(schema, table))
+            connection.execute(prepare_statements(schema, table))
             connection.execute(f"delete from {target} where {column} = any(%s)", [list(values)])
             with (
                 connection.cursor() as cursor,

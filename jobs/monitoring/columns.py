@@ -10,8 +10,9 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-Kind = Literal["features", "predictions", "outcomes"]
-KINDS: tuple[Kind, ...] = ("features", "predictions", "outcomes")
+#: What goes in, what comes out, what follows, and what the loop does to itself.
+Kind = Literal["data", "predictions", "outcomes", "loop"]
+KINDS: tuple[Kind, ...] = ("data", "predictions", "outcomes", "loop")
 
 SHARES: Final = "shares"  # of categories or items: Jensen-Shannon divergence in bits
 NUMBERS: Final = "numbers"  # Wasserstein distance in standard deviations
@@ -41,6 +42,7 @@ class Column:
     halves: tuple[pd.Series[Any], ...] = ()  # the current window's halves, for what has to persist
     half_clusters: tuple[int, ...] = ()
     note: str = ""  # why it is not judged
+    is_one_of_many: bool = False  # one such column is a curiosity: many have to drift before their kind does
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Measure:
     kind: Kind
     name: str
     label: str
-    unit: Literal["bits", "sd", "share"]
+    unit: Literal["bits", "sd", "share", "days"]
     status: str
     value: float | None = None
     noise: float | None = None  # what chance alone gives
@@ -62,6 +64,7 @@ class Measure:
     halves: tuple[float, ...] = ()  # the effect in each half of the window
     note: str = ""
     facts: dict[str, float] = field(default_factory=dict)
+    is_one_of_many: bool = False
 
     def as_record(self) -> dict[str, Any]:
         """JSON-able, rounded to what is written and compared."""

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 
 from contracts import names
 from contracts.feed import FeedDescription, days_between
+from jobs.io.lake import Lake
 from jobs.io.state import PROMOTIONS, PUBLICATIONS, RUNS, VERDICTS, State
 from jobs.monitoring.columns import KINDS, NUMBERS, SHOWN, UNJUDGED, Column
+from jobs.monitoring.completeness import read_completeness
+from jobs.monitoring.engine import engine, source
 from jobs.monitoring.evidently_report import DriftReport, drift_report
-from jobs.monitoring.list_outcomes import ListOutcome, list_measure, list_outcome
-from jobs.monitoring.outcomes import click_measure, share_columns, taste_measure
+from jobs.monitoring.exposure import Exposure, exposure_measures, read_exposure
+from jobs.monitoring.list_outcomes import ListOutcome, accuracy_measure, list_measure, list_outcome
+from jobs.monitoring.outcomes import click_measure, conversion_measure
 from jobs.monitoring.panel import Panel, first_event_day, read_panel
+from jobs.monitoring.people import share_columns, taste_measure, unknown_measure
+from jobs.monitoring.prices import price_reasons
 from jobs.monitoring.snapshots import MAX_LISTS, feature_columns, first_items, list_columns
 from jobs.monitoring.tastes import Leads
 from jobs.monitoring.thresholds import Thresholds
+from jobs.monitoring.traffic import traffic_reasons
 from jobs.monitoring.validity import Volume, column_reasons, volume_reasons
 from jobs.monitoring.verdict import Verdict, decide, measure_column
 from jobs.monitoring.windows import Span, Windows, choose_windows
@@ -37,6 +44,7 @@ class Found:
     verdict: Verdict
     volumes: tuple[Volume, Volume] | None = None
     lists: ListOutcome | None = None
+    exposure: Exposure | None = None
     report: DriftReport | None = None
 
     def as_record(self) -> dict[str, Any]:
@@ -62,6 +70,7 @@ class Found:
                 for kind in KINDS
             },
             "lists_of_the_day_before": self.lists.as_record() if self.lists else None,
+            "exposure": self.exposure.as_record() if self.exposure else None,
         }
 
 
@@ -78,9 +87,12 @@ def judge_day(day: date, context: StepContext, thresholds: Thresholds) -> Found:
     if windows is None or first_day is None:
         note = f"nothing to compare with yet: {settings.monitor_days} days have to lie before the last {settings.monitor_days}"
         return Found(day, champion, None, decide([], {}, thresholds.features, [note]))
+    recent = windows.recent(thresholds.alarm.recent_days)
     panel = read_panel(lake, windows.all_days, day, max_rows=evidence.panel_rows, threads=settings.threads)
     volumes = (_volume(panel, windows.reference, feed), _volume(panel, windows.current, feed))
     lists = _list_outcome(context, panel, day, feed)
+    exposure = read_exposure(lake, names.LISTS, day, threads=settings.threads)
+    found = Found(day, champion, windows, decide([], {}, thresholds.features), volumes, lists, exposure)
     columns, notes = _columns(context, windows, panel, first_day, champion, promoted, thresholds)
     invalid: dict[str, list[str]] = {
         kind: column_reasons(
@@ -88,25 +100,79 @@ def judge_day(day: date, context: StepContext, thresholds: Thresholds) -> Found:
         )
         for kind in KINDS
     }
-    invalid["outcomes"] = volume_reasons(*volumes, thresholds.validity) + invalid["outcomes"]
+    broken = _what_is_broken(context, windows, recent, panel, feed, thresholds)
+    invalid["data"] = volume_reasons(*volumes, thresholds.validity) + broken + invalid["data"]
     if any(invalid.values()):
-        return Found(day, champion, windows, decide([], invalid, thresholds.features), volumes, lists)
+        return replace(found, verdict=decide([], invalid, thresholds.features))
     tastes, leads = taste_measure(panel, windows, thresholds, _rng("tastes_lost"))
     compared = [column for column in (*columns, *_taste_columns(leads)) if _is_comparable(column)]
     report = drift_report(compared) if compared else None
+    outcomes = _list_outcomes(state, windows.current, lists)
     measures = [
         tastes,
+        taste_measure(panel, recent, thresholds, _rng("tastes_lost_recently"), is_recent=True)[0],
+        unknown_measure(
+            panel, recent, _known_items(lake, promoted, settings.threads), thresholds, _rng("unknown_items")
+        ),
         *(
             measure_column(column, report.values[column.name], evidence, _rng(column.name))
             for column in compared
             if report
         ),
-        list_measure(_list_outcomes(state, windows, lists), windows, thresholds),
+        list_measure(outcomes, windows, thresholds),
+        accuracy_measure(*_since_the_first_days(state, promoted, windows, outcomes), thresholds),
         click_measure(panel, windows, thresholds, _rng("clicks_lost")),
+        conversion_measure(panel, windows, thresholds),
+        *exposure_measures(_first_exposure(context), exposure, thresholds.loop),
     ]
     measures.sort(key=lambda measure: measure.status in (SHOWN, UNJUDGED))
-    verdict = decide(measures, {}, thresholds.features, notes)
-    return Found(day, champion, windows, verdict, volumes, lists, report)
+    return replace(found, verdict=decide(measures, {}, thresholds.features, notes), report=report)
+
+
+def _what_is_broken(
+    context: StepContext,
+    windows: Windows,
+    recent: Windows,
+    panel: Panel,
+    feed: FeedDescription | None,
+    thresholds: Thresholds,
+) -> list[str]:
+    """What is wrong with the last days' events and prices: they are looked at alone, before a week hides them."""
+    lake, threads, day = context.lake, context.settings.threads, windows.current.last
+    completeness = read_completeness(lake, windows.reference, recent.current, day, threads=threads)
+    return [
+        *traffic_reasons(
+            panel.traffic_within(windows.reference),
+            panel.traffic_within(recent.current),
+            recent,
+            feed.calendar if feed else None,
+            thresholds.validity,
+        ),
+        *completeness.reasons(thresholds.validity, thresholds.evidence),
+        *price_reasons(
+            lake,
+            day - timedelta(days=thresholds.alarm.recent_days),
+            day,
+            thresholds.validity,
+            threads=threads,
+        ),
+    ]
+
+
+def _known_items(lake: Lake, promoted: date | None, threads: int) -> set[str]:
+    """The catalogue on the day that the champion was trained to; empty without one."""
+    if promoted is None or lake.manifest(names.DIM_ITEMS, promoted) is None:
+        return set()
+    rows = engine(threads).sql(f"select item_id from {source(lake, names.DIM_ITEMS, [promoted])}").fetchall()
+    return {item for (item,) in rows}
+
+
+def _first_exposure(context: StepContext) -> Exposure | None:
+    """How the first champion's first lists spread; None before there was one."""
+    days = [date.fromisoformat(record["day"]) for record in context.state.all(PROMOTIONS).values()]
+    if not days:
+        return None
+    return read_exposure(context.lake, names.LISTS_RETRAINED, min(days), threads=context.settings.threads)
 
 
 def _of_the_run(state: State, day: date) -> tuple[str | None, FeedDescription | None]:
@@ -209,18 +275,31 @@ def _list_outcome(
     )
 
 
-def _list_outcomes(
-    state: State, windows: Windows, today: ListOutcome | None
-) -> dict[date, Mapping[str, Any]]:
-    """What became of the lists on each day of the window: earlier days from their own verdicts."""
+def _list_outcomes(state: State, span: Span, today: ListOutcome | None) -> dict[date, Mapping[str, Any]]:
+    """What became of the lists on each day of the span: earlier days from their own verdicts."""
     found: dict[date, Mapping[str, Any]] = {}
-    for candidate in days_between(windows.current.first, windows.current.last)[:-1]:
+    for candidate in days_between(span.first, span.last):
         record = state.get(VERDICTS, candidate.isoformat())
         if record and record.get("lists_of_the_day_before"):
             found[candidate] = record["lists_of_the_day_before"]
     if today is not None:
-        found[windows.current.last] = today.as_record()
+        found[span.last] = today.as_record()
     return found
+
+
+def _since_the_first_days(
+    state: State, promoted: date | None, windows: Windows, outcomes: Mapping[date, Mapping[str, Any]]
+) -> tuple[dict[date, Mapping[str, Any]], dict[date, Mapping[str, Any]]]:
+    """What became of the champion's lists on its first days, and on those of the current window that came later."""
+    if promoted is None:
+        return {}, {}
+    last = promoted + timedelta(days=windows.current.num_days)
+    first = _list_outcomes(state, Span(promoted + timedelta(days=1), last), None)
+    first.pop(
+        windows.current.last, None
+    )  # today's own verdict is not there yet, whatever an earlier run has left
+    later = {day: found for day, found in outcomes.items() if day > last}
+    return first, later
 
 
 def _taste_columns(both: tuple[Leads, Leads] | None) -> Sequence[Column]:

@@ -38,7 +38,8 @@ class ListOutcome:
     hit_rate_at_10: float
     ndcg_at_10: float
     popularity_ndcg_at_10: float
-    difference_squares: float  # the sum of squared differences, for an interval over several days
+    ndcg_squares: float  # the sum of squares, for an interval over several days
+    difference_squares: float  # of the differences from popularity, likewise
 
     def as_record(self) -> dict[str, Any]:
         return {
@@ -86,6 +87,7 @@ def list_outcome(
         hit_rate_at_10=float(hit_rate_at(ours_UK, wanted, _K).mean()),
         ndcg_at_10=float(ours.mean()),
         popularity_ndcg_at_10=float(theirs.mean()),
+        ndcg_squares=float((ours**2).sum()),
         difference_squares=float(((ours - theirs) ** 2).sum()),
     )
 
@@ -105,12 +107,13 @@ def list_measure(
     if len(inside) < 2 or num_users < evidence.min_users:
         needed = f"{evidence.min_users} people on 2 days are needed"
         note = f"people with a list who acted: {num_users}, on days: {len(inside)}; {needed}"
-        return unjudged("lists_below_popularity", label, note, num_current=num_users, facts=facts)
+        return unjudged("outcomes", "lists_below_popularity", label, note, num_current=num_users, facts=facts)
     days = sorted(inside)
     middle = len(days) // 2
     popularity = _weighted(inside, days, "popularity_ndcg_at_10")
     if popularity <= 0:
         return unjudged(
+            "outcomes",
             "lists_below_popularity",
             label,
             "popularity met nobody's wish",
@@ -137,6 +140,60 @@ def list_measure(
         Noise(0.0, spread / popularity),
         evidence,
     )
+
+
+def accuracy_measure(
+    first: Mapping[date, Mapping[str, Any]],
+    outcomes: Mapping[date, Mapping[str, Any]],
+    thresholds: Thresholds,
+) -> Measure:
+    """How much of the lists' NDCG@10 is lost since the champion's first days.
+
+    Args:
+        first: what became of the lists on the first days after its promotion.
+        outcomes: the same of the current window's days that came later.
+    """
+    name, label, evidence = "accuracy_lost", "Accuracy lost", thresholds.evidence
+    num_first, num_now = (
+        sum(int(found["num_users"]) for found in days.values()) for days in (first, outcomes)
+    )
+    before = _weighted(first, sorted(first), "ndcg_at_10") if num_first else 0.0
+    if min(num_first, num_now) < evidence.min_users or min(len(first), len(outcomes)) < 2 or before <= 0:
+        note = (
+            f"people with a list who acted: {num_first} on the champion's first days, {num_now} now; "
+            f"{evidence.min_users} on 2 days are needed in both"
+        )
+        return unjudged("outcomes", name, label, note, num_first, num_now)
+    days = sorted(outcomes)
+    middle = len(days) // 2
+    now = _weighted(outcomes, days, "ndcg_at_10")
+    variance = _variance(first, before) / num_first + _variance(outcomes, now) / num_now
+    return judged(
+        Measure(
+            "outcomes",
+            name,
+            label,
+            "share",
+            UNJUDGED,
+            value=1 - now / before,
+            threshold=thresholds.outcomes.accuracy_lost,
+            num_reference=num_first,
+            num_current=num_now,
+            halves=tuple(
+                1 - _weighted(outcomes, part, "ndcg_at_10") / before
+                for part in (days[:middle], days[middle:])
+            ),
+            facts={"ndcg_before": before, "ndcg_now": now},
+        ),
+        Noise(0.0, float(np.sqrt(variance)) / before),
+        evidence,
+    )
+
+
+def _variance(outcomes: Mapping[date, Mapping[str, Any]], mean: float) -> float:
+    """Of people's NDCG over some days."""
+    num_users = sum(int(found["num_users"]) for found in outcomes.values())
+    return max(sum(float(found["ndcg_squares"]) for found in outcomes.values()) / num_users - mean**2, 0.0)
 
 
 def _below(outcomes: Mapping[date, Mapping[str, Any]], days: Sequence[date]) -> float:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+#: People of a day whose events are told one by one: the busiest.
+_BUSIEST = 50
+
+
 @dataclass(frozen=True)
 class Panel:
     """The events of some days as one run may see them."""
@@ -25,6 +29,9 @@ class Panel:
     counts: pd.DataFrame  # event_date, event_type, num_rows: of all people
     events: pd.DataFrame  # user_id, item_id, category, event_date: what sampled people liked
     impressions: pd.DataFrame  # event_date, user_id, num_shown, num_clicked: of all people, by user and day
+    traffic: (
+        pd.DataFrame
+    )  # event_date, num_user_days, num_events, num_buying, top_counts: of all people, by day
 
     def within(self, span: Span) -> pd.DataFrame:
         """The sampled people's events of some days."""
@@ -32,6 +39,9 @@ class Panel:
 
     def counts_within(self, span: Span) -> pd.DataFrame:
         return _within(self.counts, span)
+
+    def traffic_within(self, span: Span) -> pd.DataFrame:
+        return _within(self.traffic, span)
 
     def impressions_within(self, span: Span) -> pd.DataFrame:
         return _within(self.impressions, span)
@@ -81,7 +91,18 @@ def read_panel(lake: Lake, span: Span, day: date, *, max_rows: int, threads: int
         f"""select event_date, user_id, count(*) as num_shown, count(*) filter (is_clicked and clicked_known_date <= date '{day}') as num_clicked
         from {impressions_of} where {_visible(day)} group by event_date, user_id order by event_date, user_id"""
     ).to_df()
-    return Panel(counts, events, impressions)
+    traffic = query.sql(
+        f"""
+        with user_days as (
+            select event_date, user_id, count(*) as num_events, bool_or(event_type = 'purchase') as is_buying
+            from {events_of} where {_visible(day)} group by event_date, user_id
+        )
+        select event_date, count(*) as num_user_days, sum(num_events)::bigint as num_events,
+            count(*) filter (is_buying) as num_buying, max(num_events, {_BUSIEST}) as top_counts
+        from user_days group by event_date order by event_date
+        """
+    ).to_df()
+    return Panel(counts, events, impressions, traffic)
 
 
 def sample_rows(frame: pd.DataFrame, key: list[str], max_rows: int) -> pd.DataFrame:

@@ -72,7 +72,7 @@ def feature_column(
         note = f"looks back {lookback} days, and the reference had {history_days}"
     is_relative = name.startswith("item.") and name.removeprefix("item.") in _RELATIVE
     return Column(
-        kind="features",
+        kind="data",
         name=name,
         label=name,
         method=NUMBERS,
@@ -80,6 +80,7 @@ def feature_column(
         current=_compressed(now, is_relative),
         threshold=None if note else thresholds.features.threshold,
         note=note,
+        is_one_of_many=True,
     )
 
 

@@ -23,6 +23,7 @@ class Evidence(_Section):
     """What a judgement needs before it says anything."""
 
     min_rows: Count
+    min_rows_of_type: Count
     min_users: Count
     reference_days: Count
     sample_rows: Count
@@ -40,6 +41,13 @@ class Validity(_Section):
     max_null_rise: Share
     min_type_share: Share
     kept_type_share: Share
+    max_silent_days: Annotated[int, Field(ge=0)]
+    min_recent_volume: Share
+    min_events_a_person: Share
+    crowd_factor: Positive
+    max_crowd_share: Share
+    price_factor: Annotated[float, Field(gt=1)]
+    max_price_jumps: Share
 
 
 class Features(_Section):
@@ -57,21 +65,39 @@ class Predictions(_Section):
     item_bits: Share
 
 
-class Outcomes(_Section):
+class People(_Section):
     """When what people do has moved."""
 
     category_bits: Share
     item_bits: Share
     taste_lost: Share
+    taste_lost_recently: Share
     min_taste_lead: Share
+    unknown_items: Share
+
+
+class Outcomes(_Section):
+    """When what follows the lists has fallen."""
+
     ctr_lost: Share
+    conversion_lost: Share
+    accuracy_lost: Share
     ndcg_below_popularity: Share
+
+
+class Loop(_Section):
+    """When the lists have narrowed."""
+
+    coverage_lost: Share
+    gini_risen: Share
+    popularity_lift_risen: Positive
 
 
 class Alarm(_Section):
     """How often the alarm may ring."""
 
     cooldown_days: Annotated[int, Field(ge=0)]
+    recent_days: Annotated[int, Field(ge=2)]
 
 
 class Thresholds(_Section):
@@ -81,8 +107,10 @@ class Thresholds(_Section):
     evidence: Evidence
     validity: Validity
     features: Features
+    people: People
     predictions: Predictions
     outcomes: Outcomes
+    loop: Loop
 
 
 def load_thresholds() -> Thresholds:

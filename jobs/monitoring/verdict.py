@@ -15,7 +15,10 @@ from jobs.monitoring.thresholds import Evidence, Features
 if TYPE_CHECKING:
     import pandas as pd
 
-_UNITS = {"bits": "bits", "sd": "standard deviations", "share": ""}
+_UNITS = {"bits": "bits", "sd": "standard deviations", "share": "", "days": "days"}
+#: Kinds whose drift a retraining can mend. One that narrows what people see is told: another fit of the same model
+#: to what people saw would narrow it further.
+_RETRAINED: tuple[Kind, ...] = ("data", "predictions", "outcomes")
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Verdict:
 
     verdict: str  # ok, drift or invalid
     reasons: tuple[str, ...]
-    kinds: dict[Kind, str]  # features, predictions, outcomes: ok, drift, invalid or unjudged
+    kinds: dict[Kind, str]  # data, predictions, outcomes, loop: ok, drift, invalid or unjudged
     measures: tuple[Measure, ...]
 
 
@@ -46,6 +49,7 @@ def measure_column(column: Column, value: float, evidence: Evidence, rng: np.ran
         num_reference=len(reference),
         num_current=len(current),
         note=column.note,
+        is_one_of_many=column.is_one_of_many,
     )
     if column.threshold is None:
         return replace(measure, status=SHOWN)
@@ -138,31 +142,32 @@ def decide(
     if INVALID in kinds.values():
         reasons = [f"{kind}: {reason}" for kind in KINDS for reason in invalid.get(kind, ())]
         return Verdict(INVALID, tuple(reasons), kinds, tuple(measures))
-    if DRIFT in kinds.values():
+    if any(kinds[kind] == DRIFT for kind in _RETRAINED):
         reasons = [
             reason_of(measure)
             for measure in measures
             if measure.status == DRIFT and kinds[measure.kind] == DRIFT
         ]
         return Verdict(DRIFT, tuple(reasons), kinds, tuple(measures))
-    single = [reason_of(measure) for measure in measures if measure.status == DRIFT]
-    return Verdict(
-        OK, (*(f"alone, and not enough: {reason}" for reason in single), *notes), kinds, tuple(measures)
-    )
+    told = [
+        f"{'no retraining mends it' if measure.kind not in _RETRAINED else 'alone, and not enough'}: {reason_of(measure)}"
+        for measure in measures
+        if measure.status == DRIFT
+    ]
+    return Verdict(OK, (*told, *notes), kinds, tuple(measures))
 
 
 def _kind_status(kind: Kind, measures: Sequence[Measure], is_invalid: bool, features: Features) -> str:
     if is_invalid:
         return INVALID
-    statuses = [
-        measure.status for measure in measures if measure.kind == kind and measure.status in (OK, DRIFT)
-    ]
-    if not statuses:
+    judged_ones = [measure for measure in measures if measure.kind == kind and measure.status in (OK, DRIFT)]
+    if not judged_ones:
         return UNJUDGED
-    num_drifted = statuses.count(DRIFT)
-    if kind == "features":
-        return DRIFT if num_drifted and num_drifted >= features.min_share_drifted * len(statuses) else OK
-    return DRIFT if num_drifted else OK
+    many = [measure.status for measure in judged_ones if measure.is_one_of_many]
+    num_drifted = many.count(DRIFT)
+    has_drifted = num_drifted and num_drifted >= features.min_share_drifted * len(many)
+    alone = any(measure.status == DRIFT for measure in judged_ones if not measure.is_one_of_many)
+    return DRIFT if has_drifted or alone else OK
 
 
 def reason_of(measure: Measure) -> str:
@@ -176,6 +181,7 @@ def reason_of(measure: Measure) -> str:
 
 
 def unjudged(
+    kind: Kind,
     name: str,
     label: str,
     note: str,
@@ -183,9 +189,9 @@ def unjudged(
     num_current: int = 0,
     facts: dict[str, float] | None = None,
 ) -> Measure:
-    """An outcome that cannot be judged, and why; what is known of it is shown."""
+    """A measure that cannot be judged, and why; what is known of it is shown."""
     return Measure(
-        "outcomes",
+        kind,
         name,
         label,
         "share",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 
@@ -47,6 +47,16 @@ class Windows:
     current: Span
     known_until: date  # the last day that the champion has seen
     tastes: TasteSpans | None
+
+    def recent(self, num_days: int) -> Windows:
+        """The same reference beside the last days alone: what breaks is seen there first."""
+        last = self.current.last
+        first = max(
+            last - timedelta(days=num_days - 1), self.current.first, self.known_until + timedelta(days=1)
+        )
+        now = Span(min(first, last), last)
+        tastes = self.tastes and replace(self.tastes, current_tried=now)
+        return replace(self, current=now, tastes=tastes if now.num_days >= 2 else None)
 
     @property
     def all_days(self) -> Span:

@@ -81,7 +81,7 @@ class Shop:
         items = chosen + NUM_CATEGORIES * rng.integers(0, NUM_ITEMS // NUM_CATEGORIES, num)
         self.replace(names.FCT_INTERACTIONS, day, **events(day, users, items))
 
-    def write_catalogue(self, day: date) -> None:
+    def write_catalogue(self, day: date, prices: list[int] | None = None) -> None:
         self.replace(
             names.DIM_ITEMS,
             day,
@@ -89,6 +89,7 @@ class Shop:
             feature_date=[day] * NUM_ITEMS,
             category=[f"c{item % NUM_CATEGORIES}" for item in range(NUM_ITEMS)],
             is_available=[True] * NUM_ITEMS,
+            price_cents=prices or [1999] * NUM_ITEMS,
         )
 
     def write_features(self, day: date, rng: np.random.Generator) -> None:
@@ -186,7 +187,7 @@ def test_a_world_that_stays_as_it_is_is_ok_and_everything_is_kept(context: StepC
         False,
         True,
     )
-    assert statuses(context) == {"features": "ok", "predictions": "ok", "outcomes": "ok"}
+    assert statuses(context) == {"data": "ok", "predictions": "ok", "outcomes": "ok", "loop": "ok"}
     assert drifted(context) == set()
     verdict = verdict_of(context)
     assert verdict["windows"] == {
@@ -233,8 +234,8 @@ def test_tastes_that_moved_ring_the_alarm_once(context: StepContext) -> None:
     Shop(context, shifted_from=PROMOTED + timedelta(days=1)).build()
     result = monitor.run(DAY, context)
     assert (result["verdict"], result["rings"]) == ("drift", True)
-    assert drifted(context) == {"tastes_lost"}
-    assert result["reasons"][0].startswith("outcomes: tastes lost")
+    assert drifted(context) == {"tastes_lost", "tastes_lost_recently"}
+    assert result["reasons"][0].startswith("data: tastes lost")
     context.state.put(RETRAININGS, DAY.isoformat(), {"day": DAY.isoformat(), "reason": "drift"})
     again = monitor.run(DAY, context)
     assert (again["verdict"], again["rings"]) == ("drift", False)
@@ -252,7 +253,7 @@ def test_a_fashion_moves_categories_and_items(context: StepContext) -> None:
 def test_a_fashion_of_three_days_is_no_drift(context: StepContext) -> None:
     Shop(context, fashion_from=DAY - timedelta(days=2)).build()
     monitor.run(DAY, context)
-    found = {measure["name"]: measure for measure in verdict_of(context)["kinds"]["outcomes"]["measures"]}
+    found = {measure["name"]: measure for measure in verdict_of(context)["kinds"]["data"]["measures"]}
     assert found["events.category"]["effect"] > found["events.category"]["threshold"]
     assert (found["events.category"]["status"], found["events.category"]["note"]) == (
         "ok",
@@ -272,7 +273,7 @@ def test_a_backfill_of_a_drifted_day_rings_nothing(context: StepContext) -> None
 def test_features_that_doubled_and_lists_that_narrowed_are_drift_of_their_kinds(context: StepContext) -> None:
     Shop(context, feature_factor=2.5, first_listed=45).build()
     assert monitor.run(DAY, context)["verdict"] == "drift"
-    assert statuses(context) == {"features": "drift", "predictions": "drift", "outcomes": "ok"}
+    assert statuses(context) == {"data": "drift", "predictions": "drift", "outcomes": "ok", "loop": "drift"}
     # What looks back 90 days, and what moves with the calendar, is shown and never judged.
     assert {"user.views_28d", "lists.item"} <= drifted(context)
     assert not {"user.recency_days", "user.tenure_days", "user.spend_cents_90d"} & drifted(context)
@@ -283,7 +284,9 @@ def test_a_tracker_that_loses_half_the_events_is_invalid_and_rings_nothing(conte
     result = monitor.run(DAY, context)
     assert (result["verdict"], result["rings"]) == ("invalid", False)
     assert result["reasons"] == [
-        "outcomes: volume collapsed: 250 events a day, 0.50 of the reference's 500 (floor 0.55)"
+        "data: volume collapsed: 250 events a day, 0.50 of the reference's 500 (floor 0.55)",
+        "data: events are lost: 0.50 of what these weekdays had (floor 0.7), and people seem to do less: 1.34 events each a "
+        "day after 1.72 (floor 0.8 of it)",
     ]
     assert not (folder(context) / "report.html").exists()
 
@@ -292,9 +295,60 @@ def test_a_feature_that_went_missing_is_invalid(context: StepContext) -> None:
     Shop(context, missing_features=0.5).build()
     result = monitor.run(DAY, context)
     assert result["verdict"] == "invalid"
-    assert result["reasons"] == [
-        "features: user.views_28d is missing in 50.0% of rows (0.0% in the reference)"
-    ]
+    assert result["reasons"] == ["data: user.views_28d is missing in 50.0% of rows (0.0% in the reference)"]
+
+
+def test_a_column_of_the_feed_that_went_empty_is_invalid_at_once(context: StepContext) -> None:
+    shop = Shop(context)
+    shop.build()
+    for day, dwell in ((PROMOTED, [900] * 300), (YESTERDAY, [900] * 300), (DAY, [None] * 300)):
+        shop.replace(
+            names.RAW_EVENTS,
+            day,
+            event_type=["view"] * 300,
+            dwell_ms=dwell,
+            known_date=[day] * 300,
+            event_date=[day] * 300,
+        )
+    result = monitor.run(DAY, context)
+    assert (result["verdict"], result["rings"]) == ("invalid", False)
+    assert result["reasons"] == ["data: dwell_ms is missing in 50% of view events (0% in the reference)"]
+
+
+@pytest.mark.parametrize(("num_wrong", "verdict"), [(1, "ok"), (2, "invalid")])
+def test_prices_that_lost_their_decimal_point_are_invalid(
+    context: StepContext, num_wrong: int, verdict: str
+) -> None:
+    shop = Shop(context)
+    shop.build()
+    for day, factor in ((DAY - timedelta(days=2), 1), (DAY, 100)):
+        shop.write_catalogue(
+            day, prices=[1999 * (factor if item < num_wrong else 1) for item in range(NUM_ITEMS)]
+        )
+    result = monitor.run(DAY, context)
+    assert result["verdict"] == verdict  # one of sixty items may have another price
+    if verdict == "invalid":
+        assert result["reasons"] == [
+            "data: the price of 2 of 60 items is another since 2011-02-23 by a factor of 5 or more, up to 100 (limit 2% of items)"
+        ]
+
+
+def test_a_sale_is_no_broken_price(context: StepContext) -> None:
+    shop = Shop(context)
+    shop.build()
+    for day, price in ((DAY - timedelta(days=2), 1999), (DAY, 999)):
+        shop.write_catalogue(day, prices=[price] * NUM_ITEMS)
+    assert monitor.run(DAY, context)["verdict"] == "ok"
+
+
+def test_lists_that_narrow_are_told_and_ring_nothing(context: StepContext) -> None:
+    shop = Shop(context)
+    shop.build()
+    shop.write_lists(names.LISTS, DAY, 15)
+    result = monitor.run(DAY, context)
+    assert (result["verdict"], result["rings"]) == ("ok", False)
+    assert any("no retraining mends it: loop: coverage lost 25%" in reason for reason in result["reasons"])
+    assert verdict_of(context)["exposure"]["coverage"] == 0.75
 
 
 def test_a_young_shop_is_ok_because_there_is_nothing_to_compare_with(context: StepContext) -> None:
@@ -329,8 +383,8 @@ def test_evidently_measures_what_our_noise_is_estimated_for(rng: np.random.Gener
 
     before, now = rng.integers(0, 8, 900), rng.integers(0, 6, 700)
     high, low = rng.gamma(2, 3, 900), rng.gamma(2, 4, 700)
-    shares = Column("outcomes", "s", "s", SHARES, pd.Series(before).astype(str), pd.Series(now).astype(str))
-    numbers = Column("features", "n", "n", NUMBERS, pd.Series(high), pd.Series(low))
+    shares = Column("data", "s", "s", SHARES, pd.Series(before).astype(str), pd.Series(now).astype(str))
+    numbers = Column("data", "n", "n", NUMBERS, pd.Series(high), pd.Series(low))
     values = drift_report([shares, numbers]).values
     assert values["s"] == pytest.approx(
         js_bits(np.bincount(before, minlength=8), np.bincount(now, minlength=8))

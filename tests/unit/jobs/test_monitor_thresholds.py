@@ -14,12 +14,16 @@ import pytest
 from contracts.errors import SettingInvalid
 from jobs.monitor import does_ring
 from jobs.monitoring.columns import DRIFT, NUMBERS, OK, SHARES, SHOWN, UNJUDGED, Column, Measure
+from jobs.monitoring.completeness import _COLUMNS, Completeness
 from jobs.monitoring.divergence import Noise, js_bits, wasserstein
-from jobs.monitoring.list_outcomes import list_measure
-from jobs.monitoring.outcomes import click_measure, share_columns, taste_measure
+from jobs.monitoring.exposure import Exposure, exposure_measures
+from jobs.monitoring.list_outcomes import accuracy_measure, list_measure
+from jobs.monitoring.outcomes import click_measure, conversion_measure
 from jobs.monitoring.panel import Panel
+from jobs.monitoring.people import share_columns, taste_measure, unknown_measure
 from jobs.monitoring.snapshots import feature_column, list_columns
 from jobs.monitoring.thresholds import Thresholds, load_thresholds, parse_thresholds
+from jobs.monitoring.traffic import traffic_reasons
 from jobs.monitoring.validity import Volume, column_reasons, volume_reasons
 from jobs.monitoring.verdict import decide, judged, measure_column
 from jobs.monitoring.windows import Span, TasteSpans, Windows, choose_windows
@@ -53,7 +57,7 @@ def measured(**values: Any) -> Measure:
     return Measure(**(known | values))
 
 
-def numbers(count: int, shift: float, threshold: float = 0.3, kind: str = "features") -> Column:
+def numbers(count: int, shift: float, threshold: float = 0.3, kind: str = "data") -> Column:
     values = pd.Series(np.random.default_rng(1).normal(size=count))
     return Column(kind, "c", "c", NUMBERS, values, values + shift, threshold)  # type: ignore[arg-type]
 
@@ -81,9 +85,39 @@ def volume(rows: dict[str, int], open_days: int = 7) -> Volume:
     return Volume(rows, open_days, 7)
 
 
-def panel_of(events: pd.DataFrame | None = None, impressions: pd.DataFrame | None = None) -> Panel:
+def panel_of(
+    events: pd.DataFrame | None = None,
+    impressions: pd.DataFrame | None = None,
+    traffic: pd.DataFrame | None = None,
+) -> Panel:
     empty = pd.DataFrame({"event_date": pd.to_datetime([])})
-    return Panel(empty, empty if events is None else events, empty if impressions is None else impressions)
+    return Panel(empty, *(empty if frame is None else frame for frame in (events, impressions, traffic)))
+
+
+def traffic(
+    first: date, num_days: int, a_day: int, each: int, buying: int = 0, busiest: int = 40
+) -> pd.DataFrame:
+    """So many people a day, each with so many events."""
+    return pd.DataFrame(
+        {
+            "event_date": pd.to_datetime([first + timedelta(days=offset) for offset in range(num_days)]),
+            "num_user_days": a_day,
+            "num_events": a_day * each,
+            "num_buying": buying,
+            "top_counts": [[busiest, each]] * num_days,
+        }
+    )
+
+
+def broken_traffic(recent: pd.DataFrame, thresholds: Thresholds) -> list[str]:
+    """What is wrong with two days after two weeks of 100 people with 10 events each."""
+    days = Span(FIRST + 2 * WEEK, FIRST + 2 * WEEK + timedelta(days=1))
+    windows = replace(two_weeks(), current=days)
+    return traffic_reasons(traffic(FIRST, 14, 100, 10), recent, windows, None, thresholds.validity)
+
+
+def two_days(a_day: int, each: int, busiest: int = 40) -> pd.DataFrame:
+    return traffic(FIRST + 2 * WEEK, 2, a_day, each, busiest=busiest)
 
 
 def two_weeks() -> Windows:
@@ -125,6 +159,7 @@ def outcome(ours: float, popular: float, num_users: int = 300) -> dict[str, Any]
         "ndcg_at_10": ours,
         "popularity_ndcg_at_10": popular,
         "hit_rate_at_10": 0.2,
+        "ndcg_squares": num_users * (ours**2 + 0.01),
         "difference_squares": num_users * ((ours - popular) ** 2 + 1e-5),
     }
 
@@ -217,8 +252,8 @@ def turn_max_null_rise() -> None:
 
 
 def turn_min_share_drifted() -> None:
-    one_in_four = [measured(kind="features", status=DRIFT, effect=0.5)] + [
-        measured(kind="features", status=OK)
+    one_in_four = [measured(kind="data", status=DRIFT, effect=0.5, is_one_of_many=True)] + [
+        measured(kind="data", status=OK, is_one_of_many=True)
     ] * 3
     for share, verdict in ((0.25, "drift"), (0.26, "ok")):
         assert (
@@ -262,7 +297,7 @@ def turn_list_bits(name: str, column: int) -> Callable[[], None]:
     return turn
 
 
-def turn_outcome_bits(name: str, column: int) -> Callable[[], None]:
+def turn_people_bits(name: str, column: int) -> Callable[[], None]:
     def turn() -> None:
         days = pd.to_datetime([FIRST + timedelta(days=row % 14) for row in range(5600)])
         is_now = days >= pd.Timestamp(FIRST + WEEK)
@@ -272,7 +307,7 @@ def turn_outcome_bits(name: str, column: int) -> Callable[[], None]:
             pd.DataFrame({"user_id": users, "item_id": kinds, "category": kinds, "event_date": days})
         )
         for bits, status in ((0.25, DRIFT), (0.33, OK)):
-            thresholds = with_threshold(f"outcomes.{name}", bits)
+            thresholds = with_threshold(f"people.{name}", bits)
             assert status_of(share_columns(panel, two_weeks(), thresholds)[column], thresholds) == status
 
     return turn
@@ -280,14 +315,14 @@ def turn_outcome_bits(name: str, column: int) -> Callable[[], None]:
 
 def turn_taste_lost() -> None:
     panel = taste_panel(300, 90)  # three in ten: their lead turns from 3/4 into -1/4, so 0.4 is lost
-    assert taste_status(panel, with_threshold("outcomes.taste_lost", 0.38)) == DRIFT
-    assert taste_status(panel, with_threshold("outcomes.taste_lost", 0.42)) == OK
+    assert taste_status(panel, with_threshold("people.taste_lost", 0.38)) == DRIFT
+    assert taste_status(panel, with_threshold("people.taste_lost", 0.42)) == OK
 
 
 def turn_min_taste_lead() -> None:
     panel = taste_panel(300, 300)
-    assert taste_status(panel, with_threshold("outcomes.min_taste_lead", 0.74)) == DRIFT
-    assert taste_status(panel, with_threshold("outcomes.min_taste_lead", 0.76)) == UNJUDGED
+    assert taste_status(panel, with_threshold("people.min_taste_lead", 0.74)) == DRIFT
+    assert taste_status(panel, with_threshold("people.min_taste_lead", 0.76)) == UNJUDGED
 
 
 def turn_ctr_lost() -> None:
@@ -314,7 +349,111 @@ def turn_cooldown_days() -> None:
         assert does_ring("drift", True, FIRST, retrained, cooldown) is rings
 
 
+def turn_recent_days() -> None:
+    for days in (2, 3):
+        assert (
+            two_weeks().recent(with_threshold("alarm.recent_days", days).alarm.recent_days).current.num_days
+            == days
+        )
+
+
+def turn_taste_lost_recently() -> None:
+    windows = two_weeks().recent(2)
+    panel = taste_panel(300, 90)
+    for lost, status in ((0.38, DRIFT), (0.42, OK)):
+        thresholds = with_threshold("people.taste_lost_recently", lost)
+        assert taste_measure(panel, windows, thresholds, rng(), is_recent=True)[0].status == status
+
+
+def turn_unknown_items() -> None:
+    panel = taste_panel(500, 0)  # a quarter of what they act upon is item i0
+    known = {"i1", "i2", "i3"}
+    for share, status in ((0.24, DRIFT), (0.26, OK)):
+        thresholds = with_threshold("people.unknown_items", share)
+        assert unknown_measure(panel, two_weeks().recent(2), known, thresholds, rng()).status == status
+
+
+def turn_conversion_lost() -> None:
+    frame = pd.concat([traffic(FIRST, 7, 500, 5, buying=100), traffic(FIRST + WEEK, 7, 500, 5, buying=50)])
+    for lost, status in ((0.49, DRIFT), (0.51, OK)):
+        thresholds = with_threshold("outcomes.conversion_lost", lost)
+        assert conversion_measure(panel_of(traffic=frame), two_weeks(), thresholds).status == status
+
+
+def turn_accuracy_lost() -> None:
+    first = {FIRST + timedelta(days=back): outcome(0.2, 0.1) for back in range(3)}
+    now = {FIRST + WEEK + timedelta(days=back): outcome(0.1, 0.1) for back in range(4)}
+    for lost, status in ((0.49, DRIFT), (0.51, OK)):
+        thresholds = with_threshold("outcomes.accuracy_lost", lost)
+        assert accuracy_measure(first, now, thresholds).status == status
+
+
+def turn_max_silent_days() -> None:
+    silent = two_days(100, 10).iloc[:0]
+    assert broken_traffic(silent, with_threshold("validity.max_silent_days", 2)) == []
+    (reason,) = broken_traffic(silent, with_threshold("validity.max_silent_days", 1))
+    assert "2 open days in a row are silent" in reason
+
+
+def turn_min_recent_volume() -> None:
+    halved = two_days(100, 5)
+    assert broken_traffic(halved, with_threshold("validity.min_recent_volume", 0.5)) == []
+    (reason,) = broken_traffic(halved, with_threshold("validity.min_recent_volume", 0.51))
+    assert "events are lost: 0.50 of what these weekdays had" in reason
+
+
+def turn_min_events_a_person() -> None:
+    halved = two_days(100, 5)
+    assert broken_traffic(halved, with_threshold("validity.min_events_a_person", 0.5)) == []
+    assert len(broken_traffic(halved, with_threshold("validity.min_events_a_person", 0.51))) == 1
+
+
+def turn_crowd_factor() -> None:
+    crawled = two_days(100, 10, busiest=100)
+    assert broken_traffic(crawled, with_threshold("validity.crowd_factor", 2.5)) == []
+    (reason,) = broken_traffic(crawled, with_threshold("validity.crowd_factor", 2.4))
+    assert "nobody had more than 40" in reason
+
+
+def turn_max_crowd_share() -> None:
+    crawled = two_days(100, 10, busiest=100)  # a tenth of all events
+    assert broken_traffic(crawled, with_threshold("validity.max_crowd_share", 0.1)) == []
+    assert len(broken_traffic(crawled, with_threshold("validity.max_crowd_share", 0.09))) == 1
+
+
+def turn_min_rows_of_type() -> None:
+    full = dict.fromkeys(_COLUMNS, 0.0)
+    found = Completeness({"view": (100, full)}, {"view": (50, full | {"dwell_ms": 1.0})})
+    for rows, num_reasons in ((50, 1), (51, 0)):
+        thresholds = with_threshold("evidence.min_rows_of_type", rows)
+        assert len(found.reasons(thresholds.validity, thresholds.evidence)) == num_reasons
+
+
+def turn_exposure(name: str, place: int) -> Callable[[], None]:
+    def turn() -> None:
+        start, now = Exposure(100, 0.8, 0.3, 1.0), Exposure(100, 0.6, 0.55, 1.25)  # 0.25 of each
+        for limit, status in ((0.24, DRIFT), (0.26, OK)):
+            thresholds = with_threshold(f"loop.{name}", limit)
+            assert exposure_measures(start, now, thresholds.loop)[place].status == status
+
+    return turn
+
+
 TURNS: dict[str, Callable[[], None]] = {
+    "alarm.recent_days": turn_recent_days,
+    "people.taste_lost_recently": turn_taste_lost_recently,
+    "people.unknown_items": turn_unknown_items,
+    "outcomes.conversion_lost": turn_conversion_lost,
+    "outcomes.accuracy_lost": turn_accuracy_lost,
+    "validity.max_silent_days": turn_max_silent_days,
+    "validity.min_recent_volume": turn_min_recent_volume,
+    "validity.min_events_a_person": turn_min_events_a_person,
+    "validity.crowd_factor": turn_crowd_factor,
+    "validity.max_crowd_share": turn_max_crowd_share,
+    "evidence.min_rows_of_type": turn_min_rows_of_type,
+    "loop.coverage_lost": turn_exposure("coverage_lost", 0),
+    "loop.gini_risen": turn_exposure("gini_risen", 1),
+    "loop.popularity_lift_risen": turn_exposure("popularity_lift_risen", 2),
     "alarm.cooldown_days": turn_cooldown_days,
     "evidence.min_rows": turn_min_rows,
     "evidence.min_users": turn_min_users,
@@ -333,10 +472,10 @@ TURNS: dict[str, Callable[[], None]] = {
     "features.lookback_days": turn_lookback_days,
     "predictions.category_bits": turn_list_bits("category_bits", 0),
     "predictions.item_bits": turn_list_bits("item_bits", 1),
-    "outcomes.category_bits": turn_outcome_bits("category_bits", 0),
-    "outcomes.item_bits": turn_outcome_bits("item_bits", 1),
-    "outcomes.taste_lost": turn_taste_lost,
-    "outcomes.min_taste_lead": turn_min_taste_lead,
+    "people.category_bits": turn_people_bits("category_bits", 0),
+    "people.item_bits": turn_people_bits("item_bits", 1),
+    "people.taste_lost": turn_taste_lost,
+    "people.min_taste_lead": turn_min_taste_lead,
     "outcomes.ctr_lost": turn_ctr_lost,
     "outcomes.ndcg_below_popularity": turn_ndcg_below_popularity,
 }
@@ -349,13 +488,13 @@ def test_a_verdict_turns_on_the_threshold(path: str) -> None:
 
 def test_every_threshold_has_such_a_test() -> None:
     written = load_thresholds().model_dump()
-    # panel_rows is read by the panel's query alone: the integration test turns on it.
-    expected = {*TURNS, "evidence.panel_rows"}
+    # These are read by queries alone: integration tests turn on them.
+    expected = {*TURNS, "evidence.panel_rows", "validity.price_factor", "validity.max_price_jumps"}
     assert {f"{section}.{name}" for section, values in written.items() for name in values} == expected
 
 
 def test_an_item_alarm_does_not_ring_at_what_online_retail_does_every_month() -> None:
-    assert load_thresholds().outcomes.item_bits > 0.16
+    assert load_thresholds().people.item_bits > 0.16
 
 
 @pytest.mark.parametrize("name", ["user.recency_days", "user.tenure_days", "item.age_days"])

@@ -33,7 +33,7 @@ def measure(**values: Any) -> Measure:
 
 def column(current: list[float], reference: list[float] | None = None) -> Column:
     before = pd.Series(np.arange(1000.0) if reference is None else reference)
-    return Column("features", "user.views_28d", "user.views_28d", NUMBERS, before, pd.Series(current))
+    return Column("data", "user.views_28d", "user.views_28d", NUMBERS, before, pd.Series(current))
 
 
 def reasons_of(found: Column) -> list[str]:
@@ -64,21 +64,23 @@ def test_nothing_wrong_is_ok_without_reasons() -> None:
 def test_one_kind_that_drifts_is_enough_and_is_told_with_its_figures() -> None:
     verdict = decide([measure(status=DRIFT), measure(kind="predictions", status=OK)], {}, THRESHOLDS.features)
     assert (verdict.verdict, verdict.reasons) == ("drift", ("outcomes: tastes lost 50% (alarm from 25%)",))
-    assert verdict.kinds == {"features": UNJUDGED, "predictions": OK, "outcomes": DRIFT}
+    assert verdict.kinds == {"data": UNJUDGED, "predictions": OK, "outcomes": DRIFT, "loop": UNJUDGED}
 
 
 def test_a_single_feature_is_told_but_rings_nothing() -> None:
-    features = [measure(kind="features", label="user.views_28d", unit="sd", status=DRIFT)]
-    features += [measure(kind="features", status=OK)] * 9
+    features = [measure(kind="data", is_one_of_many=True, label="user.views_28d", unit="sd", status=DRIFT)]
+    features += [measure(kind="data", is_one_of_many=True, status=OK)] * 9
     verdict = decide(features, {}, THRESHOLDS.features)
     assert verdict.verdict == "ok"
     assert verdict.reasons == (
-        "alone, and not enough: features: user.views_28d moved by 0.500 standard deviations (alarm from 0.25)",
+        "alone, and not enough: data: user.views_28d moved by 0.500 standard deviations (alarm from 0.25)",
     )
 
 
 def test_columns_that_are_only_shown_do_not_dilute_those_that_are_judged() -> None:
-    features = [measure(kind="features", status=DRIFT)] + [measure(kind="features", status=SHOWN)] * 20
+    features = [measure(kind="data", is_one_of_many=True, status=DRIFT)] + [
+        measure(kind="data", is_one_of_many=True, status=SHOWN)
+    ] * 20
     assert decide(features, {}, THRESHOLDS.features).verdict == "drift"
 
 
@@ -159,7 +161,7 @@ def test_lists_are_judged_over_several_days_only() -> None:
     windows = Windows(
         Span(DAY - timedelta(days=20), DAY - timedelta(days=7)), Span(DAY - timedelta(days=6), DAY), DAY, None
     )
-    today = ListOutcome("2011-02-28", 400, 0.2, 0.05, 0.10, 1.1).as_record()
+    today = ListOutcome("2011-02-28", 400, 0.2, 0.05, 0.10, 2.0, 1.1).as_record()
     alone = list_measure({DAY: today}, windows, THRESHOLDS)
     assert (alone.status, alone.facts["ndcg_at_10"]) == (SHOWN, 0.05)
     both = list_measure({DAY: today, DAY - timedelta(days=1): today}, windows, THRESHOLDS)

@@ -1,0 +1,99 @@
+"""Is everybody's traffic whole, and is it people's? Lost events, silence, and a few who make a crowd.
+
+What a tracker loses and what a slow week lacks look alike in the number of events alone. A slow week has fewer people
+who do as much as ever; a tracker that loses events has as many people who seem to do less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from contracts.feed import Calendar, days_between
+from jobs.monitoring.thresholds import Validity
+from jobs.monitoring.windows import Windows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def traffic_reasons(
+    reference: pd.DataFrame,
+    recent: pd.DataFrame,
+    windows: Windows,
+    calendar: Calendar | None,
+    thresholds: Validity,
+) -> list[str]:
+    """What is wrong with the last days' traffic; nothing if it is plausible.
+
+    Args:
+        reference: of each day its num_user_days, num_events and top_counts, as the panel has them.
+        recent: the same of the last days.
+    """
+    return [
+        *_silence(recent, windows, calendar, thresholds),
+        *_losses(reference, recent, thresholds),
+        *_crowds(reference, recent, thresholds),
+    ]
+
+
+def _silence(
+    recent: pd.DataFrame, windows: Windows, calendar: Calendar | None, thresholds: Validity
+) -> list[str]:
+    """Days without an event, to the last one, on which the shop was open."""
+    days = days_between(windows.current.first, windows.current.last)
+    active = {stamp.date() for stamp in recent["event_date"]}
+    newest = max(active, default=None)
+    silent = [
+        day
+        for day in days
+        if (newest is None or day > newest) and (calendar is None or calendar.expects(day))
+    ]
+    if len(silent) <= thresholds.max_silent_days:
+        return []
+    return [f"no event since {newest or windows.current.first}: {len(silent)} open days in a row are silent"]
+
+
+def _losses(reference: pd.DataFrame, recent: pd.DataFrame, thresholds: Validity) -> list[str]:
+    """Fewer events than on the same weekdays before, by people who seem to do less."""
+    expected = _expected(reference, [stamp.date() for stamp in recent["event_date"]])
+    if not expected or not len(recent):
+        return []
+    volume = float(recent["num_events"].sum()) / expected
+    before, now = (
+        float(window["num_events"].sum()) / float(window["num_user_days"].sum())
+        for window in (reference, recent)
+    )
+    if volume >= thresholds.min_recent_volume or now >= thresholds.min_events_a_person * before:
+        return []
+    return [
+        f"events are lost: {volume:.2f} of what these weekdays had (floor {thresholds.min_recent_volume:g}), and people "
+        f"seem to do less: {now:.2f} events each a day after {before:.2f} (floor {thresholds.min_events_a_person:g} of it)"
+    ]
+
+
+def _expected(reference: pd.DataFrame, days: Sequence[date]) -> float:
+    """The events that such weekdays had on average; 0 where one of them never had any."""
+    by_weekday = reference.groupby(reference["event_date"].dt.weekday)["num_events"].mean()
+    if any(day.weekday() not in by_weekday.index for day in days):
+        return 0.0
+    return float(sum(by_weekday[day.weekday()] for day in days))
+
+
+def _crowds(reference: pd.DataFrame, recent: pd.DataFrame, thresholds: Validity) -> list[str]:
+    """A few who do far more than anybody did before, and so much that all shares move."""
+    if not len(reference) or not len(recent):
+        return []
+    most = max(int(counts[0]) for counts in reference["top_counts"])
+    tops = np.concatenate([np.asarray(counts, np.int64) for counts in recent["top_counts"]])
+    far_out = tops[tops > thresholds.crowd_factor * most]
+    share = float(far_out.sum()) / float(recent["num_events"].sum())
+    if share <= thresholds.max_crowd_share:
+        return []
+    return [
+        f"{len(far_out)} days of single people hold {share:.0%} of all events, up to {int(far_out.max())} each; nobody had more "
+        f"than {most} in the reference: crawlers, or one id for many (limit {thresholds.max_crowd_share:.0%})"
+    ]
