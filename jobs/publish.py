@@ -23,6 +23,7 @@ from jobs.io.online import OnlineStore, Versions, open_online_store
 from jobs.io.state import PUBLICATIONS, RUNS
 from jobs.runs import (
     StepContext,
+    champion_of_run,
     lists_table,
     manifest_of,
     promoted_on,
@@ -57,7 +58,10 @@ def run(
     why_not = why_not_live(context.state, day) if kind == names.DAILY else why_old(context.state, day)
     if why_not is not None:
         return {**told, "published": False, "why": why_not}
-    champion = manifest["champion"] if kind == names.DAILY else promoted_on(context.state, day)
+    if kind == names.DAILY:
+        champion = champion_of_run(context.state, manifest)
+    else:
+        champion = promoted_on(context.state, day)
     stamp = (now or datetime.fromtimestamp(context.state.clock(), UTC)).isoformat(timespec="seconds")
     [data] = context.lake.files(lists_table(kind), [day])
     with open_online_store(context.settings) as online, open_objects(context.settings) as objects:

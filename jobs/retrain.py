@@ -9,7 +9,7 @@ from contracts import names
 from contracts.errors import NothingToDo
 from jobs.io.state import LANDINGS, RETRAININGS
 from jobs.monitoring.thresholds import load_thresholds
-from jobs.runs import StepContext, champion_of, fix_manifest, is_newest
+from jobs.runs import StepContext, champion_of, fix_manifest, is_newest, standing
 
 #: Who asks for a retraining. A person is never held back by the cool-down.
 TRIGGERS = (ALARM, SCHEDULE, PERSON) = ("alarm", "schedule", "person")
@@ -36,7 +36,7 @@ def prepare(
                 f"{day} is not the newest day ({latest} has landed): a backfill starts no retraining"
             )
         context.state.put(RETRAININGS, key, {"day": key, "reason": reason, "trigger": trigger})
-    champion = champion_of(context.state, day)
+    champion = standing(context.state, champion_of(context.state, day), day)
     manifest = fix_manifest(context, names.RETRAIN, day, champion)
     return {"reason": (recorded or {"reason": reason})["reason"], "champion": manifest["champion"]}
 

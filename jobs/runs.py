@@ -12,7 +12,7 @@ from contracts.settings import Settings
 from jobs.feed_reader import read_description
 from jobs.io.commit import digest_of
 from jobs.io.lake import Lake
-from jobs.io.state import DELIVERIES, LANDINGS, PROMOTIONS, PUBLICATIONS, RUNS, Lease, State
+from jobs.io.state import DELIVERIES, DEMOTIONS, LANDINGS, PROMOTIONS, PUBLICATIONS, RUNS, Lease, State
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,27 @@ def champion_of(state: State, day: date) -> str | None:
     """The champion that a daily run of ``day`` uses: the last one promoted on an earlier day.
 
     A promotion on the day itself takes effect on the next day's run (its own run publishes that day's
-    lists), so a backfill finds the same champion as the first run did.
+    lists), so a backfill finds the same champion as the first run did. One that was demoted is none from the day
+    after on.
     """
+    demoted = {version for version, record in state.all(DEMOTIONS).items() if record["day"] < day.isoformat()}
     promoted = [
         (record["day"], int(version))
         for version, record in state.all(PROMOTIONS).items()
-        if record["day"] < day.isoformat()
+        if record["day"] < day.isoformat() and version not in demoted
     ]
     return str(max(promoted)[1]) if promoted else None
+
+
+def champion_of_run(state: State, manifest: dict[str, Any]) -> str | None:
+    """The champion of a daily run's manifest or, where the run itself has demoted that one, who took over."""
+    return standing(state, manifest["champion"], date.fromisoformat(manifest["day"]))
+
+
+def standing(state: State, champion: str | None, day: date) -> str | None:
+    """The champion, or who took over when it was demoted on this very day."""
+    demoted = state.get(DEMOTIONS, champion) if champion else None
+    return str(demoted["to"]) if demoted and demoted["day"] == day.isoformat() else champion
 
 
 def promoted_on(state: State, day: date) -> str:

@@ -17,13 +17,14 @@ from contracts import names
 from contracts.errors import PartitionMissing
 from contracts.lists import PERSONAL, POPULAR
 from contracts.tables import TABLES
+from jobs.guard import guard_champion
 from jobs.io.commit import digest_of
 from jobs.io.model_files import load_model
 from jobs.io.registry import model_folder
 from jobs.io.state import PROMOTIONS
 from jobs.ranking.next_item import NextItemModel, RankedLists, allowed_items
 from jobs.ranking.world import World, load_world
-from jobs.runs import StepContext, lists_table, manifest_of, promoted_on
+from jobs.runs import StepContext, champion_of_run, lists_table, manifest_of, promoted_on
 from models.topk import top_k
 
 if TYPE_CHECKING:
@@ -38,13 +39,18 @@ _SHARE = 4096
 def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str, Any]:
     """Score every user with the champion of the run's manifest; write the day's lists to the lake."""
     manifest = manifest_of(context.state, kind, day)
-    version = manifest["champion"] if kind == names.DAILY else promoted_on(context.state, day)
+    demotion = guard_champion(day, context) if kind == names.DAILY else ""
+    if kind == names.DAILY:
+        version = champion_of_run(context.state, manifest)
+    else:
+        version = promoted_on(context.state, day)
     table = TABLES[lists_table(kind)]
     inputs = digest_of([manifest["settings"], manifest["feed"], version, *_input_digests(context, day)])
     if context.lake.is_current(table.name, day, inputs):
         return {
             "lists": context.lake.verify(table.name, day).num_rows,
             "champion": version,
+            "demotion": demotion,
             "unchanged": True,
         }
     import pyarrow.compute as pc
@@ -61,7 +67,13 @@ def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str
     )
     written = context.lake.replace(table.name, day, rows, inputs=inputs)
     personal = pc.sum(pc.equal(rows.column("source"), PERSONAL)).as_py() or 0
-    return {"lists": written.num_rows, "personal": personal, "champion": version, "items": world.num_items}
+    return {
+        "lists": written.num_rows,
+        "personal": personal,
+        "champion": version,
+        "items": world.num_items,
+        "demotion": demotion,
+    }
 
 
 def rank_everyone(

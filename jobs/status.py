@@ -10,7 +10,7 @@ from typing import Any
 from contracts.errors import ForetasteError
 from contracts.lists import Pointer
 from contracts.settings import Settings
-from jobs.io.state import LANDINGS, PROMOTIONS, RETRAININGS, ROLLBACKS, VERDICTS, State
+from jobs.io.state import DEMOTIONS, LANDINGS, PROMOTIONS, RETRAININGS, ROLLBACKS, VERDICTS, State
 from jobs.report_pages.views import accounts_of
 
 _DAYS_SHOWN = 7
@@ -19,7 +19,7 @@ _DAYS_SHOWN = 7
 def status(settings: Settings, now: datetime) -> dict[str, Any]:
     """Day, champion, what is published, drift, and who is at work; what cannot be read is null and named."""
     answer: dict[str, Any] = dict.fromkeys(("day", "champion", "published", "drift", "holder"))
-    answer |= {"landings": {}, "verdicts": {}, "retrainings": [], "problems": []}
+    answer |= {"demotions": {}, "landings": {}, "verdicts": {}, "retrainings": [], "problems": []}
     rollbacks: dict[str, dict[str, Any]] = {}
     with _told(answer["problems"]):
         state = State.of(settings)
@@ -35,10 +35,16 @@ def status(settings: Settings, now: datetime) -> dict[str, Any]:
 
 def _remembered(state: State) -> dict[str, Any]:
     landings, promotions, verdicts = state.all(LANDINGS), state.all(PROMOTIONS), state.all(VERDICTS)
-    champion = max(promotions, key=lambda version: (promotions[version]["day"], int(version)), default=None)
+    demotions = state.all(DEMOTIONS)
+    champion = max(
+        promotions.keys() - demotions.keys(),
+        key=lambda version: (promotions[version]["day"], int(version)),
+        default=None,
+    )
     return {
         "day": max(landings, default=None),
         "champion": None if champion is None else {"version": champion, **promotions[champion]},
+        "demotions": demotions,
         "drift": _verdict(max(verdicts), verdicts[max(verdicts)]) if verdicts else None,
         "verdicts": {day: _verdict(day, verdicts[day]) for day in sorted(verdicts)[-_DAYS_SHOWN:]},
         "holder": state.holder(),
@@ -108,6 +114,7 @@ def render(answer: dict[str, Any]) -> str:
     rows = [
         ("day", answer["day"] or "no day has been landed yet"),
         ("champion", _champion(answer["champion"])),
+        *(("demoted", record["reason"]) for record in answer["demotions"].values()),
         ("published", _live(answer["published"])),
         ("drift", _drift(answer["drift"])),
         ("at work", answer["holder"] or "nobody"),

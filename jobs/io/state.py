@@ -55,6 +55,9 @@ REPLAYS = (
 RUNS = "runs"  # kind/day → the manifest that fixes the run, and its digest
 PUBLICATIONS = "publications"  # version → day, kind, digest
 PROMOTIONS = "promotions"  # MLflow version → the day it was promoted on, its digest
+DEMOTIONS = (
+    "demotions"  # MLflow version → the day on which what followed its lists had fallen, who took over, why
+)
 RETRAININGS = "retrainings"  # day → reason and verdict
 ROLLBACKS = "rollbacks"  # fence → from which version to which
 VERDICTS = "verdicts"  # day → the drift monitor's verdict

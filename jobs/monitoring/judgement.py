@@ -31,7 +31,7 @@ from jobs.monitoring.traffic import traffic_reasons
 from jobs.monitoring.validity import Volume, column_reasons, volume_reasons
 from jobs.monitoring.verdict import Verdict, decide, measure_column
 from jobs.monitoring.windows import Span, Windows, choose_windows
-from jobs.runs import StepContext, champion_of, lists_table, run_key
+from jobs.runs import StepContext, champion_of, champion_of_run, lists_table, run_key
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def _of_the_run(state: State, day: date) -> tuple[str | None, FeedDescription | 
         return champion_of(state, day), None
     manifest = recorded["manifest"]
     feed = manifest.get("feed")
-    return manifest["champion"], FeedDescription.model_validate(feed) if feed else None
+    return champion_of_run(state, manifest), FeedDescription.model_validate(feed) if feed else None
 
 
 def _promoted_on(state: State, champion: str | None) -> date | None:

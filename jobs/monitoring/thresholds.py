@@ -19,6 +19,13 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Rollback(_Section):
+    """When a new champion gives way to the former one."""
+
+    days: Count
+    clicks_lost: Share
+
+
 class Evidence(_Section):
     """What a judgement needs before it says anything."""
 
@@ -104,6 +111,7 @@ class Thresholds(_Section):
     """Everything that ``expectations/drift.toml`` says; its comments say why."""
 
     alarm: Alarm
+    rollback: Rollback
     evidence: Evidence
     validity: Validity
     features: Features

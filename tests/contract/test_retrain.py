@@ -14,8 +14,8 @@ from contracts import names
 from contracts.errors import NothingToDo, PartitionMissing
 from contracts.settings import load_settings
 from jobs import promote, retrain
-from jobs.io.state import DELIVERIES, LANDINGS, PROMOTIONS, PUBLICATIONS, RETRAININGS, RUNS, State
-from jobs.runs import StepContext, champion_of, fix_manifest, is_newest, manifest_of
+from jobs.io.state import DELIVERIES, DEMOTIONS, LANDINGS, PROMOTIONS, PUBLICATIONS, RETRAININGS, RUNS, State
+from jobs.runs import StepContext, champion_of, champion_of_run, fix_manifest, is_newest, manifest_of
 
 pytestmark = pytest.mark.contract
 
@@ -114,6 +114,23 @@ def test_the_champion_of_a_day_is_the_last_one_promoted_before_it(context: StepC
         champion_of(context.state, date(2011, 3, 10)) == "2"
     )  # its own retraining counts from the next day on
     assert champion_of(context.state, date(2011, 3, 11)) == "10"
+
+
+def test_a_demoted_champion_is_none_from_its_day_on(context: StepContext) -> None:
+    for version, day in (("1", "2011-02-01"), ("2", "2011-03-01")):
+        context.state.put(PROMOTIONS, version, {"day": day})
+    context.state.put(DEMOTIONS, "2", {"day": "2011-03-04", "to": "1", "reason": "clicks fell"})
+    manifests = [{"champion": "2", "day": day} for day in ("2011-03-03", "2011-03-04")]
+    assert [champion_of_run(context.state, manifest) for manifest in manifests] == ["2", "1"]
+    assert champion_of(context.state, date(2011, 3, 4)) == "2"  # as its run began, before its guard
+    assert champion_of(context.state, date(2011, 3, 5)) == "1"
+
+
+def test_a_retraining_challenges_who_took_over(context: StepContext) -> None:
+    for version, day in (("1", "2011-02-01"), ("2", "2011-03-01")):
+        context.state.put(PROMOTIONS, version, {"day": day})
+    context.state.put(DEMOTIONS, "2", {"day": str(DAY), "to": "1", "reason": "clicks fell"})
+    assert retrain.prepare(DAY, context)["champion"] == "1"
 
 
 def test_a_run_keeps_the_manifest_of_its_first_execution(context: StepContext) -> None:

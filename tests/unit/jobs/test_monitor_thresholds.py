@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from contracts.errors import SettingInvalid
+from jobs.guard import Following, why_fallen
 from jobs.monitor import does_ring
 from jobs.monitoring.columns import DRIFT, NUMBERS, OK, SHARES, SHOWN, UNJUDGED, Column, Measure
 from jobs.monitoring.completeness import _COLUMNS, Completeness
@@ -151,6 +152,12 @@ def click_panel(rate_now: float) -> Panel:
     return panel_of(
         impressions=pd.DataFrame(rows, columns=["event_date", "user_id", "num_shown", "num_clicked"])
     )
+
+
+def following(rate: float, num_days: int) -> Following:
+    """Twenty thousand impressions a day with so many clicks."""
+    shown = 20_000 * num_days
+    return Following(shown, int(rate * shown), rate * shown, 5.0, (rate,) * num_days)
 
 
 def outcome(ours: float, popular: float, num_users: int = 300) -> dict[str, Any]:
@@ -429,6 +436,12 @@ def turn_min_rows_of_type() -> None:
         assert len(found.reasons(thresholds.validity, thresholds.evidence)) == num_reasons
 
 
+def turn_rollback_clicks_lost() -> None:
+    before, now = following(0.10, 7), following(0.06, 2)
+    for bound, is_fallen in ((0.39, True), (0.41, False)):
+        assert bool(why_fallen(before, now, with_threshold("rollback.clicks_lost", bound))) is is_fallen
+
+
 def turn_exposure(name: str, place: int) -> Callable[[], None]:
     def turn() -> None:
         start, now = Exposure(100, 0.8, 0.3, 1.0), Exposure(100, 0.6, 0.55, 1.25)  # 0.25 of each
@@ -440,6 +453,7 @@ def turn_exposure(name: str, place: int) -> Callable[[], None]:
 
 
 TURNS: dict[str, Callable[[], None]] = {
+    "rollback.clicks_lost": turn_rollback_clicks_lost,
     "alarm.recent_days": turn_recent_days,
     "people.taste_lost_recently": turn_taste_lost_recently,
     "people.unknown_items": turn_unknown_items,
@@ -489,7 +503,13 @@ def test_a_verdict_turns_on_the_threshold(path: str) -> None:
 def test_every_threshold_has_such_a_test() -> None:
     written = load_thresholds().model_dump()
     # These are read by queries alone: integration tests turn on them.
-    expected = {*TURNS, "evidence.panel_rows", "validity.price_factor", "validity.max_price_jumps"}
+    expected = {
+        *TURNS,
+        "rollback.days",
+        "evidence.panel_rows",
+        "validity.price_factor",
+        "validity.max_price_jumps",
+    }
     assert {f"{section}.{name}" for section, values in written.items() for name in values} == expected
 
 
