@@ -5,9 +5,15 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from datetime import date
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from simulator.incidents import Incident, NewCategory
+
+MOST_CATEGORIES = 24
+_Kind = TypeVar("_Kind", bound=Incident)
 
 
 @dataclass(frozen=True)
@@ -15,19 +21,22 @@ class ShopConfig:
     """A shop is fixed by these values: two shops with the same ones deliver the same bytes."""
 
     seed: int
-    num_users: int = 1200
-    num_items: int = 300
+    num_users: int = 1200  # at any time, about
+    num_items: int = 300  # likewise
     num_categories: int = 12
     start: date = date(2026, 1, 5)
-    shift_day: date | None = None  # from this day on tastes and fashions are others
-    shifted_share: float = 0.7  # of people and of items, that the shift moves
-    sessions_per_user: float = 0.165  # a day, on average over people
+    sessions_per_user: float = 0.165  # a day outside of the season, on average over people
+    incidents: tuple[Incident, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 2 <= self.num_categories <= 24 or self.num_items < 8 * self.num_categories:
-            raise ValueError(f"{self}: 2 to 24 categories, at least 8 items each")
-        if self.shift_day is not None and self.shift_day <= self.start:
-            raise ValueError(f"{self}: the shift has to lie after the start")
+        if not 2 <= self.num_categories <= MOST_CATEGORIES or self.num_items < 8 * self.num_categories:
+            raise ValueError(f"{self}: 2 to {MOST_CATEGORIES} categories, at least 8 items each")
+        if self.num_categories + len(self.incidents_of(NewCategory)) > MOST_CATEGORIES:
+            raise ValueError(f"{self}: {MOST_CATEGORIES} categories at most, the new ones among them")
+        for incident in self.incidents:
+            incident.must(
+                incident.day > self.start, f"it has to lie after the shop's first day, {self.start}"
+            )
 
     def offset(self, day: date) -> int:
         """Days since the start."""
@@ -35,8 +44,11 @@ class ShopConfig:
             raise ValueError(f"{day} lies before the shop's first day, {self.start}")
         return (day - self.start).days
 
-    def is_shifted(self, day: date) -> bool:
-        return self.shift_day is not None and day >= self.shift_day
+    def incidents_of(self, kind: type[_Kind], on: date | None = None) -> tuple[_Kind, ...]:
+        """The incidents of a kind, in the order of their days; those that are on, where a day is given."""
+        found = [incident for incident in self.incidents if isinstance(incident, kind)]
+        on_then = [incident for incident in found if on is None or incident.is_on(on)]
+        return tuple(sorted(on_then, key=lambda incident: incident.day))
 
 
 def generator(config: ShopConfig, purpose: str, offset: int = 0) -> np.random.Generator:

@@ -5,24 +5,26 @@ V visits · I impressions
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from simulator.catalogue import Catalogue
-from simulator.config import ShopConfig, generator
-from simulator.people import People, Tastes
-from simulator.visits import Arrivals, IntArray
+from simulator.memory import Memory
+from simulator.people import user_id
+from simulator.today import IntArray, Today
+from simulator.visits import Arrivals
 
 PLACES = 10
 #: Share of impressions that are clicked, by place, as measured in real shops.
 CLICKS_BY_PLACE = np.array([0.31, 0.105, 0.076, 0.06, 0.051, 0.044, 0.038, 0.033, 0.029, 0.026])
 #: A perfect item is clicked so much more often than the average one those shares were measured with.
-_TASTE_LIFT = 4.0
-#: What an item of a liked category in another style is worth.
-_OTHER_STYLE = 0.35
+_TASTE_LIFT = 3.5
+_SUREST_CLICK = 0.9
 
 
 @dataclass(frozen=True)
@@ -30,52 +32,58 @@ class Shown:
     """The impressions of a day, visit by visit from the first place on."""
 
     visit_I: IntArray
-    place_I: IntArray  # from 1
-    item_I: IntArray
+    position_I: IntArray  # from 1
+    item_I: IntArray  # numbers
+    place_I: IntArray  # of the items in the catalogue
+    chance_I: npt.NDArray[np.float64]
     is_clicked_I: npt.NDArray[np.bool_]
 
     def last_clicks(self, num_visits: int) -> IntArray:
-        """The item that each visit clicked last, -1 without one."""
+        """The place of the item that each visit clicked last, -1 without one."""
         landed_V = np.full(num_visits, -1, np.int64)
-        landed_V[self.visit_I[self.is_clicked_I]] = self.item_I[self.is_clicked_I]
+        landed_V[self.visit_I[self.is_clicked_I]] = self.place_I[self.is_clicked_I]
         return landed_V
 
 
-def match(tastes: Tastes, catalogue: Catalogue, users: IntArray, items: IntArray) -> npt.NDArray[np.float64]:
-    """How well items suit people: 1 for the style they like in the category they like best."""
-    categories = catalogue.category_N[items]
-    best_U = tastes.taste_UC.max(axis=1)
-    share = tastes.taste_UC[users, categories] / best_U[users]
-    is_own_style = tastes.style_UC[users, categories] == catalogue.style_N[items]
-    return np.asarray(share * np.where(is_own_style, 1.0, _OTHER_STYLE), np.float64)
-
-
 def show_lists(
-    config: ShopConfig,
-    offset: int,
-    arrivals: Arrivals,
-    people: People,
-    tastes: Tastes,
-    catalogue: Catalogue,
-    published: Mapping[str, Sequence[str]],
+    today: Today, arrivals: Arrivals, published: Mapping[str, Sequence[str]], memory: Memory
 ) -> Shown:
     """What everyone with a published list sees of it and clicks; people without one see no list."""
-    number = {str(item): index for index, item in enumerate(catalogue.item_ids_N)}
-    items_by_user: dict[int, list[int]] = {}
-    visits: list[int] = []
-    items: list[int] = []
-    places: list[int] = []
-    for visit in np.flatnonzero(~arrivals.is_anonymous_V).tolist():
-        user = int(arrivals.user_V[visit])
-        if user not in items_by_user:
-            ids = published.get(str(people.user_ids_U[user]), ())[:PLACES]
-            items_by_user[user] = [number[item] for item in ids if item in number]
-        shown = items_by_user[user]
-        visits.extend([visit] * len(shown))
-        items.extend(shown)
-        places.extend(range(1, len(shown) + 1))
-    visit_I, item_I, place_I = (np.array(values, np.int64) for values in (visits, items, places))
-    suits_I = match(tastes, catalogue, arrivals.user_V[visit_I], item_I)
-    chance_I = CLICKS_BY_PLACE[place_I - 1] * _TASTE_LIFT * suits_I * catalogue.is_available(offset)[item_I]
-    dice_I = generator(config, "clicks", offset).random(len(visit_I))
-    return Shown(visit_I, place_I, item_I, dice_I < np.minimum(chance_I, 0.9))
+    visit_V = np.flatnonzero(arrivals.number_V >= 0)
+    users, user_V = np.unique(arrivals.number_V[visit_V], return_inverse=True)
+    item_L, begin_U, size_U = _lists_of(today, users, published)
+    size_V = size_U[user_V]
+    visit_I = np.repeat(visit_V, size_V)
+    position_I = np.arange(len(visit_I)) - np.repeat(np.cumsum(size_V) - size_V, size_V) + 1
+    item_I = item_L[np.repeat(begin_U[user_V], size_V) + position_I - 1]
+    place_I = today.catalogue.place_M[item_I]
+    chance_I = click_chances(today, arrivals.user_V[visit_I], item_I, position_I, memory)
+    # Each visit and position has its own dice, so that what is shown to one changes nothing for another.
+    dice_VP = today.dice("clicks").random((len(arrivals), PLACES))
+    return Shown(visit_I, position_I, item_I, place_I, chance_I, dice_VP[visit_I, position_I - 1] < chance_I)
+
+
+def click_chances(
+    today: Today, users: IntArray, items: IntArray, positions: IntArray, memory: Memory
+) -> npt.NDArray[np.float64]:
+    """How likely people (by place) click items (by number) at positions of their lists."""
+    places = today.catalogue.place_M[items]
+    # Whoever follows a sold-out item in its place does not inherit its clicks.
+    is_there = today.shelf.item_N[places] == items
+    attraction = today.attraction(users, places) * memory.appeal(today.member_U[users], items) * is_there
+    return np.asarray(np.minimum(CLICKS_BY_PLACE[positions - 1] * _TASTE_LIFT * attraction, _SUREST_CLICK))
+
+
+def _lists_of(
+    today: Today, users: IntArray, published: Mapping[str, Sequence[str]]
+) -> tuple[IntArray, IntArray, IntArray]:
+    """The first items of the users' lists, one list after the other, where each begins and how long it is."""
+    lists = [published.get(user_id(user), ())[:PLACES] for user in users.tolist()] if published else []
+    sizes = np.array([len(items) for items in lists] or np.zeros(len(users)), np.int64)
+    ids = pa.array(list(itertools.chain.from_iterable(lists)), pa.string())
+    known = pa.array([today.catalogue.item_id(item) for item in range(len(today.catalogue.place_M))])
+    items = pc.fill_null(pc.index_in(ids, known), -1).to_numpy().astype(np.int64)
+    # What the shop does not know it cannot show: the next item moves up.
+    owner = np.repeat(np.arange(len(users)), sizes)[items >= 0]
+    sizes = np.bincount(owner, minlength=len(users))
+    return items[items >= 0], np.cumsum(sizes) - sizes, sizes

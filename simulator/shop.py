@@ -1,18 +1,15 @@
-"""A modest seeded shop that delivers the feed of Foretaste's contract, one day after the other.
+"""A seeded shop that lives for years and delivers the feed of Foretaste's contract, one day after the other.
 
-A day depends on the seed, the day, what was published for it, and what earlier days held back (events that
-arrive a day late, goods that come back). What is held back lies beside the feed, in ``<feed>.held-back/``; there
-is no other state, so every day can be simulated in a process of its own.
-
-It follows the facts measured on real shops (popularity, session lengths, gaps, categories, places), with
-one liberty: people buy about four times as readily, so that a small shop has enough purchases.
+A day depends on the seed, the day, what was published for it, what earlier days held back (events that arrive a
+day late, goods that come back) and what people remember of the lists they saw. The last two lie beside the feed, in
+``<feed>.held-back/``; there is no other state, so every day can be simulated in a process of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,30 +19,25 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from contracts.feed import Calendar, FeedDescription
-from simulator.catalogue import (
-    SERVICE_ITEMS,
-    Catalogue,
-    Fashion,
-    item_rows,
-    make_catalogue,
-    make_fashions,
-)
+from simulator import memory
+from simulator.bots import bot_numbers
+from simulator.catalogue import SERVICE_ITEMS, Catalogue, make_catalogue
 from simulator.config import ShopConfig, generator
-from simulator.delivery import (
-    ITEM_SCHEMA,
-    USER_SCHEMA,
-    table_of,
-    write_delivery,
-    write_description,
-)
-from simulator.events import LONGEST_KEPT_DAYS, event_table, happenings
-from simulator.home_page import show_lists
-from simulator.people import People, Tastes, make_people, make_tastes, user_rows
-from simulator.visits import DAY_MS, browse, who_comes
+from simulator.delivery import ITEM_SCHEMA, USER_SCHEMA, table_of, write_delivery, write_description
+from simulator.fashion import make_fashion
+from simulator.incidents import NewCategory, TasteShift
+from simulator.living import Lived, live
+from simulator.memory import Memory
+from simulator.people import People, make_people, user_rows
+from simulator.seasons import appetites, visits_lift
+from simulator.sessions import LONGEST_KEPT_DAYS
+from simulator.shelf import item_rows, make_shelf
+from simulator.tastes import make_tastes
+from simulator.today import IntArray, Today, viral_places
+from simulator.turnover import period_of
 
 __all__ = ["Shop", "ShopConfig"]
 
-_LATE_SHARE = 0.01
 _DUPLICATE_SHARE = 0.003
 _HELD_BACK_DAYS = LONGEST_KEPT_DAYS + 2  # a return, after midnight, a day late: nothing waits longer
 
@@ -55,32 +47,54 @@ class Shop:
 
     def __init__(self, config: ShopConfig) -> None:
         self.config = config
+        # Days come in order: of each the latest is enough, whatever its size.
+        self._catalogue = lru_cache(1)(make_catalogue)
+        self._people = lru_cache(1)(make_people)
+        self._tastes = lru_cache(1)(make_tastes)
+        self._fashion = lru_cache(1)(make_fashion)
 
-    @cached_property
-    def catalogue(self) -> Catalogue:
-        return make_catalogue(self.config)
+    def people(self, day: date) -> People:
+        """Everyone who has been or will soon be a user."""
+        return self._people(self.config, period_of(self.config.offset(day)))
 
-    @cached_property
-    def people(self) -> People:
-        return make_people(self.config)
+    def catalogue(self, day: date) -> Catalogue:
+        """Every item that has been or will soon be sold."""
+        new_categories = self.config.incidents_of(NewCategory, day)
+        return self._catalogue(self.config, period_of(self.config.offset(day)), new_categories)
 
-    @cached_property
-    def _fashions(self) -> tuple[Fashion, Fashion]:
-        return make_fashions(self.config, self.catalogue)
+    def today(self, day: date) -> Today:
+        """The shop as it is on a day."""
+        config, people, catalogue = self.config, self.people(day), self.catalogue(day)
+        shifts = config.incidents_of(TasteShift, day)
+        fashion = self._fashion(config, catalogue, shifts)
+        return Today(
+            config=config,
+            day=day,
+            catalogue=catalogue,
+            shelf=make_shelf(config, catalogue, day),
+            tastes=self._tastes(config, shifts, config.incidents_of(NewCategory, day)),
+            fashion=fashion,
+            member_U=people.members(config.offset(day)),
+            visits_U=people.visits_U * visits_lift(config, day),
+            appetite_C=appetites(config, day, len(catalogue.categories_C)),
+            viral_places=viral_places(config, catalogue, fashion, day),
+        )
 
-    @cached_property
-    def _tastes(self) -> dict[bool, Tastes]:
-        return {}
+    def live(
+        self,
+        day: date,
+        published: Mapping[str, Sequence[str]] | None = None,
+        version: str | None = None,
+        feed: Path | None = None,
+    ) -> Lived:
+        """What happens on a day; people remember what they were shown before if there is a feed that it lies beside."""
+        today = self.today(day)
+        is_joining_U = np.isin(today.member_U, self.people(day).joining(today.offset)) & (today.offset > 0)
 
-    def tastes(self, day: date) -> Tastes:
-        """What people like on a day: before the shift, or after it."""
-        is_shifted = self.config.is_shifted(day)
-        if is_shifted not in self._tastes:
-            self._tastes[is_shifted] = make_tastes(self.config, is_shifted)
-        return self._tastes[is_shifted]
+        def recall(users: IntArray) -> Memory:
+            return memory.recall(feed, day, users) if feed else memory.NOTHING
 
-    def fashion(self, day: date) -> Fashion:
-        return self._fashions[self.config.is_shifted(day)]
+        return live(today, is_joining_U, published or {}, version, recall)
 
     def deliver(
         self,
@@ -94,30 +108,37 @@ class Shop:
         Args:
             published: item ids by user, best first, as Foretaste published them: people see the first ten.
             version: of the lists; it goes into the impressions' ``decision_id``.
+
+        Returns:
+            How many rows were delivered, and the day's outcome (``simulator.living.outcome_of``).
         """
         write_description(feed, self.description)
-        now, held_back = self.events_of(day, published, version)
-        late = self._due(feed, day)
-        events = _with_repeats(pa.concat_tables([now, *late]), self.config, self.config.offset(day))
-        items = table_of(item_rows(self.catalogue, self.config, day), ITEM_SCHEMA)
-        users = table_of(user_rows(self.people, self.config, day), USER_SCHEMA)
+        lived = self.live(day, published, version, feed)
+        late = _due(feed, day)
+        events = _with_repeats(pa.concat_tables([lived.now, *late]), self.config, self.config.offset(day))
+        items = table_of(item_rows(self.config, self.catalogue(day), day), ITEM_SCHEMA)
+        joining = np.append(self.people(day).joining(self.config.offset(day)), bot_numbers(self.config, day))
+        users = table_of(user_rows(self.config, day, joining), USER_SCHEMA)
         held_back_file = _held_back_file(feed, day)
         held_back_file.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(held_back, held_back_file)
-        if len(items):
-            write_delivery(feed, "items", day, items)
-        if len(users):
-            write_delivery(feed, "users", day, users)
+        pq.write_table(lived.held_back, held_back_file)
+        shown = lived.shown
+        memory.remember(feed, day, lived.arrivals.number_V[shown.visit_I], shown.item_I, shown.is_clicked_I)
+        for kind, table in (("items", items), ("users", users)):
+            if len(table):
+                write_delivery(feed, kind, day, table)
         write_delivery(feed, "events", day, events)
+        num_late = sum(len(table) for table in late)
         return {
             "day": day.isoformat(),
             "events": len(events),
             "impressions": pc.sum(pc.equal(events["event_type"], "impression")).as_py() or 0,
             "items": len(items),
             "users": len(users),
-            "from_earlier_days": sum(len(table) for table in late),
-            "repeated": len(events) - len(now) - sum(len(table) for table in late),
-            "held_back": len(held_back),
+            "from_earlier_days": num_late,
+            "repeated": len(events) - len(lived.now) - num_late,
+            "held_back": len(lived.held_back),
+            **lived.outcome,
         }
 
     @property
@@ -134,36 +155,16 @@ class Shop:
             calendar=Calendar(),  # open every day
         )
 
-    def events_of(
-        self, day: date, published: Mapping[str, Sequence[str]] | None = None, version: str | None = None
-    ) -> tuple[pa.Table, pa.Table]:
-        """What happens on a day: what is delivered at once, and what is held back with the day it is ``due``."""
-        config, offset = self.config, self.config.offset(day)
-        tastes, fashion = self.tastes(day), self.fashion(day)
-        arrivals = who_comes(config, day, self.people)
-        shown = show_lists(config, offset, arrivals, self.people, tastes, self.catalogue, published or {})
-        landed_V = shown.last_clicks(len(arrivals.user_V))
-        browsing = browse(config, offset, arrivals, landed_V, tastes, self.catalogue, fashion)
-        columns = happenings(config, offset, self.catalogue, tastes, arrivals, shown, browsing)
-        table = event_table(day, self.people, self.catalogue, arrivals, columns, version)
 
-        is_late = generator(config, "late", offset).random(len(columns)) < _LATE_SHARE
-        days_later = np.maximum(columns.at_ms // DAY_MS, is_late.astype(np.int64))
-        due = pa.array(np.datetime64(day) + days_later.astype("timedelta64[D]"))
-        waits = pa.array(days_later > 0)
-        return table.filter(pc.invert(waits)), table.append_column("due", due).filter(waits)
-
-    def _due(self, feed: Path, day: date) -> list[pa.Table]:
-        """What earlier days held back for this one."""
-        tables = []
-        for days_ago in range(_HELD_BACK_DAYS, 0, -1):
-            file = _held_back_file(feed, day - timedelta(days=days_ago))
-            if file.exists():
-                held_back = pq.read_table(file)
-                tables.append(
-                    held_back.filter(pc.equal(held_back["due"], pa.scalar(day))).drop_columns("due")
-                )
-        return tables
+def _due(feed: Path, day: date) -> list[pa.Table]:
+    """What earlier days held back for this one."""
+    tables = []
+    for days_ago in range(_HELD_BACK_DAYS, 0, -1):
+        file = _held_back_file(feed, day - timedelta(days=days_ago))
+        if file.exists():
+            held_back = pq.read_table(file)
+            tables.append(held_back.filter(pc.equal(held_back["due"], pa.scalar(day))).drop_columns("due"))
+    return tables
 
 
 def _held_back_file(feed: Path, day: date) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from simulator.command import foretaste
+from simulator.incidents import TasteShift
 from simulator.published import Published
 from simulator.shop import Shop, ShopConfig
 
@@ -55,7 +56,8 @@ class SimulatedShop:
         self.is_judged_at_end = False  # without a shift of taste nothing should retrain
         self.settings = _scheduled(self.live_days)
         self._feed = feed
-        self._shop = Shop(ShopConfig(seed=seed, start=self.first, shift_day=shift_day))
+        incidents = (TasteShift(shift_day),) if shift_day else ()
+        self._shop = Shop(ShopConfig(seed=seed, start=self.first, incidents=incidents))
 
     def deliver(self, days: Sequence[date], published: Published | None) -> str:
         """Simulate the days; who visits sees the published lists."""
