@@ -22,7 +22,8 @@ from jobs.io.commit import digest_of
 from jobs.io.model_files import load_model
 from jobs.io.registry import model_folder
 from jobs.io.state import PROMOTIONS
-from jobs.ranking.next_item import NextItemModel, RankedLists, allowed_items
+from jobs.ranking.next_item import NextItemModel, RankedLists
+from jobs.ranking.proposer import allowed_items
 from jobs.ranking.world import World, load_world
 from jobs.runs import StepContext, champion_of_run, lists_table, manifest_of, promoted_on
 from models.topk import top_k

@@ -19,10 +19,12 @@ from contracts.tables import SEQUENCES, TABLES
 from jobs.io.lake import Lake
 from jobs.io.schemas import arrow_schema
 from jobs.io.state import State
-from jobs.ranking.next_item import FEATURES, NextItemModel, Proposer
+from jobs.ranking.next_item import FEATURES, NextItemModel
+from jobs.ranking.proposer import Proposer
 from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, World, _neighbours, index_of, steps_by_user
 from jobs.score import rank_everyone
-from jobs.train import Fitted, Trainer, read_sequences
+from jobs.training.sequences import read_sequences
+from jobs.training.trainer import Fitted, Trainer
 from models.covisitation import CoVisitation
 from models.mlp_ranker import MLPRanker, MLPRankerConfig
 from models.sasrec import SASRec, SASRecConfig

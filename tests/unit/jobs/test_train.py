@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jobs.ranking.world import each_index_of, index_of
-from jobs.train import Trainer
+from jobs.training.trainer import Trainer
 
 
 def trainer(most: int = 100, seed: int = 7) -> Trainer:

@@ -1,0 +1,252 @@
+"""The candidates of users: the best of a transformer, of co-visitation and of recent popularity, with their features.
+
+B users of a block · N items of the catalogue · R rows (user and candidate) · F features · K places
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_matrix
+
+from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, IntArray, World, index_of
+from models.covisitation import CoVisitation
+from models.sasrec import SASRec
+from models.topk import top_k, top_k_sparse
+
+#: What the ranker knows about a user and a candidate beside the features of each, in the order of its columns.
+PAIR_FEATURES = (
+    "sasrec_score",  # standardised over the user's allowed items
+    "sasrec_candidate_rank",  # logarithm
+    "covisitation_score",
+    "category_affinity",
+    "is_seen",
+    "is_last_item",
+    "price_gap",  # the item's price over the user's mean price, as a difference of logarithms
+)
+
+_BLOCK = 256  # users at once: bounds memory at _BLOCK × N scores
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The candidates of a block of users, row by row, users in order."""
+
+    block: IntArray  # the users of the block, as indices into the world's
+    rows_R: IntArray  # index into the block
+    items_R: IntArray
+    pair_RF: npt.NDArray[np.float32]  # PAIR_FEATURES
+    is_personal_B: npt.NDArray[np.bool_]  # does anything about this user speak for some item?
+
+    def features(self, world: World) -> npt.NDArray[np.float32]:
+        """One row of FEATURES for each candidate."""
+        of_item_RF, of_user_RF = (
+            world.item_features_NF[self.items_R],
+            world.user_features_UF[self.block[self.rows_R]],
+        )
+        return np.concatenate([self.pair_RF, of_item_RF, of_user_RF], axis=1)
+
+
+class Proposer:
+    """Candidates in one world: the best of the transformer, of co-visitation and of recent popularity.
+
+    Popularity proposes as many as a list is long, so that nobody's list is short while the catalogue is not.
+
+    M items that the transformer knows and that are for sale: only they are scored.
+    """
+
+    def __init__(
+        self,
+        sasrec: SASRec,
+        vocabulary: npt.NDArray[np.object_],
+        world: World,
+        *,
+        num_candidates: int,
+        length: int,
+        repeats_allowed: bool,
+    ) -> None:
+        self.world = world
+        self.length = length
+        self._sasrec = sasrec
+        self._num_candidates = num_candidates
+        self._repeats_allowed = repeats_allowed
+        self._covisitation = CoVisitation().fit(world.neighbours_NN)
+        self._to_vocabulary_N = index_of(world.item_ids, vocabulary)
+        self._scored_M = np.flatnonzero((self._to_vocabulary_N >= 0) & world.is_available_N)
+        self._place_N = np.full(world.num_items, -1, np.int64)  # of an item among the scored ones
+        self._place_N[self._scored_M] = np.arange(len(self._scored_M))
+        weights_VD = sasrec.item_embeddings.detach().numpy()
+        self._items_DM = np.ascontiguousarray(weights_VD[self._to_vocabulary_N[self._scored_M]].T)
+        items_DM = self._items_DM.astype(np.float64)
+        self._sum_D, self._square_DD = items_DM.sum(axis=1), items_DM @ items_DM.T
+        (most_popular,), _ = top_k(
+            np.where(world.is_available_N, world.popularity_N, np.float32(-np.inf))[None, :], world.num_items
+        )
+        self._most_popular = most_popular[most_popular >= 0]
+
+    def propose(self, users: IntArray) -> Iterator[Candidates]:
+        """Candidates of the users, block by block."""
+        # Read together, histories of like length share a batch; ranked in blocks, their scores fit in memory.
+        known_U = [self._to_vocabulary_N[self.world.histories[user]] for user in users]
+        known_U = [items[items >= 0] for items in known_U]
+        states_UD = self._sasrec.encode(known_U)
+        for start in range(0, len(users), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            has_history_B = np.array([len(items) > 0 for items in known_U[block]])
+            yield self._of_block(users[block], states_UD[block], has_history_B)
+
+    def _of_block(
+        self, block: IntArray, states_BD: npt.NDArray[np.float32], has_history_B: npt.NDArray[np.bool_]
+    ) -> Candidates:
+        histories = [self.world.histories[user] for user in block]
+        seen_BN = self._seen(block)
+        scores_BM = states_BD @ self._items_DM
+        mean_B, spread_B = self._moments(states_BD, scores_BM, seen_BN)
+        neighbours_BN = self._covisitation.score_neighbours(histories)
+        chosen_BN = np.zeros((len(block), self.world.num_items), bool)
+        for rows, items in (
+            self._best_scored(scores_BM, seen_BN),
+            self._best_neighbours(neighbours_BN, seen_BN),
+            self._popular(seen_BN),
+        ):
+            chosen_BN[rows, items] = True
+        flat_R = np.flatnonzero(chosen_BN)
+        rows_R, items_R = np.divmod(flat_R, self.world.num_items)
+        pair_RF = np.empty((len(rows_R), len(PAIR_FEATURES)), np.float32)
+        scores_R = self._scores_of(scores_BM, rows_R, items_R)
+        pair_RF[:, 0] = (scores_R - mean_B[rows_R]) / spread_B[rows_R]
+        pair_RF[:, 1] = np.log1p(_ranks(scores_R, rows_R, len(block)))
+        pair_RF[:, 2] = np.log1p(1000 * _dense(neighbours_BN).take(flat_R))
+        pair_RF[:, 3] = self.world.affinity_UC[block].toarray()[rows_R, self.world.category_N[items_R]]
+        pair_RF[:, 4] = seen_BN.take(flat_R)
+        last_B = np.array([history[-1] if len(history) else -1 for history in histories])
+        pair_RF[:, 5] = last_B[rows_R] == items_R
+        price_N = self.world.item_features_NF[:, ITEM_FEATURES.index("price_cents")]
+        mean_price_B = self.world.user_features_UF[block, USER_FEATURES.index("mean_price_cents_90d")]
+        mean_price_R = mean_price_B[rows_R]
+        pair_RF[:, 6] = np.where(mean_price_R > 0, price_N[items_R] - mean_price_R, 0)
+        is_personal_B = has_history_B | (np.diff(neighbours_BN.indptr) > 0)
+        return Candidates(block, rows_R, items_R, pair_RF, is_personal_B)
+
+    def _seen(self, block: IntArray) -> npt.NDArray[np.bool_]:
+        seen = [self.world.seen[user] for user in block]
+        seen_BN = np.zeros((len(block), self.world.num_items), bool)
+        rows = np.repeat(np.arange(len(block)), [len(items) for items in seen])
+        seen_BN[rows, np.concatenate([*seen, np.empty(0, np.int64)])] = True
+        return seen_BN
+
+    def _moments(
+        self,
+        states_BD: npt.NDArray[np.float32],
+        scores_BM: npt.NDArray[np.float32],
+        seen_BN: npt.NDArray[np.bool_],
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Mean and spread of each user's scores over all items that may be shown.
+
+        A score is linear in the item, so that both follow from sums over the items; what the user has seen is
+        taken off where it may not be shown again.
+        """
+        states = states_BD.astype(np.float64)
+        count_B = np.full(len(states), len(self._scored_M))
+        total_B = states @ self._sum_D
+        square_B = np.einsum("bd,bd->b", states @ self._square_DD, states)
+        if not self._repeats_allowed:
+            rows, places = np.nonzero(seen_BN[:, self._scored_M])
+            off = scores_BM[rows, places].astype(np.float64)
+            count_B = count_B - np.bincount(rows, minlength=len(states))
+            total_B -= np.bincount(rows, off, minlength=len(states))
+            square_B -= np.bincount(rows, off**2, minlength=len(states))
+        count_B = np.maximum(count_B, 1)
+        mean_B = total_B / count_B
+        return mean_B, np.maximum(np.sqrt(np.maximum(square_B / count_B - mean_B**2, 0)), 1e-6)
+
+    def _best_scored(
+        self, scores_BM: npt.NDArray[np.float32], seen_BN: npt.NDArray[np.bool_]
+    ) -> tuple[IntArray, IntArray]:
+        if not self._repeats_allowed:
+            scores_BM = np.where(seen_BN[:, self._scored_M], np.float32(-np.inf), scores_BM)
+        places_BK, _ = top_k(scores_BM, self._num_candidates)
+        rows, ranks = np.nonzero(places_BK >= 0)
+        return rows, self._scored_M[places_BK[rows, ranks]]
+
+    def _best_neighbours(
+        self, neighbours_BN: csr_matrix, seen_BN: npt.NDArray[np.bool_]
+    ) -> tuple[IntArray, IntArray]:
+        rows = np.repeat(np.arange(len(seen_BN)), np.diff(neighbours_BN.indptr))
+        is_allowed = self.world.is_available_N[neighbours_BN.indices]
+        if not self._repeats_allowed:
+            is_allowed &= ~seen_BN[rows, neighbours_BN.indices]
+        ends = np.concatenate([[0], np.cumsum(np.bincount(rows[is_allowed], minlength=len(seen_BN)))])
+        allowed_BN = csr_matrix(
+            (neighbours_BN.data[is_allowed], neighbours_BN.indices[is_allowed], ends),
+            shape=neighbours_BN.shape,
+        )
+        items_BK, _ = top_k_sparse(allowed_BN, self._num_candidates)
+        rows, ranks = np.nonzero(items_BK >= 0)
+        return rows, items_BK[rows, ranks]
+
+    def _popular(self, seen_BN: npt.NDArray[np.bool_]) -> tuple[IntArray, IntArray]:
+        """The most popular items of each user: the first that the user has not seen, where that counts."""
+        if self._repeats_allowed:
+            rows = np.repeat(np.arange(len(seen_BN)), min(self.length, len(self._most_popular)))
+            return rows, np.tile(self._most_popular[: self.length], len(seen_BN))
+        most = self._most_popular[: self.length + int(seen_BN.sum(axis=1).max(initial=0))]
+        is_new_BP = ~seen_BN[:, most]
+        is_new_BP &= np.cumsum(is_new_BP, axis=1) <= self.length
+        rows, places = np.nonzero(is_new_BP)
+        return rows, most[places]
+
+    def _scores_of(
+        self, scores_BM: npt.NDArray[np.float32], rows_R: IntArray, items_R: IntArray
+    ) -> npt.NDArray[np.float32]:
+        """The transformer's scores of candidates; what it does not know gets the lowest score of the user."""
+        places_R = self._place_N[items_R]
+        if not len(self._scored_M):
+            return np.zeros(len(rows_R), np.float32)
+        scores_R = scores_BM.take(rows_R * len(self._scored_M) + places_R)
+        unknown = np.flatnonzero(places_R < 0)
+        if len(unknown):
+            scores_R[unknown] = scores_BM.min(axis=1)[rows_R[unknown]]
+        return scores_R
+
+
+def allowed_items(world: World, users: IntArray, repeats_allowed: bool) -> npt.NDArray[np.bool_]:
+    """What may be shown to each user: items for sale and, unless repeats are allowed, not yet acted upon."""
+    allowed_BN = np.tile(world.is_available_N, (len(users), 1))
+    if not repeats_allowed:
+        for row, user in enumerate(users):
+            allowed_BN[row, world.seen[user]] = False
+    return allowed_BN
+
+
+def _dense(sparse_BN: csr_matrix) -> npt.NDArray[np.float32]:
+    dense_BN = np.zeros(sparse_BN.shape, np.float32)
+    rows = np.repeat(np.arange(len(dense_BN)), np.diff(sparse_BN.indptr))
+    dense_BN[rows, sparse_BN.indices] = sparse_BN.data
+    return dense_BN
+
+
+def _ranks(scores_R: npt.NDArray[np.float32], rows_R: IntArray, num_rows: int) -> IntArray:
+    """The rank of each candidate among its user's by score, from 0; among equals the first is the better."""
+    # One integer holds the score, as bits in descending order, and the place: integers are sorted fastest.
+    bits_R = scores_R.view(np.int32).astype(np.int64)
+    descending_R = -np.where(bits_R < 0, -(bits_R & 0x7FFFFFFF), bits_R)
+    places_R = places_in_rows(rows_R, num_rows)
+    width = max(1, int(places_R.max(initial=0)).bit_length())
+    keys_BC = np.full((num_rows, int(places_R.max(initial=0)) + 1), np.iinfo(np.int64).max)
+    keys_BC[rows_R, places_R] = (descending_R << width) | places_R
+    order_BC = np.sort(keys_BC, axis=1) & ((1 << width) - 1)
+    ranks_BC = np.empty(order_BC.shape, np.int64)
+    lengths_B = np.bincount(rows_R, minlength=num_rows)
+    rows, ranks = np.nonzero(np.arange(order_BC.shape[1]) < lengths_B[:, None])
+    ranks_BC[rows, order_BC[rows, ranks]] = ranks
+    return ranks_BC[rows_R, places_R]
+
+
+def places_in_rows(rows_R: IntArray, num_rows: int) -> IntArray:
+    """The place of each value within its row; values come row by row."""
+    lengths_B = np.bincount(rows_R, minlength=num_rows)
+    return np.arange(len(rows_R)) - np.repeat(np.cumsum(lengths_B) - lengths_B, lengths_B)

@@ -1,0 +1,1 @@
+"""How a challenger is made: what it learns from, the fits, and how it is compared."""

@@ -1,0 +1,61 @@
+"""The training set of a day: what every user wanted, in order, and when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+
+from jobs.io.lake import Lake
+from jobs.ranking.world import IntArray, World, cut, each_index_of, steps_by_user
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """The training set of a day: S steps of U users, each user's in order."""
+
+    user_ids: npt.NDArray[np.object_]  # sorted
+    users_S: IntArray  # index into user_ids, never falling
+    items_S: npt.NDArray[np.object_]
+    days_S: npt.NDArray[np.datetime64]
+
+    def between(self, after: date | None, until: date) -> dict[str, npt.NDArray[np.object_]]:
+        """Each user's items later than ``after`` and not later than ``until``; users without any are left out."""
+        is_inside_S = self.days_S <= np.datetime64(until)
+        if after is not None:
+            is_inside_S &= self.days_S > np.datetime64(after)
+        users, items = self.users_S[is_inside_S], self.items_S[is_inside_S]
+        starts = np.flatnonzero(np.diff(users, prepend=-1))
+        of_each = cut(items, np.append(starts[1:], len(items))) if len(starts) else []
+        return dict(zip(self.user_ids[users[starts]], of_each, strict=True))
+
+
+def read_sequences(lake: Lake, day: date) -> Sequences:
+    """The training set that Spark has built for a day."""
+    import pyarrow.compute as pc
+
+    users, lists, days = steps_by_user(lake, day)
+    lengths_U = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+    items_S = lists.flatten().to_numpy(zero_copy_only=False)
+    return Sequences(users, np.repeat(np.arange(len(users)), lengths_U), items_S, days)
+
+
+def targets_of(
+    world: World, outcomes: dict[str, npt.NDArray[np.object_]], repeats_allowed: bool
+) -> tuple[IntArray, list[IntArray]]:
+    """Users with a history and, for each, what they then acted on, as far as it could have been recommended."""
+    candidates = [
+        index for index, user in enumerate(world.user_ids) if user in outcomes and len(world.histories[index])
+    ]
+    wanted = each_index_of([outcomes[world.user_ids[index]] for index in candidates], world.item_ids)
+    users, targets = [], []
+    for index, items in zip(candidates, wanted, strict=True):
+        items = np.unique(items[items >= 0])
+        if not repeats_allowed:
+            items = np.setdiff1d(items, world.seen[index])
+        if len(items):
+            users.append(index)
+            targets.append(items)
+    return np.array(users, dtype=np.int64), targets

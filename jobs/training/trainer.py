@@ -1,0 +1,193 @@
+"""The fits of one retraining: transformers and rankers, all with the same settings."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from contracts.errors import GateRefused
+from jobs.ranking.next_item import FEATURES
+from jobs.ranking.proposer import Candidates, Proposer
+from jobs.ranking.world import IntArray, World, each_index_of
+from jobs.training.sequences import Sequences, targets_of
+from models.mlp_ranker import MLPRanker, MLPRankerConfig
+from models.sasrec import SASRec, SASRecConfig
+from models.training import TrainConfig, Validation, fit
+
+log = logging.getLogger("foretaste.train")
+
+#: Above this many items a full cross-entropy costs more than shared negatives.
+_FULL_SOFTMAX_ITEMS = 5000
+_NUM_NEGATIVES = 1024
+#: Users that the ranker learns from: more make it slower and not better.
+_RANKER_USERS = 4000
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A transformer and the vocabulary that its indices mean."""
+
+    item_ids: npt.NDArray[np.object_]
+    sasrec: SASRec
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How a training went: loss and validation NDCG@10 by epoch."""
+
+    losses: list[float]
+    ndcg: list[float]
+    best_epoch: int
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """The settings of one retraining; every fit uses the same ones."""
+
+    chosen: dict[str, Any]
+    repeats_allowed: bool
+
+    def fit_transformer(
+        self,
+        world: World,
+        sequences: Sequences,
+        *,
+        num_epochs: int | None = None,
+        validate_on: dict[str, npt.NDArray[np.object_]] | None = None,
+    ) -> tuple[Fitted, Curve]:
+        """Fit a transformer on everything up to the world's cut-off, over the items that occur there."""
+        taken = self.sampled(sequences.between(None, world.cutoff))
+        vocabulary = np.array(sorted({item for items in taken.values() for item in items}), dtype=object)
+        histories = dict(zip(taken, each_index_of(list(taken.values()), vocabulary), strict=True))
+        config = SASRecConfig(
+            num_items=len(vocabulary),
+            width=self.chosen["sasrec_width"],
+            blocks=self.chosen["sasrec_blocks"],
+            heads=self.chosen["sasrec_heads"],
+            dropout=self.chosen["sasrec_dropout"],
+            max_length=self.chosen["history_length"],
+        )
+        model = SASRec(config, seed=self.chosen["seed"])
+        training = TrainConfig(
+            epochs=num_epochs or self.chosen["sasrec_epochs"],
+            learning_rate=self.chosen["sasrec_learning_rate"],
+            horizon=self.chosen["sasrec_horizon"],
+            seed=self.chosen["seed"],
+            num_negatives=None if len(vocabulary) <= _FULL_SOFTMAX_ITEMS else _NUM_NEGATIVES,
+            threads=self.chosen["threads"],
+        )
+        validation = self._validation(histories, validate_on, vocabulary) if validate_on else None
+        losses, ndcg, best = [], [], 0
+        begun = time.perf_counter()
+        for epoch in fit(model, list(histories.values()), training, validation):
+            losses.append(epoch.loss)
+            ndcg.append(epoch.ndcg_at_10 or 0.0)
+            best = epoch.number if epoch.is_best else best
+            rate = epoch.num_positions * epoch.number / (time.perf_counter() - begun)
+            told = "" if epoch.ndcg_at_10 is None else f" ndcg_at_10={epoch.ndcg_at_10:.4f}"
+            log.info(
+                "epoch_ended until=%s number=%d/%d loss=%.4f%s positions_per_second=%.0f",
+                world.cutoff, epoch.number, training.epochs, epoch.loss, told, rate,
+            )  # fmt: skip
+        return Fitted(vocabulary, model), Curve(losses, ndcg, max(best, 1))
+
+    def fit_ranker(
+        self, fitted: Fitted, world: World, outcomes: dict[str, npt.NDArray[np.object_]]
+    ) -> MLPRanker:
+        """Fit the ranker on the candidates of users whose next items are known."""
+        users, targets = self.sample(*targets_of(world, outcomes, self.repeats_allowed), _RANKER_USERS)
+        wanted = dict(zip(users.tolist(), targets, strict=True))
+        features, labels, sizes = [], [], []
+        for candidates in self.propose(fitted, world, users):
+            users_R = candidates.block[candidates.rows_R]
+            starts = np.flatnonzero(np.diff(users_R, prepend=-1))
+            stops = np.append(starts[1:], len(users_R))
+            for start, stop in zip(starts, stops, strict=True):
+                items = wanted[int(users_R[start])]
+                labels.append(np.isin(candidates.items_R[start:stop], items))
+            features.append(candidates.features(world))
+            sizes.append(stops - starts)
+        offsets = np.concatenate([[0], np.cumsum(np.concatenate(sizes))])
+        config = MLPRankerConfig(seed=self.chosen["seed"])
+        found = np.concatenate(labels)
+        if not found.any():
+            raise GateRefused(
+                f"of {len(users)} users after {world.cutoff} nobody wanted one of the candidates: retrain as of a later "
+                "day, with more FORETASTE_JUDGE_DAYS or FORETASTE_NUM_CANDIDATES. The champion stays"
+            )
+        ranker, losses = MLPRanker.fit(config, FEATURES, np.concatenate(features), offsets, found)
+        log.info(
+            "ranker_fitted until=%s users=%d candidates=%d loss=%.4f",
+            world.cutoff,
+            len(users),
+            offsets[-1],
+            losses[-1],
+        )
+        return ranker
+
+    def refuse_unless_wanted(
+        self, world: World, outcomes: dict[str, npt.NDArray[np.object_]], *, until: date
+    ) -> None:
+        """Refuse days on which nobody whom the world knows wanted anything that could have been recommended.
+
+        Raises:
+            GateRefused: there is nothing for a ranker to learn from.
+        """
+        if not len(targets_of(world, outcomes, self.repeats_allowed)[0]):
+            raise GateRefused(
+                f"after {world.cutoff} and up to {until} nobody with a history wanted anything that could have been "
+                "recommended: retrain as of a later day, or with more FORETASTE_JUDGE_DAYS. The champion stays"
+            )
+
+    def sampled(self, taken: dict[str, npt.NDArray[np.object_]]) -> dict[str, npt.NDArray[np.object_]]:
+        """At most ``sasrec_max_users`` of the users, by the seed: training takes as long as they are many."""
+        users = sorted(taken)
+        kept = self._drawn(len(users), self.chosen["sasrec_max_users"])
+        return {users[index]: taken[users[index]] for index in kept}
+
+    def sample(self, users: IntArray, targets: list[IntArray], most: int) -> tuple[IntArray, list[IntArray]]:
+        """At most so many of the users, by the seed, in order."""
+        kept = self._drawn(len(users), most)
+        return users[kept], [targets[index] for index in kept]
+
+    def _drawn(self, count: int, most: int) -> IntArray:
+        """The places of all of so many, or of a sample of them, in order."""
+        if count <= most:
+            return np.arange(count)
+        return np.sort(np.random.default_rng(self.chosen["seed"]).choice(count, most, replace=False))
+
+    def propose(self, fitted: Fitted, world: World, users: IntArray) -> Iterator[Candidates]:
+        proposer = Proposer(
+            fitted.sasrec,
+            fitted.item_ids,
+            world,
+            num_candidates=self.chosen["num_candidates"],
+            length=self.chosen["list_length"],
+            repeats_allowed=self.repeats_allowed,
+        )
+        return proposer.propose(users)
+
+    def _validation(
+        self,
+        histories: dict[str, IntArray],
+        outcomes: dict[str, npt.NDArray[np.object_]],
+        vocabulary: npt.NDArray[np.object_],
+    ) -> Validation | None:
+        users, targets = [], []
+        known = sorted(set(histories) & set(outcomes))
+        wanted = each_index_of([outcomes[user] for user in known], vocabulary)
+        for user, items in zip(known, wanted, strict=True):
+            items = items[items >= 0]
+            if not self.repeats_allowed:
+                items = np.setdiff1d(items, histories[user])
+            if len(items):
+                users.append(histories[user])
+                targets.append(set(items.tolist()))
+        return Validation(users, targets, is_seen_excluded=not self.repeats_allowed) if users else None
