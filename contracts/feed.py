@@ -29,6 +29,7 @@ EVENT_COLUMNS = (
     "surface",
     "position",
     "decision_id",
+    "propensity",
 )
 EVENT_COLUMNS_REQUIRED = ("item_id", "event_type", "occurred_at")
 ITEM_COLUMNS = (

@@ -49,6 +49,7 @@ RAW_EVENTS = Table(
         "surface": "text",
         "position": "integer",
         "decision_id": "text",
+        "propensity": "double precision",
         "received_date": "date",
         "known_date": "date",
         "body_hash": "text",
@@ -103,7 +104,7 @@ FCT_INTERACTIONS = Table(
 )
 FCT_IMPRESSIONS = Table(
     names.FCT_IMPRESSIONS,
-    "One row per impression: an item of ours shown to a user, and what followed within the day.",
+    "One row per impression: an item of ours shown to a user, and what followed within the day: the outcome of a decision.",
     ("event_id",),
     {
         "event_id": "text",
@@ -115,9 +116,12 @@ FCT_IMPRESSIONS = Table(
         "surface": "text",
         "position": "integer",
         "decision_id": "text",
+        "propensity": "double precision",  # with which the item was chosen for its place; null where none was logged
         "is_clicked": "boolean",
+        "is_carted": "boolean",
         "is_purchased": "boolean",
         "clicked_known_date": "date",  # a late click revises the row: a run of D counts those known up to D
+        "carted_known_date": "date",
         "purchased_known_date": "date",
     },
 )

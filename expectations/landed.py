@@ -28,6 +28,7 @@ EVENT_COLUMNS = (
     "dwell_ms",
     "scroll_depth",
     "position",
+    "propensity",
     "received_date",
     "known_date",
 )
@@ -86,7 +87,7 @@ def events(day: date) -> Suite:
             rules.not_above("event_date", "day_after_received", "happened before it was received"),
             *rules.not_negative("quantity", "unit_price_cents", "dwell_ms", "position"),
             *rules.finite("value"),
-            *rules.between(0, 1, "scroll_depth"),
+            *rules.between(0, 1, "scroll_depth", "propensity"),
             rules.always(
                 "is_item_known",
                 f"at least {MIN_KNOWN_SHARE:.0%} of events name a delivered item",

@@ -29,6 +29,7 @@ _NUMBERS = {
     "dwell_ms": pa.int64(),
     "scroll_depth": pa.float64(),
     "position": pa.int64(),
+    "propensity": pa.float64(),
 }
 EVENT_SCHEMA = pa.schema([(name, _NUMBERS.get(name, pa.string())) for name in EVENT_COLUMNS])
 ITEM_SCHEMA = pa.schema([(name, pa.string()) for name in ITEM_COLUMNS])

@@ -95,6 +95,7 @@ def event_table(
             "surface": pc.if_else(is_home, "home", None),
             "position": _optional(columns.position),
             "decision_id": pc.if_else(is_home, decision, None),
+            "propensity": pa.nulls(len(columns), pa.float64()),
         },
         schema=EVENT_SCHEMA,
     )

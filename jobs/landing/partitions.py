@@ -94,7 +94,7 @@ def _merged_partition(
     columns = ", ".join(table.columns)
     parts = [f"select {columns} from arrived where {column} = date '{day}'"]
     if received and lake.manifest(table.name, day) is not None:
-        connection.register("held", lake.read(table.name, day))
+        connection.register("held", _completed(lake.read(table.name, day), table))
         among = ", ".join(f"date '{each}'" for each in received)
         parts.append(
             f"select {columns} from held anti join arrived using ({', '.join(table.key)}) where received_date in ({among})"
@@ -103,6 +103,16 @@ def _merged_partition(
         f"select * from ({' union all '.join(parts)}) order by {', '.join(table.key)}"
     ).to_arrow_table()
     return merged.select(list(table.columns)).cast(arrow_schema(table))
+
+
+def _completed(rows: pa.Table, table: Table) -> pa.Table:
+    """Rows with every column of the contract: a partition that was written before a column was lacks it."""
+    import pyarrow as pa
+
+    for field in arrow_schema(table):
+        if field.name not in rows.column_names:
+            rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
+    return rows
 
 
 def _partition_inputs(partition: pa.Table) -> str:

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     import duckdb
 
 
+#: Columns that feeds did not have from the beginning.
+_LATER_COLUMNS = ("propensity",)
+
+
 def classify_events(
     connection: duckdb.DuckDBPyConnection, delivery: Delivery, description: FeedDescription
 ) -> None:
@@ -56,6 +60,8 @@ def classify_events(
         *integer_checks("dwell_ms"),
         *number_checks("scroll_depth", lowest=0, highest=1),
         *integer_checks("position"),
+        *number_checks("propensity", lowest=0, highest=1),
+        ("try_cast(propensity as double) = 0", "RANGE"),  # what cannot be shown was not shown
     ]
     connection.execute(
         given(
@@ -65,7 +71,9 @@ def classify_events(
             ids=("event_id", "user_id", "item_id", "session_id", "decision_id"),
         )
     )
-    content = ", ".join(f"coalesce({name}, chr(30))" for name in EVENT_COLUMNS if name != "event_id")
+    always = (name for name in EVENT_COLUMNS if name not in ("event_id", *_LATER_COLUMNS))
+    # A row without them has the hash that it had before there were any: it stays a duplicate of itself.
+    content = ", ".join([*(f"coalesce({name}, chr(30))" for name in always), *_LATER_COLUMNS])
     connection.execute(
         f"""
         create or replace temp table classified as
@@ -77,6 +85,7 @@ def classify_events(
                 session_id, {as_integer("quantity")} as quantity, {as_cents("unit_price")} as unit_price_cents,
                 try_cast(value as double) as value, {as_integer("dwell_ms")} as dwell_ms,
                 try_cast(scroll_depth as double) as scroll_depth, surface, {as_integer("position")}::integer as position, decision_id,
+                try_cast(propensity as double) as propensity,
                 body_hash, source_file, line, reason
             from checked
         ), decided as (

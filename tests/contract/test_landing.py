@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import pytest
 
 from contracts import names
 from contracts.errors import DayRefused, FeedInvalid
-from contracts.feed import days_between
+from contracts.feed import EVENT_COLUMNS, days_between
 from jobs import land
 from jobs.feed_reader import check_feed, is_delivery_complete
 from jobs.io.lake import Lake
@@ -62,6 +63,57 @@ def test_a_bad_row_is_quarantined_under_its_reason_and_the_others_live(shop: Sho
     told = shop.land()
     assert (told["read"], told["good"], told["quarantined"]) == (200, 199, 1)
     assert shop.reasons() == [reason]
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [("0", "RANGE"), ("1.01", "RANGE"), ("-0.5", "RANGE"), ("nan", "NON_FINITE"), ("most", "TYPE")],
+)
+def test_a_propensity_is_a_probability_of_what_happened(shop: Shop, given: str, reason: str) -> None:
+    shown = {"event_type": "impression"}
+    rows = [event(number, **shown, propensity="") for number in range(198)]
+    rows += [
+        event(200, **shown, propensity="0.25"),
+        event(201, **shown, propensity="1"),
+        event(500, propensity=given),
+    ]
+    shop.deliver(DAY, rows)
+    shop.land()
+    assert shop.reasons() == [reason]
+    logged = {row["event_id"]: row["propensity"] for row in shop.events()}
+    assert (logged["e0"], logged["e200"], logged["e201"]) == (None, 0.25, 1.0)
+
+
+def test_rows_of_feeds_that_know_no_propensity_keep_their_hash(shop: Shop) -> None:
+    """What was landed before there was such a column is a duplicate when it is delivered again with it."""
+    row = event(1)
+    before = EVENT_COLUMNS[1 : EVENT_COLUMNS.index("propensity")]
+    text = "\x1f".join(row.get(name) or "\x1e" for name in before)
+    shop.deliver(DAY, [row])
+    shop.land()
+    assert [each["body_hash"] for each in shop.events()] == [hashlib.sha256(text.encode()).hexdigest()]
+    shop.deliver(NEXT, [event(1, propensity=""), event(2, propensity="0.5")])
+    told = shop.land(NEXT)
+    assert (told["duplicate"], told["good"]) == (1, 1)
+    assert shop.reasons(NEXT) == []
+
+
+def test_a_home_from_before_a_column_goes_on(shop: Shop) -> None:
+    shop.deliver(DAY, [event(1)])
+    shop.land()
+    lake = Lake.of(shop.settings)
+    with State.of(shop.settings).lease("test", "age", 60, is_last=True) as lease:
+        old = lake.read(names.RAW_EVENTS, DAY).drop_columns(["propensity"])
+        Lake.of(shop.settings, lease).replace(names.RAW_EVENTS, DAY, old, inputs="older")
+    with open_warehouse(shop.settings) as warehouse:
+        warehouse.execute("alter table raw.events drop column propensity")
+    shop.deliver(NEXT, [event(2, propensity="0.5")])
+    shop.land(NEXT)
+    assert [row["propensity"] for row in shop.events()] == [None, 0.5]
+    with open_warehouse(shop.settings) as warehouse:
+        query = "select propensity from raw.events order by event_id"
+        held = warehouse.read(query, {"propensity": "double precision"})
+    assert held.column(0).to_pylist() == [None, 0.5]
 
 
 def test_rows_without_a_shape_are_quarantined(shop: Shop) -> None:

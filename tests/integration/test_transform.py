@@ -53,7 +53,7 @@ def event(
 
 EVENTS = [
     # ann buys two cups after looking closely, sends one back, and her mug is reported two days late
-    event("a0", "ann", "cup", "impression", "03-01 09:00", surface="home", position=1),
+    event("a0", "ann", "cup", "impression", "03-01 09:00", surface="home", position=1, propensity=0.5),
     event("a1", "ann", "cup", "view", "03-01 10:00", dwell_ms=40_000),
     event("a2", "ann", "cup", "cart", "03-01 10:05"),
     event("a3", "ann", "cup", "purchase", "03-01 10:10", quantity=2, unit_price_cents=1000),
@@ -308,9 +308,11 @@ def test_impressions_say_what_followed_and_when_that_was_known(bulk: Settings) -
         True,
         D1,
     )
+    assert (cup["propensity"], cup["is_carted"], cup["carted_known_date"]) == (0.5, True, D1)
     (mug,) = rows_of(bulk, names.FCT_IMPRESSIONS, D2)
     assert (mug["event_id"], mug["is_clicked"], mug["clicked_known_date"]) == ("e1", True, D4)
     assert (mug["is_purchased"], mug["purchased_known_date"]) == (False, None)
+    assert (mug["propensity"], mug["is_carted"], mug["carted_known_date"]) == (None, False, None)
 
 
 # Days in any order

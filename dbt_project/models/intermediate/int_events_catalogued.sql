@@ -34,7 +34,8 @@ select
     events.scroll_depth,
     events.surface,
     events.position,
-    events.decision_id
+    events.decision_id,
+    events.propensity
 from events
 inner join items
     on

@@ -14,5 +14,6 @@ select
     scroll_depth,
     surface,
     position,
-    decision_id
+    decision_id,
+    propensity
 from {{ source('shop', 'events') }}
