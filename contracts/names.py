@@ -31,6 +31,7 @@ HISTORIES = f"{FEATURES}/histories"
 COVISITATION = f"{FEATURES}/covisitation"
 SEQUENCES = f"{TRAINING}/sequences"
 TRAINING_COVISITATION = f"{TRAINING}/covisitation"
+TRAINING_IMPRESSIONS = f"{TRAINING}/impressions"
 LISTS = f"{RECOMMENDATIONS}/lists"  # what the daily run of the day scored
 LISTS_RETRAINED = f"{RECOMMENDATIONS}/lists_retrained"  # what a retraining of the day scored
 

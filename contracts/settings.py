@@ -40,7 +40,10 @@ RUN_SETTINGS = (
     "sasrec_max_users",
     "num_candidates",
     "threads",  # sums of a training are rounded in another order with another number
+    "train_half_life_days",
 )
+#: What a run did that was begun before there was a setting: its manifest does not name it.
+SETTINGS_BEFORE = {"train_half_life_days": 0}
 
 
 class Settings(BaseSettings):
@@ -184,6 +187,10 @@ class Settings(BaseSettings):
     sasrec_max_users: Annotated[int, Field(ge=100)] = Field(
         default=100_000,
         description="Users that the transformer is trained on; of more, a sample by the seed.",
+    )
+    train_half_life_days: Annotated[int, Field(ge=0, le=3650)] = Field(
+        default=0,
+        description="An item of a training sequence counts half as much every so many days; 0: all count the same.",
     )
     threads: Annotated[int, Field(ge=1, le=256)] = Field(
         default=1, description="Threads of torch and DuckDB, processes of scoring."

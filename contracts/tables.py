@@ -252,6 +252,23 @@ SEQUENCES = Table(
         "split": "text",  # fit, rank or judge
     },
 )
+#: What came of an impression, the strongest last.
+OUTCOMES = (IGNORED, CLICKED, CARTED, PURCHASED) = ("ignored", "clicked", "carted", "purchased")
+TRAINING_IMPRESSIONS = Table(
+    names.TRAINING_IMPRESSIONS,
+    "One row per impression of the last history_days, with what came of it as far as the day knows, split in time.",
+    ("event_id",),
+    {
+        "event_id": "text",
+        "user_id": "text",
+        "item_id": "text",
+        "event_date": "date",
+        "position": "integer",
+        "propensity": "double precision",  # null where none was logged
+        "outcome": "text",  # the strongest of OUTCOMES
+        "split": "text",  # fit, rank or judge
+    },
+)
 _LIST_COLUMNS = {
     "user_id": "text",
     "source": "text",  # personal or popular
@@ -291,6 +308,7 @@ TABLES: dict[str, Table] = {
         COVISITATION,
         SEQUENCES,
         TRAINING_COVISITATION,
+        TRAINING_IMPRESSIONS,
         LISTS,
         LISTS_RETRAINED,
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from contracts.tables import SPLITS
+from contracts.tables import OUTCOMES, SPLITS
 from expectations import rules
 from expectations.features import neighbours
 from expectations.frames import as_frame, count_items
@@ -24,17 +24,26 @@ MIN_ITEMS = 10
 
 def sequences_frame(sequences: pa.Table, day: date, judge_days: int) -> pd.DataFrame:
     """Rows by user and day, with the split that each should be in by its day, and what is wrong in its items."""
+    frame = _with_split_of_date(as_frame(sequences), day, judge_days)
+    count_items(frame, sequences, "item_ids")
+    return frame
+
+
+def impressions_frame(impressions: pa.Table, day: date, judge_days: int) -> pd.DataFrame:
+    """Impressions, with the split that each should be in by its day."""
+    return _with_split_of_date(as_frame(impressions), day, judge_days)
+
+
+def _with_split_of_date(frame: pd.DataFrame, day: date, judge_days: int) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
-    frame = as_frame(sequences)
     horizon, rank = timedelta(days=judge_days), timedelta(days=max(1, judge_days // 2))
     ends = [pd.Timestamp(end) for end in (day - horizon - rank, day - horizon)]
     dates = frame["event_date"]
     frame["split_of_date"] = pd.Series(
         np.select([dates <= ends[0], dates <= ends[1]], SPLITS[:2], SPLITS[2]), dtype=frame["split"].dtype
     )
-    count_items(frame, sequences, "item_ids")
     return frame
 
 
@@ -53,6 +62,26 @@ def sequences(day: date, history_days: int) -> Suite:
             rules.equal("split", "split_of_date", "is the split of the day"),
             *rules.between(1, rules.LARGEST, "num_item_ids"),
             rules.none_of_them("num_wrong_item_ids", "holds nothing but ids"),
+        ],
+    )
+
+
+def impressions(day: date, history_days: int) -> Suite:
+    """Suite of ``training/impressions``: what was shown, and what came of it, each day in its split."""
+    first = day - timedelta(days=history_days - 1)
+    return rules.suite(
+        "training impressions",
+        [
+            rules.at_least(1),
+            *rules.never_missing("event_id", "user_id", "item_id", "event_date", "outcome", "split"),
+            *rules.ids("event_id", "user_id", "item_id"),
+            rules.one_row_per("event_id"),
+            *rules.within_days(first, day, "event_date"),
+            rules.one_of(OUTCOMES, "outcome"),
+            rules.one_of(SPLITS, "split"),
+            rules.equal("split", "split_of_date", "is the split of the day"),
+            *rules.not_negative("position"),
+            *rules.between(0, 1, "propensity"),
         ],
     )
 

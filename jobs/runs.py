@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 from contracts import names
 from contracts.errors import PartitionMissing
-from contracts.settings import Settings
+from contracts.settings import SETTINGS_BEFORE, Settings
 from jobs.feed_reader import read_description
 from jobs.io.commit import digest_of
 from jobs.io.lake import Lake
@@ -151,6 +152,11 @@ def manifest_of(state: State, kind: str, day: date) -> dict[str, Any]:
     return dict(recorded["manifest"])
 
 
+def settings_in(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a recorded run; where there was no such setting yet, the one that does what it did."""
+    return {**SETTINGS_BEFORE, **manifest["settings"]}
+
+
 def settings_of_run(context: StepContext, day: date) -> dict[str, Any]:
     """The settings that the day's run was begun with; those of now when the step is run on its own.
 
@@ -165,7 +171,7 @@ def settings_of_run(context: StepContext, day: date) -> dict[str, Any]:
 
 def _recorded_settings(state: State, kind: str, day: date) -> dict[str, Any] | None:
     recorded = state.get(RUNS, run_key(kind, day))
-    return None if recorded is None else dict(recorded["manifest"]["settings"])
+    return None if recorded is None else settings_in(recorded["manifest"])
 
 
 def lists_table(kind: str) -> str:

@@ -28,8 +28,9 @@ from jobs.io.state import PROMOTIONS, RETRAININGS
 from jobs.judge import as_record, judge
 from jobs.ranking.next_item import NextItemModel
 from jobs.ranking.world import load_world
-from jobs.runs import StepContext, manifest_of
+from jobs.runs import StepContext, manifest_of, settings_in
 from jobs.training.evaluation import evaluate
+from jobs.training.impressions import read_impressions
 from jobs.training.sequences import read_sequences
 from jobs.training.trainer import Trainer
 
@@ -38,11 +39,12 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     """Train, judge and register a challenger; promotes nothing."""
     settings, lake = context.settings, context.lake
     manifest = manifest_of(context.state, names.RETRAIN, day)
-    chosen = manifest["settings"]
+    chosen = settings_in(manifest)
     torch.set_num_threads(chosen["threads"])
     repeats_allowed = bool(manifest["feed"]["repeats_allowed"])
     sequences = read_sequences(lake, day)
     ends = cutoffs(day, chosen["judge_days"])
+    impressions = read_impressions(lake, day, ends.end_of_fit)
     for table in names.BY_FEATURE_DAY:
         lake.files(table, ends)  # hours of training end at no missing partition
     early, late = load_world(lake, ends.end_of_fit, day), load_world(lake, ends.end_of_rank, day)
@@ -57,7 +59,8 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     trainer.refuse_unless_wanted(early, rank_outcomes, until=late.cutoff)
     trainer.refuse_unless_wanted(recent, refit_outcomes, until=day)
     fitted, curve = trainer.fit_transformer(early, sequences, validate_on=rank_outcomes)
-    ranker = trainer.fit_ranker(fitted, early, rank_outcomes)
+    shown = impressions.between(early.cutoff, late.cutoff)
+    ranker = trainer.fit_ranker(fitted, early, rank_outcomes, shown)
     twin, _ = trainer.fit_transformer(late, sequences, num_epochs=curve.best_epoch)
 
     ndcg, metrics, num_users = evaluate(
@@ -73,7 +76,8 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
 
     if recent is not late:
         twin, _ = trainer.fit_transformer(recent, sequences, num_epochs=curve.best_epoch)
-    ranker = trainer.fit_ranker(twin, recent, refit_outcomes)
+    shown = impressions.between(recent.cutoff, day)
+    ranker = trainer.fit_ranker(twin, recent, refit_outcomes, shown)
     final, _ = trainer.fit_transformer(load_world(lake, day, day), sequences, num_epochs=curve.best_epoch)
     model = NextItemModel(final.item_ids, final.sasrec, ranker)
     facts = {
@@ -116,6 +120,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
         "is_promotable": verdict.is_promoted,
         "reasons": list(verdict.reasons),
         "users": num_users,
+        "impressions": len(shown),
         "mlflow_url": page,
     }
 
@@ -138,6 +143,7 @@ def _data_digest(context: StepContext, day: date) -> str:
     tables: Sequence[str] = (
         names.SEQUENCES,
         names.TRAINING_COVISITATION,
+        names.TRAINING_IMPRESSIONS,
         names.HISTORIES,
         names.COVISITATION,
         names.FEAT_USER_DAILY,

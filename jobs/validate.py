@@ -194,7 +194,7 @@ def run_training(day: date, context: StepContext) -> dict[str, Any]:
         f"A larger set needs a longer history (foretaste load --day … --to {day}) or shorter splits "
         f"(FORETASTE_JUDGE_DAYS, now {chosen['judge_days']}); the champion stays meanwhile",
     )
-    if gate.has_columns((names.SEQUENCES, names.TRAINING_COVISITATION), [day]):
+    if gate.has_columns((names.SEQUENCES, names.TRAINING_COVISITATION, names.TRAINING_IMPRESSIONS), [day]):
         rows = context.lake.read(names.SEQUENCES, day)
         frame = training.sequences_frame(rows, day, chosen["judge_days"])
         splits = training.splits_frame(rows)
@@ -203,6 +203,7 @@ def run_training(day: date, context: StepContext) -> dict[str, Any]:
         gate.judge(f"{names.SEQUENCES} (fit)", training.fit(), splits[splits["split"] == FIT])
         _, *earlier = cutoffs(day, chosen["judge_days"])
         _judge_covisitation(gate, day, context, chosen["history_days"], earlier)
+        _judge_impressions(gate, day, context, chosen)
     return gate.finish()
 
 
@@ -252,6 +253,25 @@ def _judge_covisitation(
         return
     suite = training.covisitation(cutoffs) if cutoffs else features.covisitation()
     gate.judge(table, suite, features.covisitation_frame(rows))
+
+
+def _judge_impressions(gate: Gate, day: date, context: StepContext, chosen: dict[str, Any]) -> None:
+    """Judge what was shown; nothing at all is no fault where the shop told of nothing."""
+    import pyarrow.compute as pc
+
+    from expectations import training
+
+    lake, table = context.lake, names.TRAINING_IMPRESSIONS
+    first = day - timedelta(days=chosen["history_days"] - 1)
+    rows = lake.read(table, day)
+    if rows.num_rows == 0 and not any(
+        pc.any(pc.less_equal(lake.read(names.FCT_IMPRESSIONS, each, ["known_date"])[0], day)).as_py()
+        for each in lake.days(names.FCT_IMPRESSIONS, first=first, until=day)
+    ):
+        gate.note(table, "Empty, as the shop told of no list that was seen: nothing is learnt from outcomes.")
+        return
+    frame = training.impressions_frame(rows, day, chosen["judge_days"])
+    gate.judge(table, training.impressions(day, chosen["history_days"]), frame)
 
 
 def _is_covisitation_possible(lake: Lake, first: date, until: date) -> bool:

@@ -15,15 +15,19 @@ _LOGITS_AT_ONCE = 1 << 19
 _TINY = torch.finfo(torch.float32).tiny
 
 
-def full_cross_entropy(states_PD: Tensor, items_ND: Tensor, targets_P: Tensor) -> Tensor:
+def full_cross_entropy(
+    states_PD: Tensor, items_ND: Tensor, targets_P: Tensor, weights_P: Tensor | None = None
+) -> Tensor:
     """Cross-entropy over the whole catalogue, the mean over positions.
 
-    L = -1/P Σ_p [ s_p·e_t(p) - log Σ_n exp(s_p·e_n) ]
+    L = -1/P Σ_p w_p [ s_p·e_t(p) - log Σ_n exp(s_p·e_n) ]
+
+    Without weights every w is 1.
 
     It is the loss that BERT4Rec (Sun et al., CIKM 2019) trains with; that it also lifts SASRec above it was
     shown by Klenitskiy and Vasilev (RecSys 2023). Costs one product of P × D × N, and twice that backwards.
     """
-    loss: Tensor = _FullCrossEntropy.apply(states_PD, items_ND, targets_P)  # type: ignore[no-untyped-call]
+    loss: Tensor = _FullCrossEntropy.apply(states_PD, items_ND, targets_P, weights_P)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -31,7 +35,9 @@ class _FullCrossEntropy(torch.autograd.Function):
     """Chunks of positions, their gradients taken at once while the chunk's probabilities are at hand."""
 
     @staticmethod
-    def forward(ctx: Any, states_PD: Tensor, items_ND: Tensor, targets_P: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, states_PD: Tensor, items_ND: Tensor, targets_P: Tensor, weights_P: Tensor | None
+    ) -> Tensor:
         num_positions, num_items = len(states_PD), len(items_ND)
         wants_gradient = any(ctx.needs_input_grad)
         grad_states_PD = torch.empty_like(states_PD) if wants_gradient else None
@@ -42,12 +48,16 @@ class _FullCrossEntropy(torch.autograd.Function):
             probabilities_PN = torch.softmax(states_PD[chunk] @ items_ND.T, dim=1)
             targets_P1 = targets_P[chunk].unsqueeze(1)
             # A probability below the smallest float counts as that: the loss is capped, its gradient is not.
-            losses.append(-probabilities_PN.gather(1, targets_P1).clamp_(min=_TINY).log_().sum())
+            losses_P1 = -probabilities_PN.gather(1, targets_P1).clamp_(min=_TINY).log_()
+            weights_P1 = None if weights_P is None else weights_P[chunk].unsqueeze(1)
+            losses.append((losses_P1 if weights_P1 is None else losses_P1 * weights_P1).sum())
             if grad_states_PD is not None and grad_items_ND is not None:
                 # d loss / d logit = probability - 1 at the target
                 probabilities_PN.scatter_add_(
                     1, targets_P1, -torch.ones_like(targets_P1, dtype=states_PD.dtype)
                 )
+                if weights_P1 is not None:
+                    probabilities_PN *= weights_P1
                 torch.mm(probabilities_PN, items_ND, out=grad_states_PD[chunk])
                 grad_items_ND.addmm_(probabilities_PN.T, states_PD[chunk])
         if wants_gradient:
@@ -56,21 +66,26 @@ class _FullCrossEntropy(torch.autograd.Function):
         return torch.stack(losses).sum() / num_positions
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None, None]:
         grad_states_PD, grad_items_ND = ctx.saved_tensors
         scale = grad_outputs[0] / ctx.num_positions
-        return grad_states_PD * scale, grad_items_ND * scale, None
+        return grad_states_PD * scale, grad_items_ND * scale, None, None
 
 
 def sampled_softmax(
-    states_PD: Tensor, items_ND: Tensor, targets_P: Tensor, negatives_M: Tensor, log_q_N: Tensor
+    states_PD: Tensor,
+    items_ND: Tensor,
+    targets_P: Tensor,
+    negatives_M: Tensor,
+    log_q_N: Tensor,
+    weights_P: Tensor | None = None,
 ) -> Tensor:
     """Cross-entropy against M negatives that all positions share, the mean over positions.
 
-    L = -1/P Σ_p [ s_p·e_t(p) - log( exp(s_p·e_t(p)) + Σ_m exp(s_p·e_m - log(M q_m)) ) ]
+    L = -1/P Σ_p w_p [ s_p·e_t(p) - log( exp(s_p·e_t(p)) + Σ_m exp(s_p·e_m - log(M q_m)) ) ]
 
     where item m was drawn with probability q_m, M times, with replacement; a negative that is the target
-    does not count. Dividing by the expected count M q_m makes the sum an unbiased estimate of the full
+    does not count; without weights every w is 1. Dividing by the expected count M q_m makes the sum an unbiased estimate of the full
     softmax's (Bengio and Senécal, 2008), and the target, which is always there, needs no correction
     (Khrylchenko et al., RecSys 2025). Sharing makes the negatives one product for the whole batch.
     """
@@ -78,4 +93,5 @@ def sampled_softmax(
     log_counts_M = log_q_N[negatives_M] + torch.log(torch.tensor(float(len(negatives_M))))
     others_PM = torch.addmm(-log_counts_M, states_PD, items_ND[negatives_M].T)
     others_PM = others_PM.masked_fill(negatives_M == targets_P.unsqueeze(1), -torch.inf)
-    return (torch.logaddexp(own_P, torch.logsumexp(others_PM, dim=1)) - own_P).mean()
+    losses_P = torch.logaddexp(own_P, torch.logsumexp(others_PM, dim=1)) - own_P
+    return (losses_P if weights_P is None else losses_P * weights_P).mean()

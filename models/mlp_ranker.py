@@ -102,18 +102,24 @@ class MLPRanker(nn.Module):
         feature_names: Sequence[str],
         features_RF: npt.NDArray[np.float32],
         offsets_G: npt.NDArray[np.integer[Any]],
-        labels_R: npt.NDArray[Any],
+        masses_R: npt.NDArray[Any],
+        weights_R: npt.NDArray[Any] | None = None,
     ) -> tuple[Self, list[float]]:
         """A new ranker and its loss after each epoch; rows offsets[g] … offsets[g+1]-1 belong to group g.
+
+        Args:
+            masses_R: how much each row was wanted; 0 for what was not.
+            weights_R: as how many candidates each row counts that a positive is compared with; without: as one.
 
         Raises:
             ValueError: the parts do not fit together, a feature is not finite, or no group has a positive.
         """
         ranker = cls(config, feature_names)
         features_RF = ranker._checked(features_RF, feature_names)
-        groups = _groups(len(features_RF), offsets_G, labels_R)
+        groups = _groups(len(features_RF), offsets_G, masses_R)
         ranker._learn_scale(features_RF)
-        positives_R = torch.from_numpy(np.asarray(labels_R) > 0)
+        masses_R, weights_R = _evidence(masses_R, np.ones(len(masses_R)) if weights_R is None else weights_R)
+        mass_R, log_weight_R = torch.from_numpy(masses_R), torch.from_numpy(weights_R).log()
         rows_RF = ranker.standardise(torch.from_numpy(features_RF))
         optimizer = torch.optim.AdamW(
             ranker.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
@@ -130,7 +136,9 @@ class MLPRanker(nn.Module):
                     group["lr"] = config.learning_rate * (1 - progress)
                 rows_GC, is_row_GC = _padded(chosen)
                 scores_R = ranker(rows_RF[rows_GC[is_row_GC]])
-                loss = listwise_softmax(scores_R, positives_R[rows_GC] & is_row_GC, is_row_GC)
+                loss = listwise_softmax(
+                    scores_R, mass_R[rows_GC] * is_row_GC, log_weight_R[rows_GC], is_row_GC
+                )
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
@@ -246,26 +254,42 @@ def _finite(features_RF: npt.NDArray[np.float32], feature_names: Sequence[str]) 
     return np.ascontiguousarray(features_RF, np.float32)
 
 
-def listwise_softmax(scores_R: Tensor, is_positive_GC: Tensor, is_row_GC: Tensor) -> Tensor:
+def listwise_softmax(scores_R: Tensor, mass_GC: Tensor, log_weight_GC: Tensor, is_row_GC: Tensor) -> Tensor:
     """Softmax cross-entropy over each group's candidates, the mean over groups (ListNet; Cao et al., ICML 2007).
 
-    L = -1/G Σ_g 1/|pos_g| Σ_{i in pos_g} [ s_i - log Σ_{j in g} exp(s_j) ]
+    L = -1/G Σ_g 1/|pos_g| Σ_{i in pos_g} m_i [ s_i + log w_i - log Σ_{j in g} w_j exp(s_j) ]
+
+    A row of mass m counts as m positives, and one of weight w as w candidates. Where all rows are 1 it is plain
+    ListNet; where they are not, it is least where exp(s_i) goes as m_i / w_i, wanted over offered.
     """
     scores_GC = torch.full(is_row_GC.shape, -torch.inf).masked_scatter(is_row_GC, scores_R)
-    log_shares_GC = torch.log_softmax(scores_GC, dim=1).masked_fill(~is_positive_GC, 0.0)
-    return -(log_shares_GC.sum(dim=1) / is_positive_GC.sum(dim=1)).mean()
+    is_positive_GC = mass_GC > 0
+    log_shares_GC = torch.log_softmax(scores_GC + log_weight_GC, dim=1).masked_fill(~is_positive_GC, 0.0)
+    return -((log_shares_GC * mass_GC).sum(dim=1) / is_positive_GC.sum(dim=1)).mean()
+
+
+def _evidence(
+    masses_R: npt.NDArray[Any], weights_R: npt.NDArray[Any]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Masses and weights as the loss takes them."""
+    masses_R, weights_R = np.asarray(masses_R, np.float32), np.asarray(weights_R, np.float32)
+    if masses_R.shape != weights_R.shape:
+        raise ValueError(f"{len(weights_R)} weights for {len(masses_R)} rows")
+    if not (np.isfinite(masses_R) & (masses_R >= 0) & np.isfinite(weights_R) & (weights_R > 0)).all():
+        raise ValueError("masses have to be finite and not negative, weights finite and above zero")
+    return masses_R, weights_R
 
 
 def _groups(
-    num_rows: int, offsets_G: npt.NDArray[np.integer[Any]], labels_R: npt.NDArray[Any]
+    num_rows: int, offsets_G: npt.NDArray[np.integer[Any]], masses_R: npt.NDArray[Any]
 ) -> npt.NDArray[np.int64]:
     """(first row, row after the last) of each group that can teach something: with a positive among others."""
     offsets = np.asarray(offsets_G, np.int64)
     if len(offsets) < 1 or offsets[0] != 0 or offsets[-1] != num_rows or (np.diff(offsets) < 0).any():
         raise ValueError(f"offsets have to rise from 0 to the number of rows, {num_rows}")
-    if len(labels_R) != num_rows:
-        raise ValueError(f"{len(labels_R)} labels for {num_rows} rows")
-    before = np.concatenate([[0], np.cumsum(np.asarray(labels_R) > 0)])
+    if len(masses_R) != num_rows:
+        raise ValueError(f"{len(masses_R)} masses for {num_rows} rows")
+    before = np.concatenate([[0], np.cumsum(np.asarray(masses_R) > 0)])
     num_positive_G = before[offsets[1:]] - before[offsets[:-1]]
     is_useful_G = (num_positive_G > 0) & (num_positive_G < np.diff(offsets))
     if not is_useful_G.any():

@@ -6,10 +6,10 @@ B batch · L length · P positions with a next item · N items · M negatives
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from models.topk import top_k
 
 #: A stretch of a sequence: inputs are all but its last item, targets all but its first.
 Window: TypeAlias = npt.NDArray[np.int64]
+Weights: TypeAlias = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ def fit(
     config: TrainConfig,
     validation: Validation | None = None,
     clock: Callable[[], float] | None = None,
+    weights: Sequence[npt.NDArray[np.floating[Any]]] | None = None,
 ) -> Iterator[Epoch]:
     """Train the model to name each next item of each sequence; one record an epoch, as it ends.
 
@@ -97,18 +99,22 @@ def fit(
     et al., KDD 2022). Where people buy by the basket, the next item is the next line of the same invoice and
     says little about the next visit: 10 gained a sixth of NDCG@10 there; where they take one at a time, 1 is best.
 
+    With ``weights``, one for each item of each sequence, a position counts as the item that it is to name: recent items
+    may count more than old ones. They are made to have a mean of 1 over all positions.
+
     However the iteration ends (all epochs, patience, or the caller closing it), the model then holds the
     average of its best epoch by validation NDCG@10, or of its last one without validation.
 
     Raises:
-        ValueError: no sequence has two items, or the loss is not finite.
+        ValueError: no sequence has two items, the weights do not fit, or the loss is not finite.
     """
     windows = _windows(sequences, model.config.max_length)
     if not windows:
         raise ValueError(f"none of {len(sequences)} sequences has two items; there is nothing to predict")
     num_positions = sum(len(window) - 1 for window in windows)
     rng = np.random.default_rng(config.seed)
-    trainer = _Trainer(model, config, windows, rng)
+    weighted = None if weights is None else _weighted(sequences, weights, model.config.max_length)
+    trainer = _Trainer(model, config, windows, weighted, rng)
     best_ndcg, best_number, best_weights = -1.0, 0, trainer.averaged_weights()
     try:
         for number in range(1, config.epochs + 1):
@@ -134,11 +140,18 @@ class _Trainer:
     """The model, its running average, its optimizer and its own randomness."""
 
     def __init__(
-        self, model: SASRec, config: TrainConfig, windows: list[Window], rng: np.random.Generator
+        self,
+        model: SASRec,
+        config: TrainConfig,
+        windows: list[Window],
+        weights: list[Weights] | None,
+        rng: np.random.Generator,
     ) -> None:
         self._model = model
         self._rng = rng
         self._config = config
+        self._windows = windows
+        self._weights_of_windows = weights
         self._generator = torch.Generator().manual_seed(config.seed)
         self._masks = model.use_dropout_from(self._generator, sum(map(len, windows)))
         self._weights: list[Tensor] = list(model.parameters())
@@ -153,28 +166,33 @@ class _Trainer:
         self._num_steps = 0
         self.average = SASRec.from_state(model.config, model.state())
 
-    def run_epoch(self, batches: Iterator[list[Window]]) -> float:
+    def run_epoch(self, batches: Iterator[Window]) -> float:
         """One pass; the loss summed over all positions."""
         self._model.train()
         self._masks.refill()
-        return math.fsum(self._step(windows) for windows in batches)
+        return math.fsum(self._step(batch) for batch in batches)
 
     def averaged_weights(self) -> dict[str, Tensor]:
         return {name: weight.clone() for name, weight in self.average.state_dict().items()}
 
-    def _step(self, windows: list[Window]) -> float:
+    def _step(self, batch: Window) -> float:
+        windows = [self._windows[index] for index in batch]
         history_BL, lengths_B = pad([window[:-1] for window in windows], self._model.config)
-        targets_P = torch.from_numpy(_targets(windows, self._config.horizon, self._rng))
+        places = _target_places(windows, self._config.horizon, self._rng)
+        targets_P = torch.from_numpy(_at(windows, places))
+        weights_P = None
+        if self._weights_of_windows is not None:
+            weights_P = torch.from_numpy(_at([self._weights_of_windows[index] for index in batch], places))
         is_real_BL = torch.arange(history_BL.shape[1]) < lengths_B.unsqueeze(1)
         states_PD = self._model(history_BL)[is_real_BL]
         if self._log_q_N is None or self._config.num_negatives is None:
-            loss = full_cross_entropy(states_PD, self._model.item_embeddings, targets_P)
+            loss = full_cross_entropy(states_PD, self._model.item_embeddings, targets_P, weights_P)
         else:
             negatives_M = torch.multinomial(
                 self._log_q_N.exp(), self._config.num_negatives, replacement=True, generator=self._generator
             )
             loss = sampled_softmax(
-                states_PD, self._model.item_embeddings, targets_P, negatives_M, self._log_q_N
+                states_PD, self._model.item_embeddings, targets_P, negatives_M, self._log_q_N, weights_P
             )
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -204,31 +222,51 @@ def _validate(model: SASRec, validation: Validation) -> float:
 
 def _windows(sequences: Histories, max_length: int) -> list[Window]:
     """Every sequence cut, from its end, into windows of at most max_length inputs and their next items."""
-    windows = []
+    return [np.asarray(part, np.int64) for part in _cut(sequences, max_length)]
+
+
+def _weighted(
+    sequences: Histories, weights: Sequence[npt.NDArray[np.floating[Any]]], max_length: int
+) -> list[Weights]:
+    """The weights of each window's items, with a mean of 1 over all that are to be named."""
+    if [len(weight) for weight in weights] != [len(sequence) for sequence in sequences]:
+        raise ValueError("weights have to be as long as their sequences: one for each item")
+    parts = [np.asarray(part, np.float64) for part in _cut(weights, max_length)]
+    targets = np.concatenate([part[1:] for part in parts])
+    if not (np.isfinite(targets) & (targets > 0)).all():
+        raise ValueError("a weight is not finite or not above zero")
+    return [(part / targets.mean()).astype(np.float32) for part in parts]
+
+
+def _cut(sequences: Sequence[npt.NDArray[Any]], max_length: int) -> Iterator[npt.NDArray[Any]]:
     for sequence in sequences:
         for end in range(len(sequence), 1, -max_length):
-            windows.append(np.asarray(sequence[max(0, end - max_length - 1) : end], np.int64))
-    return windows
+            yield sequence[max(0, end - max_length - 1) : end]
 
 
-def _batches(windows: list[Window], batch_size: int, rng: np.random.Generator) -> Iterator[list[Window]]:
-    """Batches of like lengths in random order: little padding, and new company for a window in each epoch."""
+def _batches(windows: list[Window], batch_size: int, rng: np.random.Generator) -> Iterator[Window]:
+    """Numbers of windows of like lengths in random order: little padding, and new company for each in every epoch."""
     shuffled = rng.permutation(len(windows))
     lengths = np.fromiter((len(windows[index]) for index in shuffled), dtype=np.int64, count=len(windows))
     ordered = shuffled[np.argsort(lengths, kind="stable")]
     starts = np.arange(0, len(windows), batch_size)
     for start in rng.permutation(starts):
-        yield [windows[index] for index in ordered[start : start + batch_size]]
+        yield ordered[start : start + batch_size]
 
 
-def _targets(windows: list[Window], horizon: int, rng: np.random.Generator) -> Window:
-    """For each input of each window one of the ``horizon`` items after it, or of those that are left."""
-    targets = []
+def _target_places(windows: list[Window], horizon: int, rng: np.random.Generator) -> list[Window]:
+    """For each input of each window the place of one of the ``horizon`` items after it, or of those that are left."""
+    places = []
     for window in windows:
         num_left = np.arange(len(window) - 1, 0, -1)
         ahead = (rng.random(len(num_left)) * np.minimum(num_left, horizon)).astype(np.int64)
-        targets.append(window[1:][np.arange(len(num_left)) + ahead])
-    return np.concatenate(targets)
+        places.append(1 + np.arange(len(num_left)) + ahead)
+    return places
+
+
+def _at(values: Sequence[npt.NDArray[Any]], places: list[Window]) -> npt.NDArray[Any]:
+    """What stands at the places of each window, one after the other."""
+    return np.concatenate([of_window[at] for of_window, at in zip(values, places, strict=True)])
 
 
 def _log_proposal(windows: list[Window], num_items: int) -> Tensor:

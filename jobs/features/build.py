@@ -33,11 +33,18 @@ _PAIRS_A_TASK = 16_000_000
 #: What is built of a day, by the settings that it depends on; a training set only where a retraining asks for it.
 _OF_DAY = (names.HISTORIES, names.COVISITATION)
 _OF_TRAINING = (names.SEQUENCES, names.TRAINING_COVISITATION)
-_SETTINGS = {_OF_DAY: ("history_days", "history_length"), _OF_TRAINING: ("history_days", "judge_days")}
+_OF_IMPRESSIONS = (names.TRAINING_IMPRESSIONS,)
+_SETTINGS = {
+    _OF_DAY: ("history_days", "history_length"),
+    _OF_TRAINING: ("history_days", "judge_days"),
+    _OF_IMPRESSIONS: ("history_days", "judge_days"),
+}
 
 
 def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str, Any]:
     """Build the day's ordered tables from the interactions that it may see; a current day starts no JVM.
+
+    A retraining's are also its training set: of the interactions, and of the impressions.
 
     What one event day settles is built once and kept (``PARTS_BY_EVENT_DAY``): a run reads the interactions of
     those days only that are new or were revised, and puts its tables together from the parts of all days.
@@ -49,13 +56,19 @@ def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str
     chosen = settings_of_run(context, day)
     lake = context.lake
     read = _interaction_manifests(lake, day, chosen["history_days"])
+    made_of: dict[tuple[str, ...], list[Manifest]] = {_OF_DAY: read}
+    if kind == names.RETRAIN:
+        made_of |= {
+            _OF_TRAINING: read,
+            _OF_IMPRESSIONS: _impression_manifests(lake, day, chosen["history_days"]),
+        }
     inputs: dict[str, str] = {}
-    for tables in (_OF_DAY, _OF_TRAINING) if kind == names.RETRAIN else (_OF_DAY,):
+    for tables, manifests in made_of.items():
         digest = lake.input_digest(
             day.isoformat(),
             {name: chosen[name] for name in _SETTINGS[tables]},
             *(list(TABLES[table].columns) for table in tables),
-            *([manifest.day, manifest.digest] for manifest in read),
+            *([manifest.day, manifest.digest] for manifest in manifests),
         )
         inputs |= dict.fromkeys(tables, digest)
     due = {table: digest for table, digest in inputs.items() if not lake.is_current(table, day, digest)}
@@ -67,7 +80,7 @@ def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str
     event_days = [_day_of(manifest) for manifest in read]
     with spark_context(context.settings) as spark:
         _build_parts(spark, stale, day, lake)
-        _put_together(spark, event_days, day, chosen, lake, due)
+        _put_together(spark, event_days, made_of.get(_OF_IMPRESSIONS, []), day, chosen, lake, due)
     return {
         "rows": {table: lake.verify(table, day).num_rows for table in inputs},
         "event_days": len(read),
@@ -102,6 +115,12 @@ def _interaction_manifests(lake: Lake, day: date, history_days: int) -> list[Man
             f"{names.FCT_INTERACTIONS} has no partition from {first} to {day}. Build it: foretaste step transform --day {day}"
         )
     return [lake.verify(names.FCT_INTERACTIONS, found) for found in days]
+
+
+def _impression_manifests(lake: Lake, day: date, history_days: int) -> list[Manifest]:
+    """The partitions of impressions of the same days, each verified; none where nobody is shown anything."""
+    days = lake.days(names.FCT_IMPRESSIONS, first=day - timedelta(days=history_days - 1), until=day)
+    return [lake.verify(names.FCT_IMPRESSIONS, found) for found in days]
 
 
 def _stale(lake: Lake, read: list[Manifest], day: date) -> list[_Part]:
@@ -173,13 +192,20 @@ def _build_parts(spark: SparkContext, stale: list[_Part], day: date, lake: Lake)
 def _put_together(
     spark: SparkContext,
     event_days: list[date],
+    impressions: list[Manifest],
     day: date,
     chosen: dict[str, Any],
     lake: Lake,
     due: dict[str, str],
 ) -> None:
     """Build and commit those of the day's tables that are due, with their inputs, from the parts of the event days."""
-    from jobs.features.tasks import Histories, ItemBucket, TrainingSet, run_on_spark
+    from jobs.features.tasks import (
+        Histories,
+        ItemBucket,
+        TrainingImpressions,
+        TrainingSet,
+        run_on_spark,
+    )
 
     for each in event_days:
         lake.verify(names.USER_DAYS, each)
@@ -189,13 +215,20 @@ def _put_together(
     pair_days = tuple(lake.files(names.PAIR_DAYS, event_days))
     of_items = partial(ItemBucket, pair_days, num_buckets=_item_buckets(num_pairs))
     ends = cutoffs(day, chosen["judge_days"])
-    task_of: dict[str, partial[Histories] | partial[TrainingSet] | partial[ItemBucket]] = {
+    num_shown = sum(manifest.num_rows for manifest in impressions)
+    shown = tuple(tuple(lake.files(names.FCT_IMPRESSIONS, [_day_of(manifest)])) for manifest in impressions)
+    task_of: dict[
+        str, partial[Histories] | partial[TrainingSet] | partial[ItemBucket] | partial[TrainingImpressions]
+    ] = {
         names.HISTORIES: partial(
             Histories, user_days, num_buckets=num_user_buckets, length=chosen["history_length"]
         ),
         names.SEQUENCES: partial(TrainingSet, user_days, num_buckets=num_user_buckets, cutoffs=ends),
         names.COVISITATION: partial(of_items, cutoffs=(day,), has_cutoff=False),
         names.TRAINING_COVISITATION: partial(of_items, cutoffs=tuple(sorted(set(ends[1:]))), has_cutoff=True),
+        names.TRAINING_IMPRESSIONS: partial(
+            TrainingImpressions, shown, num_buckets=_power_of_two(num_shown / _EVENTS_A_TASK), cutoffs=ends
+        ),
     }
     staged = {table: lake.staging(table, day) for table in due}
     tasks = [

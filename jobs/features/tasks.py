@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from contracts.tables import FCT_INTERACTIONS, PAIR_DAYS, USER_DAYS
+from contracts.tables import FCT_IMPRESSIONS, FCT_INTERACTIONS, PAIR_DAYS, USER_DAYS
+from jobs.features import training_impressions as impressions
 from jobs.features.covisitation import covisitation, pair_days
 from jobs.features.cutoffs import Cutoffs
 from jobs.features.histories import by_user, ordered_histories
@@ -115,6 +116,27 @@ class TrainingSet(UserBucket):
 
     def run(self) -> None:
         _write(training_set(self.days(), self.cutoffs), file_of(self.to, self.bucket))
+
+
+@dataclass(frozen=True)
+class TrainingImpressions:
+    """The impressions of a bucket of the event days in a training set, in the order of time."""
+
+    impressions: tuple[tuple[Path, ...], ...]  # by event day
+    bucket: int
+    num_buckets: int
+    to: Path
+    cutoffs: Cutoffs
+
+    def run(self) -> None:
+        num_days = len(self.impressions)
+        first, last = (num_days * end // self.num_buckets for end in (self.bucket, self.bucket + 1))
+        columns = list(impressions.NEEDED)
+        parts = [arrow_schema(FCT_IMPRESSIONS).empty_table().select(columns)]
+        for files in self.impressions[first:last]:
+            parts += [pq.read_table(path, columns=columns, partitioning=None) for path in files]
+        rows = impressions.training_impressions(pa.concat_tables(parts), self.cutoffs)
+        _write(rows, file_of(self.to, self.bucket))
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,13 @@ def training_set(days: pa.Table, cutoffs: Cutoffs) -> pa.Table:
         days: rows of ``features/user_days``, whose order is kept.
     """
     rows = days.filter(pc.greater(pc.list_value_length(days.column("item_ids")), 0))
-    dates = rows.column("event_date").to_numpy()
-    is_fit, is_rank = (dates <= np.datetime64(end) for end in (cutoffs.end_of_fit, cutoffs.end_of_rank))
-    split = pa.array(np.select([is_fit, is_rank], [FIT, RANK], JUDGE), pa.string())
+    split = split_of(rows.column("event_date"), cutoffs)
     columns = [*(rows.column(name) for name in ("user_id", "event_date", "item_ids")), split]
     return pa.table(columns, schema=arrow_schema(SEQUENCES))
+
+
+def split_of(event_dates: pa.ChunkedArray, cutoffs: Cutoffs) -> pa.Array:
+    """The split that each day belongs to."""
+    dates = event_dates.to_numpy()
+    is_fit, is_rank = (dates <= np.datetime64(end) for end in (cutoffs.end_of_fit, cutoffs.end_of_rank))
+    return pa.array(np.select([is_fit, is_rank], [FIT, RANK], JUDGE), pa.string())

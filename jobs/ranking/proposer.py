@@ -5,7 +5,7 @@ B users of a block · N items of the catalogue · R rows (user and candidate) ·
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,8 +87,8 @@ class Proposer:
         )
         self._most_popular = most_popular[most_popular >= 0]
 
-    def propose(self, users: IntArray) -> Iterator[Candidates]:
-        """Candidates of the users, block by block."""
+    def propose(self, users: IntArray, also: Sequence[IntArray] | None = None) -> Iterator[Candidates]:
+        """Candidates of the users, block by block; with ``also``, further items of each that are to be among them."""
         # Read together, histories of like length share a batch; ranked in blocks, their scores fit in memory.
         known_U = [self._to_vocabulary_N[self.world.histories[user]] for user in users]
         known_U = [items[items >= 0] for items in known_U]
@@ -96,10 +96,15 @@ class Proposer:
         for start in range(0, len(users), _BLOCK):
             block = slice(start, start + _BLOCK)
             has_history_B = np.array([len(items) > 0 for items in known_U[block]])
-            yield self._of_block(users[block], states_UD[block], has_history_B)
+            more = also[block] if also is not None else []
+            yield self._of_block(users[block], states_UD[block], has_history_B, more)
 
     def _of_block(
-        self, block: IntArray, states_BD: npt.NDArray[np.float32], has_history_B: npt.NDArray[np.bool_]
+        self,
+        block: IntArray,
+        states_BD: npt.NDArray[np.float32],
+        has_history_B: npt.NDArray[np.bool_],
+        also: Sequence[IntArray],
     ) -> Candidates:
         histories = [self.world.histories[user] for user in block]
         seen_BN = self._seen(block)
@@ -113,6 +118,8 @@ class Proposer:
             self._popular(seen_BN),
         ):
             chosen_BN[rows, items] = True
+        for row, items in enumerate(also):
+            chosen_BN[row, items] = True
         flat_R = np.flatnonzero(chosen_BN)
         rows_R, items_R = np.divmod(flat_R, self.world.num_items)
         pair_RF = np.empty((len(rows_R), len(PAIR_FEATURES)), np.float32)

@@ -23,13 +23,25 @@ class Sequences:
 
     def between(self, after: date | None, until: date) -> dict[str, npt.NDArray[np.object_]]:
         """Each user's items later than ``after`` and not later than ``until``; users without any are left out."""
+        users, items_of_each, _ = self._steps(after, until)
+        return dict(zip(users, items_of_each, strict=True))
+
+    def days_until(self, until: date) -> dict[str, npt.NDArray[np.datetime64]]:
+        """The day of each of a user's items up to ``until``."""
+        users, _, days_of_each = self._steps(None, until)
+        return dict(zip(users, days_of_each, strict=True))
+
+    def _steps(
+        self, after: date | None, until: date
+    ) -> tuple[npt.NDArray[np.object_], list[npt.NDArray[np.object_]], list[npt.NDArray[np.datetime64]]]:
         is_inside_S = self.days_S <= np.datetime64(until)
         if after is not None:
             is_inside_S &= self.days_S > np.datetime64(after)
-        users, items = self.users_S[is_inside_S], self.items_S[is_inside_S]
+        users = self.users_S[is_inside_S]
         starts = np.flatnonzero(np.diff(users, prepend=-1))
-        of_each = cut(items, np.append(starts[1:], len(items))) if len(starts) else []
-        return dict(zip(self.user_ids[users[starts]], of_each, strict=True))
+        ends = np.append(starts[1:], len(users)) if len(starts) else starts
+        items, days = self.items_S[is_inside_S], self.days_S[is_inside_S]
+        return self.user_ids[users[starts]], cut(items, ends), cut(days, ends)
 
 
 def read_sequences(lake: Lake, day: date) -> Sequences:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -16,6 +16,7 @@ from contracts.errors import GateRefused
 from jobs.ranking.next_item import FEATURES
 from jobs.ranking.proposer import Candidates, Proposer
 from jobs.ranking.world import IntArray, World, each_index_of
+from jobs.training.impressions import Impressions, evidence_of
 from jobs.training.sequences import Sequences, targets_of
 from models.mlp_ranker import MLPRanker, MLPRankerConfig
 from models.sasrec import SASRec, SASRecConfig
@@ -86,7 +87,8 @@ class Trainer:
         validation = self._validation(histories, validate_on, vocabulary) if validate_on else None
         losses, ndcg, best = [], [], 0
         begun = time.perf_counter()
-        for epoch in fit(model, list(histories.values()), training, validation):
+        weights = self.weights_by_age(list(taken), sequences, world.cutoff)
+        for epoch in fit(model, list(histories.values()), training, validation, weights=weights):
             losses.append(epoch.loss)
             ndcg.append(epoch.ndcg_at_10 or 0.0)
             best = epoch.number if epoch.is_best else best
@@ -99,38 +101,65 @@ class Trainer:
         return Fitted(vocabulary, model), Curve(losses, ndcg, max(best, 1))
 
     def fit_ranker(
-        self, fitted: Fitted, world: World, outcomes: dict[str, npt.NDArray[np.object_]]
+        self,
+        fitted: Fitted,
+        world: World,
+        outcomes: dict[str, npt.NDArray[np.object_]],
+        impressions: Impressions,
     ) -> MLPRanker:
-        """Fit the ranker on the candidates of users whose next items are known."""
+        """Fit the ranker on the candidates of users whose next items are known, and on what these were shown meanwhile.
+
+        What was shown is a candidate as well. Whether it was taken or left, and at what place, makes its mass and its
+        weight (:func:`jobs.training.impressions.evidence_of`); without impressions everything counts as one.
+        """
+        evidence = evidence_of(impressions, world, self.repeats_allowed)
         users, targets = self.sample(*targets_of(world, outcomes, self.repeats_allowed), _RANKER_USERS)
         wanted = dict(zip(users.tolist(), targets, strict=True))
-        features, labels, sizes = [], [], []
-        for candidates in self.propose(fitted, world, users):
+        features, masses, weights, sizes = [], [], [], []
+        for candidates in self.propose(fitted, world, users, [evidence.of(user) for user in users.tolist()]):
             users_R = candidates.block[candidates.rows_R]
             starts = np.flatnonzero(np.diff(users_R, prepend=-1))
             stops = np.append(starts[1:], len(users_R))
-            for start, stop in zip(starts, stops, strict=True):
-                items = wanted[int(users_R[start])]
-                labels.append(np.isin(candidates.items_R[start:stop], items))
+            is_wanted = [
+                np.isin(candidates.items_R[start:stop], wanted[int(users_R[start])])
+                for start, stop in zip(starts, stops, strict=True)
+            ]
+            mass_R, weight_R = evidence.on(users_R, candidates.items_R, np.concatenate(is_wanted))
+            masses.append(mass_R)
+            weights.append(weight_R)
             features.append(candidates.features(world))
             sizes.append(stops - starts)
         offsets = np.concatenate([[0], np.cumsum(np.concatenate(sizes))])
         config = MLPRankerConfig(seed=self.chosen["seed"])
-        found = np.concatenate(labels)
-        if not found.any():
+        if not any(mass_R.any() for mass_R in masses):
             raise GateRefused(
                 f"of {len(users)} users after {world.cutoff} nobody wanted one of the candidates: retrain as of a later "
                 "day, with more FORETASTE_JUDGE_DAYS or FORETASTE_NUM_CANDIDATES. The champion stays"
             )
-        ranker, losses = MLPRanker.fit(config, FEATURES, np.concatenate(features), offsets, found)
-        log.info(
-            "ranker_fitted until=%s users=%d candidates=%d loss=%.4f",
-            world.cutoff,
-            len(users),
-            offsets[-1],
-            losses[-1],
+        ranker, losses = MLPRanker.fit(
+            config,
+            FEATURES,
+            np.concatenate(features),
+            offsets,
+            np.concatenate(masses),
+            np.concatenate(weights),
         )
+        log.info(
+            "ranker_fitted until=%s users=%d candidates=%d impressions=%d loss=%.4f",
+            world.cutoff, len(users), offsets[-1], len(impressions), losses[-1],
+        )  # fmt: skip
         return ranker
+
+    def weights_by_age(
+        self, users: Sequence[str], sequences: Sequences, until: date
+    ) -> list[npt.NDArray[np.float64]] | None:
+        """Of each item of each user's a weight that halves every ``train_half_life_days``; None where all are alike."""
+        half_life = self.chosen["train_half_life_days"]
+        if not half_life:
+            return None
+        days, end = sequences.days_until(until), np.datetime64(until)
+        ages = [(end - days[user]).astype("timedelta64[D]").astype(np.float64) for user in users]
+        return [0.5 ** (age / half_life) for age in ages]
 
     def refuse_unless_wanted(
         self, world: World, outcomes: dict[str, npt.NDArray[np.object_]], *, until: date
@@ -163,7 +192,9 @@ class Trainer:
             return np.arange(count)
         return np.sort(np.random.default_rng(self.chosen["seed"]).choice(count, most, replace=False))
 
-    def propose(self, fitted: Fitted, world: World, users: IntArray) -> Iterator[Candidates]:
+    def propose(
+        self, fitted: Fitted, world: World, users: IntArray, also: Sequence[IntArray] | None = None
+    ) -> Iterator[Candidates]:
         proposer = Proposer(
             fitted.sasrec,
             fitted.item_ids,
@@ -172,7 +203,7 @@ class Trainer:
             length=self.chosen["list_length"],
             repeats_allowed=self.repeats_allowed,
         )
-        return proposer.propose(users)
+        return proposer.propose(users, also)
 
     def _validation(
         self,

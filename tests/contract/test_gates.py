@@ -178,6 +178,16 @@ def everything() -> Iterator[tuple[str, date, list[dict[str, Any]]]]:
             for split, days in splits.items()
         ],
     )
+    yield (
+        names.TRAINING_IMPRESSIONS,
+        DAY,
+        [
+            {"event_id": user, "user_id": user, "item_id": "item01", "event_date": DAY, "position": place}
+            | {"outcome": "clicked" if place == 1 else "ignored", "split": "judge", "propensity": 1.0}
+            for place, user in enumerate(USERS, start=1)
+        ],
+    )
+    yield names.FCT_IMPRESSIONS, DAY, [{"event_id": user, "known_date": DAY} for user in USERS]
     ranked = {"source": "personal", "is_short": False, "scores": [0.9, 0.5, 0.5]}
     yield (
         names.LISTS,
@@ -241,6 +251,9 @@ REFUSALS: list[tuple[str, str, Change, str]] = [
     ("training", names.SEQUENCES, put("split", "judge"), "split, split_of_date"),
     ("training", names.TRAINING_COVISITATION, put("cutoff_date", DAY), "cutoff_date"),
     ("training", names.SEQUENCES, put("item_ids", []), "num_item_ids"),
+    ("training", names.TRAINING_IMPRESSIONS, put("outcome", "liked"), "outcome"),
+    ("training", names.TRAINING_IMPRESSIONS, put("propensity", 1.5), "propensity"),
+    ("training", names.TRAINING_IMPRESSIONS, put("split", "rank"), "split, split_of_date"),
     ("training", names.SEQUENCES, lambda rows: rows.slice(0, 27), "num_steps"),
     ("scores", names.LISTS, put("item_ids", ["item01", "item01", "item03"]), "num_repeated"),
     ("scores", names.LISTS, put("item_ids", ["item01", "ghost", "item03"]), "num_unknown"),
@@ -333,6 +346,20 @@ def test_covisitation_may_be_empty_only_where_nobody_acted_on_two_items(
     one_item = [{"user_id": user, "item_ids": ["item00"]} for user in USERS]
     write(shop, names.USER_DAYS, DAY - timedelta(days=2), one_item)
     assert table in GATES[gate](DAY, shop)["rows"]
+
+
+def test_impressions_may_be_missing_only_where_nobody_was_shown_anything_that_is_known(
+    shop: StepContext,
+) -> None:
+    change(shop, names.TRAINING_IMPRESSIONS, lambda rows: rows.slice(0, 0))
+    with pytest.raises(GateRefused, match=rf"{names.TRAINING_IMPRESSIONS}, \(rows\)"):
+        validate.run_training(DAY, shop)
+    told_tomorrow = [{"event_id": "late", "known_date": DAY + timedelta(days=1)}]
+    for told in (told_tomorrow, []):
+        write(shop, names.FCT_IMPRESSIONS, DAY, told)
+        assert validate.run_training(DAY, shop)["rows"][names.TRAINING_IMPRESSIONS] == 0
+    page = (shop.settings.reports_path / "validation" / "2011-03-01" / "training.html").read_text()
+    assert "nothing is learnt from outcomes" in page
 
 
 def test_what_happened_after_the_cutoffs_needs_no_neighbours_before_them(shop: StepContext) -> None:

@@ -23,6 +23,7 @@ from contracts.tables import (
     RAW_ITEMS,
     SEQUENCES,
     TRAINING_COVISITATION,
+    TRAINING_IMPRESSIONS,
     Table,
 )
 from expectations import columns, features, landed, rules, scores, training
@@ -132,6 +133,24 @@ def training_set() -> pa.Table:
 
 def sequences() -> pd.DataFrame:
     return training.sequences_frame(training_set(), DAY, 1)
+
+
+def impressions() -> pd.DataFrame:
+    shown = {
+        "user_id": "anna",
+        "item_id": "lamp",
+        "event_date": BEFORE,
+        "outcome": "ignored",
+        "split": "rank",
+    }
+    placed = {**shown, "position": 1, "propensity": 0.2}
+    table = rows(
+        TRAINING_IMPRESSIONS,
+        {**placed, "event_id": "1"},
+        {**placed, "event_id": "2", "event_date": DAY, "outcome": "purchased", "split": "judge"},
+        {**shown, "event_id": "3"},
+    )
+    return training.impressions_frame(table, DAY, 1)
 
 
 def lists() -> pd.DataFrame:
@@ -392,6 +411,24 @@ CASES: dict[str, tuple[rules.Suite, Callable[[], pd.DataFrame], dict[tuple[str, 
             (EQUAL, "split, split_of_date"): put("split", "judge"),
             (BETWEEN, "num_item_ids"): put("num_item_ids", 0),
             (BETWEEN, "num_wrong_item_ids"): put("num_wrong_item_ids", 1),
+        },
+    ),
+    "training impressions": (
+        training.impressions(DAY, 30),
+        impressions,
+        NO_ROWS
+        | missing("event_id", "user_id", "item_id", "event_date", "outcome", "split")
+        | negative("position")
+        | {
+            (IDS, "event_id"): put("event_id", " "),
+            (IDS, "user_id"): put("user_id", "null"),
+            (IDS, "item_id"): put("item_id", "lamp\t"),
+            (UNIQUE, "event_id"): twice,
+            (BETWEEN, "event_date"): put("event_date", TOMORROW),
+            (SET, "outcome"): put("outcome", "liked"),
+            (SET, "split"): put("split", "test"),
+            (EQUAL, "split, split_of_date"): put("split", "judge"),
+            (BETWEEN, "propensity"): put("propensity", 20.0),
         },
     ),
     "training splits": (

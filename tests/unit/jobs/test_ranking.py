@@ -15,7 +15,7 @@ from contracts import names
 from contracts.errors import GateRefused
 from contracts.lists import PERSONAL, POPULAR
 from contracts.settings import load_settings
-from contracts.tables import SEQUENCES, TABLES
+from contracts.tables import SEQUENCES, TABLES, TRAINING_IMPRESSIONS
 from jobs.io.lake import Lake
 from jobs.io.schemas import arrow_schema
 from jobs.io.state import State
@@ -23,51 +23,25 @@ from jobs.ranking.next_item import FEATURES, NextItemModel
 from jobs.ranking.proposer import Proposer
 from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, World, _neighbours, index_of, steps_by_user
 from jobs.score import rank_everyone
+from jobs.training.impressions import Impressions
 from jobs.training.sequences import read_sequences
 from jobs.training.trainer import Fitted, Trainer
 from models.covisitation import CoVisitation
-from models.mlp_ranker import MLPRanker, MLPRankerConfig
-from models.sasrec import SASRec, SASRecConfig
 from models.topk import top_k
+from tests.tiny_world import DAY, NUM_ITEMS, NUM_USERS, tiny_model, tiny_world
 
-DAY = date(2011, 3, 1)
-NUM_ITEMS, NUM_USERS, K = 30, 12, 5
+K = 5
+NOTHING_SHOWN = Impressions(arrow_schema(TRAINING_IMPRESSIONS).empty_table())
 
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    rng = np.random.default_rng(7)
-    histories = [
-        rng.choice(NUM_ITEMS, size=length, replace=False) for length in [0, 1, 2, *[6] * (NUM_USERS - 3)]
-    ]
-    is_available_N = np.ones(NUM_ITEMS, bool)
-    is_available_N[[3, 4]] = False  # sold out
-    return World(
-        cutoff=DAY,
-        item_ids=np.array([f"item-{index:02d}" for index in range(NUM_ITEMS)], dtype=object),
-        is_available_N=is_available_N,
-        category_N=np.arange(NUM_ITEMS) % 4,
-        item_features_NF=rng.random((NUM_ITEMS, len(ITEM_FEATURES))).astype(np.float32),
-        popularity_N=rng.integers(0, 50, NUM_ITEMS).astype(np.float32),
-        neighbours_NN=csr_matrix(rng.integers(0, 3, (NUM_ITEMS, NUM_ITEMS))),
-        user_ids=np.array([f"user-{index:02d}" for index in range(NUM_USERS)], dtype=object),
-        histories=histories,
-        seen=[np.unique(history) for history in histories],
-        user_features_UF=rng.random((NUM_USERS, len(USER_FEATURES))).astype(np.float32),
-        affinity_UC=csr_matrix(rng.random((NUM_USERS, 5))),
-    )
+    return tiny_world()
 
 
 @pytest.fixture(scope="module")
 def model(world: World) -> NextItemModel:
-    rng = np.random.default_rng(7)
-    sasrec = SASRec(SASRecConfig(num_items=NUM_ITEMS - 2, width=8, blocks=1, heads=1, max_length=6), seed=1)
-    rows, groups = 200, 10
-    features = rng.normal(size=(rows, len(FEATURES))).astype(np.float32)
-    labels = features.sum(axis=1) + rng.normal(size=rows) > 4  # every feature counts a little
-    offsets = np.arange(0, rows + 1, rows // groups)
-    ranker, _ = MLPRanker.fit(MLPRankerConfig(widths=(8,), epochs=3), FEATURES, features, offsets, labels)
-    return NextItemModel(world.item_ids[:-2], sasrec, ranker)  # the last two items are new to the model
+    return tiny_model(world)
 
 
 def lists(world: World, model: NextItemModel | None, *, length: int = K, repeats_allowed: bool = False):
@@ -266,7 +240,7 @@ def test_a_ranker_is_refused_where_nobody_wanted_a_candidate(world: World, model
     sold_out = outcomes(world, 5, 3)
     with pytest.raises(GateRefused, match="of 1 users after 2011-03-01 nobody wanted one of the candidates"):
         Trainer(chosen, repeats_allowed=True).fit_ranker(
-            Fitted(model.item_ids, model.sasrec), world, sold_out
+            Fitted(model.item_ids, model.sasrec), world, sold_out, NOTHING_SHOWN
         )
 
 

@@ -32,6 +32,23 @@ def test_full_cross_entropy_and_its_gradients_are_those_of_torch(tensors, logits
         torch.testing.assert_close(gradient, wanted)
 
 
+def test_a_position_of_weight_two_counts_as_two(tensors):
+    states_PD, items_ND, targets_P = tensors
+    twice = torch.tensor([0, 0, 1, 2, 3, 3, 4, 5, 6])
+    weights_P = torch.tensor([2.0, 1, 1, 2, 1, 1, 1]) * 7 / 9
+    negatives_M, log_q_N = torch.tensor([3, 8, 3]), torch.full((11,), -np.log(11)).float()
+    for loss, *more in ((full_cross_entropy,), (sampled_softmax, negatives_M, log_q_N)):
+        expected = loss(states_PD[twice], items_ND, targets_P[twice], *more)
+        weighted = loss(states_PD, items_ND, targets_P, *more, weights_P)
+        torch.testing.assert_close(weighted, expected)
+        for gradient, wanted in zip(
+            torch.autograd.grad(weighted, [states_PD, items_ND]),
+            torch.autograd.grad(expected, [states_PD, items_ND]),
+            strict=True,
+        ):
+            torch.testing.assert_close(gradient, wanted)
+
+
 def test_full_cross_entropy_stays_finite_when_a_target_is_hopeless():
     states_PD = torch.tensor([[500.0]], requires_grad=True)
     loss = full_cross_entropy(states_PD, torch.tensor([[1.0], [-1.0]]), torch.tensor([1]))

@@ -156,6 +156,70 @@ def test_the_loss_is_softmax_over_each_users_own_candidates():
     # user 0: scores 1, 2, 3, takes the last; user 1: scores 0, 0, takes both
     is_row = torch.tensor([[True, True, True], [True, True, False]])
     is_positive = torch.tensor([[False, False, True], [True, True, False]])
-    loss = listwise_softmax(torch.tensor([1.0, 2, 3, 0, 0]), is_positive, is_row)
+    loss = listwise_softmax(torch.tensor([1.0, 2, 3, 0, 0]), is_positive.float(), torch.zeros(2, 3), is_row)
     first = -np.log(np.exp(3) / np.exp([1, 2, 3]).sum())
     assert loss.item() == pytest.approx((first + np.log(2)) / 2)
+
+
+def test_a_row_of_weight_two_is_two_candidates_and_one_of_mass_three_three_positives():
+    """Three candidates, the last wanted: beside the second, which counts twice, another one like it."""
+    is_row = torch.ones(1, 3, dtype=torch.bool)
+    mass, log_weight = torch.tensor([[0.0, 0, 3]]), torch.tensor([[1.0, 2, 1]]).log()
+    loss = listwise_softmax(torch.tensor([1.0, 2, 3]), mass, log_weight, is_row)
+    assert loss.item() == pytest.approx(-3 * np.log(np.exp(3) / np.exp([1, 2, 2, 3]).sum()))
+
+
+def test_the_loss_is_least_where_scores_are_wanted_over_offered():
+    mass, weight = torch.tensor([[2.0, 1, 1]]), torch.tensor([[1.0, 4, 2]])
+    scores = (mass / weight).log().flatten().requires_grad_()
+    loss = listwise_softmax(scores, mass, weight.log(), torch.ones(1, 3, dtype=torch.bool))
+    (gradient,) = torch.autograd.grad(loss, scores)
+    torch.testing.assert_close(gradient, torch.zeros(3), rtol=0, atol=1e-6)
+
+
+def test_without_masses_and_weights_of_their_own_rows_count_as_one_to_the_byte(candidates):
+    features, offsets, labels = candidates
+    plain = MLPRanker.fit(CONFIG, NAMES, features, offsets, labels > 0)[0].state()
+    ones = MLPRanker.fit(CONFIG, NAMES, features, offsets, labels * 1.0, np.ones(len(labels)))[0].state()
+    assert all(plain[name].tobytes() == ones[name].tobytes() for name in plain)
+
+
+@pytest.mark.parametrize("shuffled", ["masses", "weights"])
+def test_shuffling_what_was_wanted_or_offered_changes_the_ranker(candidates, rng, shuffled):
+    features, offsets, labels = candidates
+    given = {"masses": labels * rng.integers(1, 6, len(labels)), "weights": 1 + rng.random(len(labels))}
+    states = []
+    for values in (given[shuffled], rng.permutation(given[shuffled])):
+        evidence = given | {shuffled: values}
+        ranker, _ = MLPRanker.fit(CONFIG, NAMES, features, offsets, evidence["masses"], evidence["weights"])
+        states.append(ranker.state()["line.weight"])
+    assert np.abs(states[0] - states[1]).max() > 1e-3
+
+
+def test_what_is_offered_often_and_left_is_ranked_lower(candidates):
+    features, offsets, labels = candidates
+    features[:, 0] = np.resize([0, 1], len(features))  # every second candidate has what was offered
+    left = 1 + 5.0 * ((features[:, 0] > 0) & (labels == 0))
+    leads = []
+    for weights in (None, left):
+        ranker, _ = MLPRanker.fit(CONFIG, NAMES, features, offsets, labels, weights)
+        with_it, without = (np.array([[value, 400.0, 0.0]], np.float32) for value in (1, 0))
+        leads.append(float(ranker.score(with_it, NAMES)[0] - ranker.score(without, NAMES)[0]))
+    assert leads[1] < leads[0] - 0.5
+
+
+@pytest.mark.parametrize(
+    ("masses", "weights", "message"),
+    [
+        ([1, 0, np.nan], np.ones(3), "masses have to be finite"),
+        ([1, 0, -1], np.ones(3), "masses have to be finite"),
+        ([1, 0, 0], [1, 0, 1], "weights finite and above zero"),
+        ([1, 0, 0], [1, 1, np.inf], "weights finite and above zero"),
+        ([1, 0, 0], np.ones(2), "2 weights for 3 rows"),
+    ],
+)
+def test_evidence_that_cannot_be_is_refused(masses, weights, message):
+    with pytest.raises(ValueError, match=message):
+        MLPRanker.fit(
+            CONFIG, ["one"], np.ones((3, 1), np.float32), [0, 3], np.array(masses), np.array(weights)
+        )

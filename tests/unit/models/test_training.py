@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from models.sasrec import SASRec, SASRecConfig
-from models.training import TrainConfig, Validation, _batches, _targets, _windows, fit
+from models.training import TrainConfig, Validation, _at, _batches, _target_places, _weighted, _windows, fit
 
 SHAPE = SASRecConfig(num_items=8, width=8, blocks=1, heads=1, dropout=0.2, max_length=6)
 CONFIG = TrainConfig(epochs=4, batch_size=8, learning_rate=1e-2, warmup_steps=2, seed=5)
@@ -124,8 +124,8 @@ def test_windows_predict_every_item_but_the_first_exactly_once():
 
 def test_a_target_is_one_of_the_items_within_the_horizon(rng):
     windows = [np.arange(20, 26), np.arange(3)]
-    assert _targets(windows, 1, rng).tolist() == [21, 22, 23, 24, 25, 1, 2]
-    drawn = np.array([_targets(windows, 3, rng) for _ in range(200)])
+    assert _at(windows, _target_places(windows, 1, rng)).tolist() == [21, 22, 23, 24, 25, 1, 2]
+    drawn = np.array([_at(windows, _target_places(windows, 3, rng)) for _ in range(200)])
     possible = [set(column.tolist()) for column in drawn.T]
     assert possible == [{21, 22, 23}, {22, 23, 24}, {23, 24, 25}, {24, 25}, {25}, {1, 2}, {2}]
 
@@ -142,8 +142,54 @@ def test_a_horizon_teaches_what_comes_soon(two_tastes):
 
 def test_every_window_is_in_one_batch_among_windows_of_its_length(rng):
     windows = [np.full(2 + index % 5, index) for index in range(23)]
-    batches = list(_batches(windows, 4, rng))
+    batches = [[windows[index] for index in batch] for batch in _batches(windows, 4, rng)]
     assert sorted(int(window[0]) for batch in batches for window in batch) == list(range(23))
     assert all(max(map(len, batch)) - min(map(len, batch)) <= 1 for batch in batches)
-    again = list(_batches(windows, 4, rng))
-    assert [int(window[0]) for window in again[0]] != [int(window[0]) for window in batches[0]]
+    again = next(_batches(windows, 4, rng))
+    assert again.tolist() != [int(window[0]) for window in batches[0]]
+
+
+@pytest.mark.parametrize("num_negatives", [None, 4])
+def test_weights_that_are_all_alike_change_nothing_to_the_byte(two_tastes, num_negatives):
+    config = dataclasses.replace(CONFIG, num_negatives=num_negatives, horizon=3)
+    plain, _ = train(two_tastes, config)
+    alike, _ = train(two_tastes, config, weights=[np.full(len(history), 0.25) for history in two_tastes])
+    assert same_bytes(plain.state(), alike.state())
+
+
+@pytest.mark.parametrize("num_negatives", [None, 4])
+def test_what_weighs_more_is_learnt(num_negatives):
+    """After 0 and 1 people went on to 2 for a long time, and lately to 3."""
+    sequences = [np.array([0, 1, 2])] * 20 + [np.array([0, 1, 3])] * 20
+    config = dataclasses.replace(
+        CONFIG, epochs=20, learning_rate=3e-2, averaging=0.8, num_negatives=num_negatives
+    )
+
+    def lead(old: float) -> float:
+        weights = [np.full(3, old)] * 20 + [np.ones(3)] * 20
+        scores_N = train(sequences, config, weights=weights)[0].score([np.array([0, 1])])[0]
+        return float(scores_N[3] - scores_N[2])
+
+    assert lead(0.05) > lead(1.0) + 1
+
+
+def test_a_position_weighs_as_much_as_the_item_it_is_to_name():
+    parts = _weighted([np.arange(5), np.arange(1)], [np.array([9.0, 1, 1, 3, 3]), np.ones(1)], max_length=2)
+    assert [part.tolist() for part in parts] == [
+        [0.5, 1.5, 1.5],
+        [4.5, 0.5, 0.5],
+    ]  # of 1, 1, 3, 3 the mean is 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ([np.ones(2), np.ones(3)], "as long as their sequences"),
+        ([np.ones(3)], "as long as their sequences"),
+        ([np.ones(3), np.array([1, np.nan, 1])], "not finite or not above zero"),
+        ([np.ones(3), np.array([1, 0, 1])], "not finite or not above zero"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        train([np.array([0, 1, 2])] * 2, weights=wrong)

@@ -1,0 +1,136 @@
+"""What was shown and what came of it, as evidence for the ranker: how much a user wanted an item, how often it was offered.
+
+I impressions · E pairs of a user and an item that was shown
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from contracts import names
+from contracts.tables import CARTED, CLICKED, IGNORED, OUTCOMES, PURCHASED, TRAINING_IMPRESSIONS
+from jobs.io.lake import Lake
+from jobs.io.schemas import arrow_schema
+from jobs.ranking.world import FloatArray, IntArray, World, index_of
+from models.examination import examination
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: How much an outcome says that an item was wanted; what was wanted without having been shown counts as 1.
+_GAINS = {IGNORED: 0.0, CLICKED: 1.0, CARTED: 2.0, PURCHASED: 3.0}
+#: What was shown by a rare chance counts for all the times it was not, up to so many: beyond, a few rows drown the rest.
+_MOST_WEIGHT = 5.0
+
+
+@dataclass(frozen=True)
+class Impressions:
+    """Impressions of a training set, a row each."""
+
+    rows: pa.Table  # columns of contracts.tables.TRAINING_IMPRESSIONS
+
+    def __len__(self) -> int:
+        return int(self.rows.num_rows)
+
+    def between(self, after: date, until: date) -> Impressions:
+        """Those later than ``after`` and not later than ``until``."""
+        import pyarrow.compute as pc
+
+        dates = self.rows.column("event_date")
+        return Impressions(self.rows.filter(pc.and_(pc.greater(dates, after), pc.less_equal(dates, until))))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was shown to users of a world, by user and item; E is in that order."""
+
+    num_items: int
+    pair_E: IntArray  # user · num_items + item, rising
+    mass_E: FloatArray  # how much it was wanted, 0 where it was ignored
+    offered_E: FloatArray  # how often it was offered, looked at, and left
+
+    def of(self, user: int) -> IntArray:
+        """The items that were shown to a user."""
+        first, last = np.searchsorted(self.pair_E, [user * self.num_items, (user + 1) * self.num_items])
+        return self.pair_E[first:last] - user * self.num_items
+
+    def on(
+        self, users_R: IntArray, items_R: IntArray, is_wanted_R: npt.NDArray[np.bool_]
+    ) -> tuple[FloatArray, FloatArray]:
+        """Mass and weight of candidates: what was not shown is one candidate, and has mass 1 where it was wanted."""
+        mass_R, weight_R = is_wanted_R.astype(np.float32), np.ones(len(users_R), np.float32)
+        pair_R = users_R * self.num_items + items_R
+        place_R = np.searchsorted(self.pair_E, pair_R)
+        shown = np.flatnonzero(np.append(self.pair_E, -1)[place_R] == pair_R)
+        mass_R[shown] = np.maximum(mass_R[shown], self.mass_E[place_R[shown]])
+        weight_R[shown] += self.offered_E[place_R[shown]]
+        return mass_R, weight_R
+
+
+def read_impressions(lake: Lake, day: date, after: date) -> Impressions:
+    """The impressions of the training set of ``day`` that are later than ``after``."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    lake.verify(names.TRAINING_IMPRESSIONS, day)
+    later = [
+        pq.read_table(path, filters=[("event_date", ">", after)], partitioning=None)
+        for path in lake.files(names.TRAINING_IMPRESSIONS, [day])
+    ]
+    return Impressions(pa.concat_tables([arrow_schema(TRAINING_IMPRESSIONS).empty_table(), *later]))
+
+
+def evidence_of(impressions: Impressions, world: World, repeats_allowed: bool) -> Evidence:
+    """What the impressions say of users and items that the world knows and that could be recommended in it.
+
+    An item's mass m and its weight w among the candidates of its user are
+
+        m = max over its impressions of gain(outcome) · c,   w = 1 + Σ over the ignored ones of e · c
+
+    with e the probability that the place was looked at (:func:`models.examination.examination`, over these very
+    impressions) and c = min(1 / propensity, 5), 1 where none was logged. The ranker's loss is least where exp(score)
+    goes as m / w, wanted over offered. An item that was shown has had more chances to be wanted than one that was not;
+    without w the ranker would learn what was shown, and take it for what is liked.
+
+    What was ignored counts by e, which is its expectation in the position-based click model: it was left if it was looked
+    at. What was clicked was looked at, so it needs no 1 / e. Weighting clicks by it (Joachims et al., WSDM 2017) is the other
+    way to the same end, where what was ignored does not count; doing both corrects twice, and it has the greater variance.
+    Inverse propensities are cut off (Ionides, 2008): a little bias for much less variance.
+    """
+    rows = impressions.rows
+    users_I = index_of(rows.column("user_id"), world.user_ids)
+    items_I = index_of(rows.column("item_id"), world.item_ids)
+    outcomes_I = index_of(rows.column("outcome"), np.array(OUTCOMES, dtype=object))
+    gains_I = np.array([_GAINS[outcome] for outcome in OUTCOMES])[outcomes_I]
+    looked_at_I = examination(_floats(rows, "position"), gains_I > 0)
+    chance_I = np.nan_to_num(_floats(rows, "propensity"), nan=1.0)
+    count_I = 1 / np.maximum(chance_I, 1 / _MOST_WEIGHT)
+    is_known_I = (users_I >= 0) & (items_I >= 0)
+    is_known_I[is_known_I] = world.is_available_N[items_I[is_known_I]]
+    pair_E, pair_I = np.unique((users_I * world.num_items + items_I)[is_known_I], return_inverse=True)
+    mass_E = np.zeros(len(pair_E))
+    np.maximum.at(mass_E, pair_I, (gains_I * count_I)[is_known_I])
+    offered_E = np.bincount(pair_I, ((gains_I == 0) * looked_at_I * count_I)[is_known_I], len(pair_E))
+    if repeats_allowed:
+        is_new_E = np.ones(len(pair_E), bool)
+    else:
+        users_E, items_E = np.divmod(pair_E, world.num_items)
+        is_new_E = ~np.array(
+            [item in world.seen[user] for user, item in zip(users_E, items_E, strict=True)], bool
+        )
+    return Evidence(
+        world.num_items,
+        pair_E[is_new_E],
+        mass_E[is_new_E].astype(np.float32),
+        offered_E[is_new_E].astype(np.float32),
+    )
+
+
+def _floats(rows: pa.Table, name: str) -> npt.NDArray[Any]:
+    """A column of numbers; NaN where there is none."""
+    return np.asarray(rows.column(name).cast("float64").to_numpy(), np.float64)

@@ -1,0 +1,50 @@
+"""Twelve people and thirty items as arrays, and a model that hardly knows them: for tests of ranking and training."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from jobs.ranking.next_item import FEATURES, NextItemModel
+from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, World
+from models.mlp_ranker import MLPRanker, MLPRankerConfig
+from models.sasrec import SASRec, SASRecConfig
+
+DAY = date(2011, 3, 1)
+NUM_ITEMS, NUM_USERS = 30, 12
+
+
+def tiny_world() -> World:
+    rng = np.random.default_rng(7)
+    histories = [
+        rng.choice(NUM_ITEMS, size=length, replace=False) for length in [0, 1, 2, *[6] * (NUM_USERS - 3)]
+    ]
+    is_available_N = np.ones(NUM_ITEMS, bool)
+    is_available_N[[3, 4]] = False  # sold out
+    return World(
+        cutoff=DAY,
+        item_ids=np.array([f"item-{index:02d}" for index in range(NUM_ITEMS)], dtype=object),
+        is_available_N=is_available_N,
+        category_N=np.arange(NUM_ITEMS) % 4,
+        item_features_NF=rng.random((NUM_ITEMS, len(ITEM_FEATURES))).astype(np.float32),
+        popularity_N=rng.integers(0, 50, NUM_ITEMS).astype(np.float32),
+        neighbours_NN=csr_matrix(rng.integers(0, 3, (NUM_ITEMS, NUM_ITEMS))),
+        user_ids=np.array([f"user-{index:02d}" for index in range(NUM_USERS)], dtype=object),
+        histories=histories,
+        seen=[np.unique(history) for history in histories],
+        user_features_UF=rng.random((NUM_USERS, len(USER_FEATURES))).astype(np.float32),
+        affinity_UC=csr_matrix(rng.random((NUM_USERS, 5))),
+    )
+
+
+def tiny_model(world: World) -> NextItemModel:
+    rng = np.random.default_rng(7)
+    sasrec = SASRec(SASRecConfig(num_items=NUM_ITEMS - 2, width=8, blocks=1, heads=1, max_length=6), seed=1)
+    rows, groups = 200, 10
+    features = rng.normal(size=(rows, len(FEATURES))).astype(np.float32)
+    labels = features.sum(axis=1) + rng.normal(size=rows) > 4  # every feature counts a little
+    offsets = np.arange(0, rows + 1, rows // groups)
+    ranker, _ = MLPRanker.fit(MLPRankerConfig(widths=(8,), epochs=3), FEATURES, features, offsets, labels)
+    return NextItemModel(world.item_ids[:-2], sasrec, ranker)  # the last two items are new to the model
