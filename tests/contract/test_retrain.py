@@ -15,7 +15,17 @@ from contracts.errors import NothingToDo, PartitionMissing
 from contracts.settings import load_settings
 from jobs import promote, retrain
 from jobs.io.state import DELIVERIES, DEMOTIONS, LANDINGS, PROMOTIONS, PUBLICATIONS, RETRAININGS, RUNS, State
-from jobs.runs import StepContext, champion_of, champion_of_run, fix_manifest, is_newest, manifest_of
+from jobs.runs import (
+    StepContext,
+    champion_of,
+    champion_of_run,
+    fix_manifest,
+    is_newest,
+    manifest_of,
+    run_key,
+    settings_in,
+    settings_of_run,
+)
 
 pytestmark = pytest.mark.contract
 
@@ -151,6 +161,22 @@ def test_a_retraining_that_is_run_again_takes_as_many_threads(context: StepConte
         settings = load_settings(home=context.settings.home, threads=threads)
         retrain.prepare(DAY, dataclasses.replace(context, settings=settings))
     assert manifest_of(context.state, names.RETRAIN, DAY)["settings"]["threads"] == 3
+
+
+def test_a_run_from_before_a_setting_does_what_it_did(context: StepContext) -> None:
+    retrain.prepare(
+        DAY,
+        dataclasses.replace(
+            context, settings=load_settings(home=context.settings.home, train_half_life_days=9)
+        ),
+    )
+    recorded = context.state.get(RUNS, run_key(names.RETRAIN, DAY))
+    assert recorded is not None
+    assert settings_in(recorded["manifest"])["train_half_life_days"] == 9
+    del recorded["manifest"]["settings"]["train_half_life_days"]
+    context.state.put(RUNS, run_key(names.RETRAIN, DAY), recorded)
+    assert settings_in(manifest_of(context.state, names.RETRAIN, DAY))["train_half_life_days"] == 0
+    assert settings_of_run(context, DAY)["train_half_life_days"] == 0
 
 
 def test_a_run_that_nobody_began_is_named(context: StepContext) -> None:

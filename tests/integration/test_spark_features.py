@@ -18,7 +18,7 @@ from pyspark import SparkContext
 from contracts import names
 from contracts.errors import PartitionMissing, PartitionTorn
 from contracts.settings import Settings, load_settings
-from contracts.tables import FCT_INTERACTIONS, MAX_NEIGHBOURS, TABLES
+from contracts.tables import FCT_IMPRESSIONS, FCT_INTERACTIONS, MAX_NEIGHBOURS, TABLES
 from jobs.features import build, covisitation
 from jobs.features.covisitation import pair_days
 from jobs.features.cutoffs import cutoffs
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.integration
 
 DAY = date(2011, 3, 1)
 OF_A_DAY = (names.HISTORIES, names.COVISITATION)
-OF_TRAINING = (names.SEQUENCES, names.TRAINING_COVISITATION)
+OF_TRAINING = (names.SEQUENCES, names.TRAINING_COVISITATION, names.TRAINING_IMPRESSIONS)
 VIEW, CART, PURCHASE, RETURN = 1, 3, 5, -5
 
 # user, item, when (day of the year's March, minutes), weight, known on; ids count up in this order
@@ -115,6 +115,18 @@ def export(settings: Settings, rows: list[dict[str, object]]) -> None:
             of_day = [row for row in rows if row["event_date"] == event_date]
             table = pa.Table.from_pylist(of_day, schema=arrow_schema(FCT_INTERACTIONS))
             lake.replace(names.FCT_INTERACTIONS, event_date, table, inputs=str(len(of_day)))
+
+
+def show(settings: Settings, *days: date, **changes: Any) -> None:
+    """Write an impression a day to the lake."""
+    with State.of(settings).lease("test", "transform", 60, is_last=True) as lease:
+        for event_date in days:
+            row = {"event_id": str(event_date), "user_id": "anna", "item_id": "lamp", "position": 1}
+            row |= {"event_date": event_date, "known_date": event_date, **changes}
+            table = pa.Table.from_pylist(
+                [dict.fromkeys(FCT_IMPRESSIONS.columns) | row], arrow_schema(FCT_IMPRESSIONS)
+            )
+            Lake.of(settings, lease).replace(names.FCT_IMPRESSIONS, event_date, table, inputs=str(changes))
 
 
 def run(settings: Settings, day: date = DAY, kind: str = names.RETRAIN) -> dict[str, object]:
@@ -288,6 +300,7 @@ def test_the_built_partitions_are_what_the_contract_says(settings: Settings) -> 
         names.COVISITATION: 6,
         names.SEQUENCES: 4,
         names.TRAINING_COVISITATION: 14,
+        names.TRAINING_IMPRESSIONS: 0,
     }
     lake = Lake.of(settings)
     for table in names.PARTS_BY_EVENT_DAY + OF_A_DAY + OF_TRAINING:
@@ -393,7 +406,7 @@ def test_a_training_set_is_built_where_a_retraining_asks_for_it(settings: Settin
     export(settings, rows_of(EVENTS))
     assert set(run(settings, kind=names.DAILY)["rows"]) == set(OF_A_DAY)
     lake = Lake.of(settings)
-    assert [lake.manifest(table, DAY) for table in OF_TRAINING] == [None, None]
+    assert [lake.manifest(table, DAY) for table in OF_TRAINING] == [None] * 3
     before = [lake.manifest(table, DAY) for table in OF_A_DAY]
     assert set(run(settings)["rows"]) == {*OF_A_DAY, *OF_TRAINING}
     shorter = load_settings(home=tmp_path / "a home", history_length=3, judge_days=1, history_days=30)
@@ -404,6 +417,37 @@ def test_a_training_set_is_built_where_a_retraining_asks_for_it(settings: Settin
         date(2011, 2, 27),
     }
     assert [lake.manifest(table, DAY) for table in OF_A_DAY] == before  # built once
+
+
+@pytest.mark.usefixtures("spark")
+def test_a_training_set_holds_what_was_shown_and_what_the_day_knows_of_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, late = DAY - timedelta(days=30), DAY + timedelta(days=1)
+    before = [DAY - timedelta(days=back) for back in (4, 2)]
+    export(settings, rows_of(EVENTS))
+    show(settings, first, *before, late)
+    show(settings, DAY, clicked_known_date=DAY, purchased_known_date=late, propensity=0.5)
+    assert run(settings)["rows"][names.TRAINING_IMPRESSIONS] == 3
+    lake, columns = Lake.of(settings), ["event_date", "outcome", "split", "position", "propensity"]
+    expected = [
+        (before[0], "ignored", "fit", 1, None),
+        (before[1], "ignored", "judge", 1, None),
+        (DAY, "clicked", "judge", 1, 0.5),
+    ]
+    assert tuples(lake.read(names.TRAINING_IMPRESSIONS, DAY, columns)) == expected
+    assert types_in(lake, names.TRAINING_IMPRESSIONS) == types_of(
+        arrow_schema(TABLES[names.TRAINING_IMPRESSIONS])
+    )
+    assert run(settings)["unchanged"]
+    others = [lake.manifest(table, DAY) for table in (*OF_A_DAY, *OF_TRAINING[:2])]
+    show(settings, before[1], clicked_known_date=DAY)
+    monkeypatch.setattr(build, "_EVENTS_A_TASK", 1)  # several tasks, each of some of the days
+    run(settings)
+    expected[1] = (before[1], "clicked", "judge", 1, None)
+    assert tuples(lake.read(names.TRAINING_IMPRESSIONS, DAY, columns)) == expected
+    assert len(lake.files(names.TRAINING_IMPRESSIONS, [DAY])) == 4
+    assert [lake.manifest(table, DAY) for table in (*OF_A_DAY, *OF_TRAINING[:2])] == others  # not theirs
 
 
 @pytest.mark.usefixtures("spark")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import SettingInvalid
-from contracts.settings import RUN_SETTINGS, Settings, load_settings, settings_table
+from contracts.settings import RUN_SETTINGS, SETTINGS_BEFORE, Settings, load_settings, settings_table
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 
@@ -41,6 +41,7 @@ def test_the_environment_wins_over_the_home_folders_files(
 def test_what_a_run_computes_with_is_recorded() -> None:
     assert set(RUN_SETTINGS) <= set(Settings.model_fields)
     assert set(Settings().run_settings()) == set(RUN_SETTINGS)
+    assert SETTINGS_BEFORE.keys() < set(RUN_SETTINGS)
 
 
 def test_secrets_are_not_shown() -> None:

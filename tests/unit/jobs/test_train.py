@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+from datetime import timedelta
+
 import numpy as np
 import pytest
 
 from jobs.ranking.world import each_index_of, index_of
+from jobs.training.sequences import Sequences
 from jobs.training.trainer import Trainer
+from tests.tiny_world import DAY, tiny_world
+
+SMALL = {
+    "seed": 7, "threads": 1, "history_length": 6, "sasrec_max_users": 100, "sasrec_width": 8, "sasrec_blocks": 1,
+    "sasrec_heads": 1, "sasrec_dropout": 0.0, "sasrec_epochs": 3, "sasrec_learning_rate": 1e-2, "sasrec_horizon": 1,
+}  # fmt: skip
 
 
 def trainer(most: int = 100, seed: int = 7) -> Trainer:
@@ -43,3 +53,49 @@ def test_many_lists_are_looked_up_as_each_would_be() -> None:
     together = each_index_of(lists, ids)
     assert [found.tolist() for found in together] == [index_of(items, ids).tolist() for items in lists]
     assert each_index_of([], ids) == []
+
+
+@pytest.fixture
+def sequences() -> Sequences:
+    """Ten people who took two things long ago and two others on the last day."""
+    steps = [
+        (user, f"i{(user + step) % 12}", DAY - timedelta(days=14 if step < 2 else 0))
+        for user in range(10)
+        for step in range(4)
+    ]
+    return Sequences(
+        np.array([f"u{user}" for user in range(10)], dtype=object),
+        np.array([user for user, _, _ in steps]),
+        np.array([item for _, item, _ in steps], dtype=object),
+        np.array([day for _, _, day in steps], "datetime64[D]"),
+    )
+
+
+def test_an_item_counts_half_as_much_every_half_life(sequences: Sequences) -> None:
+    users = list(sequences.between(None, DAY))
+    weights = Trainer({"train_half_life_days": 7}, repeats_allowed=True).weights_by_age(users, sequences, DAY)
+    assert weights is not None
+    assert [weight.tolist() for weight in weights] == [[0.25, 0.25, 1, 1]] * 10
+    earlier = Trainer({"train_half_life_days": 7}, repeats_allowed=True).weights_by_age(
+        users, sequences, DAY - timedelta(days=7)
+    )
+    assert earlier is not None
+    assert [weight.tolist() for weight in earlier] == [[0.5, 0.5]] * 10
+
+
+def test_recent_items_weigh_more_in_the_transformer_where_they_are_to(sequences: Sequences) -> None:
+    world = dataclasses.replace(tiny_world(), cutoff=DAY)
+    states = {}
+    for half_life in (0, 3, 3650):
+        chosen = SMALL | {"train_half_life_days": half_life}
+        fitted, _ = Trainer(chosen, repeats_allowed=True).fit_transformer(world, sequences)
+        states[half_life] = np.concatenate([values.ravel() for values in fitted.sasrec.state().values()])
+    assert np.abs(states[3] - states[0]).max() > 1e-3
+    assert np.abs(states[3650] - states[0]).max() < np.abs(states[3] - states[0]).max() / 10
+
+
+def test_where_all_days_weigh_the_same_no_weights_are_handed_on(sequences: Sequences) -> None:
+    assert (
+        Trainer({"train_half_life_days": 0}, repeats_allowed=True).weights_by_age(["u1"], sequences, DAY)
+        is None
+    )
