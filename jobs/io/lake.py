@@ -97,8 +97,14 @@ class Lake:
             for name, _ in self._require(table, day).files
         ]
 
-    def read(self, table: str, day: date, columns: list[str] | None = None) -> pa.Table:
-        """One partition as an Arrow table, verified against its manifest.
+    def read(
+        self,
+        table: str,
+        day: date,
+        columns: list[str] | None = None,
+        where: list[tuple[str, str, Any]] | None = None,
+    ) -> pa.Table:
+        """One partition, or its rows that fulfil all of some conditions, as an Arrow table, verified against its manifest.
 
         Raises:
             PartitionMissing: there is no such partition.
@@ -109,7 +115,10 @@ class Lake:
 
         self.verify(table, day)
         return pa.concat_tables(
-            [pq.read_table(path, columns=columns, partitioning=None) for path in self.files(table, [day])]
+            [
+                pq.read_table(path, columns=columns, filters=where, partitioning=None)
+                for path in self.files(table, [day])
+            ]
         )
 
     def verify(self, table: str, day: date) -> Manifest:

@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts import names
-from contracts.tables import CARTED, CLICKED, IGNORED, OUTCOMES, PURCHASED, TRAINING_IMPRESSIONS
+from contracts.tables import CARTED, CLICKED, IGNORED, OUTCOMES, PURCHASED
 from jobs.io.lake import Lake
-from jobs.io.schemas import arrow_schema
 from jobs.ranking.world import FloatArray, IntArray, World, index_of
 from models.examination import examination
 
@@ -74,15 +73,7 @@ class Evidence:
 
 def read_impressions(lake: Lake, day: date, after: date) -> Impressions:
     """The impressions of the training set of ``day`` that are later than ``after``."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    lake.verify(names.TRAINING_IMPRESSIONS, day)
-    later = [
-        pq.read_table(path, filters=[("event_date", ">", after)], partitioning=None)
-        for path in lake.files(names.TRAINING_IMPRESSIONS, [day])
-    ]
-    return Impressions(pa.concat_tables([arrow_schema(TRAINING_IMPRESSIONS).empty_table(), *later]))
+    return Impressions(lake.read(names.TRAINING_IMPRESSIONS, day, where=[("event_date", ">", after)]))
 
 
 def evidence_of(impressions: Impressions, world: World, repeats_allowed: bool) -> Evidence:
@@ -110,25 +101,24 @@ def evidence_of(impressions: Impressions, world: World, repeats_allowed: bool) -
     looked_at_I = examination(_floats(rows, "position"), gains_I > 0)
     chance_I = np.nan_to_num(_floats(rows, "propensity"), nan=1.0)
     count_I = 1 / np.maximum(chance_I, 1 / _MOST_WEIGHT)
-    is_known_I = (users_I >= 0) & (items_I >= 0)
-    is_known_I[is_known_I] = world.is_available_N[items_I[is_known_I]]
-    pair_E, pair_I = np.unique((users_I * world.num_items + items_I)[is_known_I], return_inverse=True)
-    mass_E = np.zeros(len(pair_E))
-    np.maximum.at(mass_E, pair_I, (gains_I * count_I)[is_known_I])
-    offered_E = np.bincount(pair_I, ((gains_I == 0) * looked_at_I * count_I)[is_known_I], len(pair_E))
-    if repeats_allowed:
-        is_new_E = np.ones(len(pair_E), bool)
-    else:
-        users_E, items_E = np.divmod(pair_E, world.num_items)
-        is_new_E = ~np.array(
-            [item in world.seen[user] for user, item in zip(users_E, items_E, strict=True)], bool
-        )
-    return Evidence(
-        world.num_items,
-        pair_E[is_new_E],
-        mass_E[is_new_E].astype(np.float32),
-        offered_E[is_new_E].astype(np.float32),
-    )
+    may_I = _may_be_recommended(users_I, items_I, world, repeats_allowed)
+    pair_E, pair_I = np.unique((users_I * world.num_items + items_I)[may_I], return_inverse=True)
+    mass_E, offered_E = np.zeros(len(pair_E), np.float32), np.zeros(len(pair_E), np.float32)
+    np.maximum.at(mass_E, pair_I, (gains_I * count_I)[may_I].astype(np.float32))
+    offered_E += np.bincount(pair_I, ((gains_I == 0) * looked_at_I * count_I)[may_I], len(pair_E))
+    return Evidence(world.num_items, pair_E, mass_E, offered_E)
+
+
+def _may_be_recommended(
+    users_I: IntArray, items_I: IntArray, world: World, repeats_allowed: bool
+) -> npt.NDArray[np.bool_]:
+    """Which of the pairs are of a user and an item that the world knows, for sale and, where that counts, new."""
+    may_I = (users_I >= 0) & (items_I >= 0)
+    may_I[may_I] = world.is_available_N[items_I[may_I]]
+    if not repeats_allowed:
+        seen = np.concatenate([user * world.num_items + items for user, items in enumerate(world.seen)])
+        may_I &= ~np.isin(users_I * world.num_items + items_I, seen)
+    return may_I
 
 
 def _floats(rows: pa.Table, name: str) -> npt.NDArray[Any]:
