@@ -14,7 +14,10 @@ from jobs.io.state import RETRAININGS
 from jobs.monitoring import keep
 from jobs.monitoring.columns import DRIFT
 from jobs.monitoring.judgement import judge_day
+from jobs.monitoring.kpis import day_kpis
+from jobs.monitoring.moves import moved
 from jobs.monitoring.thresholds import load_thresholds
+from jobs.monitoring.windows import Windows
 from jobs.reports import build_reports, day_page
 from jobs.runs import StepContext, why_not_live
 
@@ -27,7 +30,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     newest = why_not_live(state, day) is None
     retrained = [date.fromisoformat(key) for key in state.all(RETRAININGS)]
     rings = does_ring(found.verdict.verdict, newest, day, retrained, thresholds.alarm.cooldown_days)
-    record = found.as_record()
+    record = found.as_record() | figures(context, found.windows, day)
     keep.keep_files(settings, day, record, found.report)
     keep.keep_row(context, day, record)
     keep.keep_record(context, day, record, rings=rings, is_newest=newest)
@@ -40,6 +43,17 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
         "is_newest": newest,
         "report": str(day_page(settings, day)),
         "page_url": f"{settings.reports_url}/days/{day}.html" if settings.reports_url else "",
+    }
+
+
+def figures(context: StepContext, windows: Windows | None, day: date) -> dict[str, Any]:
+    """What the day came to for the shop, and what moved: kept with the verdict and never judged by it."""
+    lake, threads = context.lake, context.settings.threads
+    return {
+        "kpis": day_kpis(lake, day, threads=threads).as_record(),
+        "moved": moved(lake, windows.reference, windows.current, day, threads=threads).as_record()
+        if windows
+        else None,
     }
 
 

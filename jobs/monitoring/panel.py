@@ -51,7 +51,7 @@ def first_event_day(lake: Lake, day: date, threads: int) -> date | None:
     """The first day with an event that the run of ``day`` may see."""
     for candidate in lake.days(names.FCT_INTERACTIONS, until=day):
         events = source(lake, names.FCT_INTERACTIONS, [candidate])
-        if engine(threads).execute(f"select 1 from {events} where {_visible(day)} limit 1").fetchone():
+        if engine(threads).execute(f"select 1 from {events} where {visible(day)} limit 1").fetchone():
             return candidate
     return None
 
@@ -63,17 +63,17 @@ def read_panel(lake: Lake, span: Span, day: date, *, max_rows: int, threads: int
     so that the windows are compared over the same people and a second run takes the same ones.
     """
     query = engine(threads)
-    events_of = source(lake, names.FCT_INTERACTIONS, _days(lake, names.FCT_INTERACTIONS, span))
+    events_of = source(lake, names.FCT_INTERACTIONS, days_of(lake, names.FCT_INTERACTIONS, span))
     items = source(lake, names.DIM_ITEMS, lake.days(names.DIM_ITEMS, until=day)[-1:])
-    impressions_of = source(lake, names.FCT_IMPRESSIONS, _days(lake, names.FCT_IMPRESSIONS, span))
+    impressions_of = source(lake, names.FCT_IMPRESSIONS, days_of(lake, names.FCT_IMPRESSIONS, span))
     counts = query.sql(
         f"""select event_date, event_type, count(*) as num_rows from {events_of}
-        where {_visible(day)} group by event_date, event_type order by event_date, event_type"""
+        where {visible(day)} group by event_date, event_type order by event_date, event_type"""
     ).to_df()
     events = query.sql(
         f"""
         with liked as (
-            select user_id, item_id, event_date from {events_of} where {_visible(day)} and weight > 0
+            select user_id, item_id, event_date from {events_of} where {visible(day)} and weight > 0
         ),
         people as (
             select user_id, sum(count(*)) over (order by md5(user_id), user_id) - count(*) as rows_before
@@ -89,7 +89,7 @@ def read_panel(lake: Lake, span: Span, day: date, *, max_rows: int, threads: int
     ).to_df()
     impressions = query.sql(
         f"""select event_date, user_id, count(*) as num_shown, count(*) filter (is_clicked and clicked_known_date <= date '{day}') as num_clicked
-        from {impressions_of} where {_visible(day)} group by event_date, user_id order by event_date, user_id"""
+        from {impressions_of} where {visible(day)} group by event_date, user_id order by event_date, user_id"""
     ).to_df()
     traffic = query.sql(
         f"""
@@ -115,12 +115,14 @@ def sample_rows(frame: pd.DataFrame, key: list[str], max_rows: int) -> pd.DataFr
     return frame.iloc[np.sort(np.argsort(hashes, kind="stable")[:max_rows])].reset_index(drop=True)
 
 
-def _days(lake: Lake, table: str, span: Span) -> list[date]:
+def days_of(lake: Lake, table: str, span: Span) -> list[date]:
+    """The days of a span that have a partition."""
     wanted = set(days_between(span.first, span.last))
     return [day for day in lake.days(table, first=span.first, until=span.last) if day in wanted]
 
 
-def _visible(day: date) -> str:
+def visible(day: date) -> str:
+    """The condition in SQL under which the run of ``day`` may see a row."""
     return f"known_date <= date '{day}' and event_date <= date '{day}'"
 
 

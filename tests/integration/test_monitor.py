@@ -248,6 +248,18 @@ def test_a_fashion_moves_categories_and_items(context: StepContext) -> None:
     Shop(context, fashion_from=PROMOTED + timedelta(days=5)).build()
     monitor.run(DAY, context)
     assert {"events.category", "events.item"} <= drifted(context)
+    most = verdict_of(context)["moved"]["categories"][0]
+    assert most["name"] == "c0"
+    assert most["before"]["value"] < 0.4 < 0.8 < most["now"]["value"]
+
+
+def test_the_verdict_carries_what_the_day_came_to(context: StepContext) -> None:
+    Shop(context).build()
+    monitor.run(DAY, context)
+    found = verdict_of(context)["kpis"]["all"]
+    assert found["orders"] > 0
+    assert found["conversion"]["low"] < found["conversion"]["value"] < found["conversion"]["high"]
+    assert found["ctr"]["value"] is None  # nobody was shown anything
 
 
 def test_a_fashion_of_three_days_is_no_drift(context: StepContext) -> None:
