@@ -119,6 +119,8 @@ def bucket_of(user_id: str, num_buckets: int) -> int:
 # S3
 PUBLISHED = "published/"
 PUBLISHED_POINTER = f"{PUBLISHED}live.json"
+REPORTS = "reports/"  # the analysts' pages
+REPORTS_MANIFEST = f"{REPORTS}site.json"  # path → sha256 of every file of the last upload
 
 
 def published_prefix(version: str) -> str:

@@ -217,6 +217,11 @@ class Settings(BaseSettings):
         default=60, description="Full drift reports that are kept."
     )
 
+    annotations: str = Field(
+        default="",
+        description="Reviewed notes on days and alarms (YAML) for the pages. Default: expectations/annotations.yml.",
+    )
+
     @field_validator("schedule_start", "schedule_end")
     @classmethod
     def _is_a_day(cls, value: str) -> str:

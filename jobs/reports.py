@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from contracts.errors import SettingInvalid
 from contracts.settings import Settings
+from jobs.annotations import load_annotations
 from jobs.io.commit import write_durably
 from jobs.io.state import State
-from jobs.report_pages.charts import bar_of, charts_of, intervals_of
-from jobs.report_pages.views import DayView, Record, Site, gather
+from jobs.report_pages import compare, definitions, figures
+from jobs.report_pages.charts import MARKS, bar_of, charts_of
+from jobs.report_pages.day_page import account_names, accuracy, deeds, neighbours
+from jobs.report_pages.gather import gather
+from jobs.report_pages.quality import quality_rows, quarantine_csv, reasons_of
+from jobs.report_pages.retraining_page import retraining_values
+from jobs.report_pages.tables import rows_of, slices_of, write_parquet
+from jobs.report_pages.trends import TRENDS, csv_of
+from jobs.report_pages.views import DayView, Site
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -20,22 +30,30 @@ if TYPE_CHECKING:
 _TEMPLATES = Path(__file__).with_name("report_pages")
 #: Days on the index; older ones keep their pages.
 _MOST_DAYS = 365
-_METRIC_LABELS = {
-    "ndcg_at_10": "NDCG@10",
-    "hit_rate_at_10": "Hit rate@10",
-    "recall_at_10": "Recall@10",
-    "coverage_at_10": "Coverage@10",
+_KINDS = {
+    "outcomes": "What people did",
+    "predictions": "What we recommend",
+    "features": "Features",
 }
-_MODEL_ORDER = ("challenger", "champion", "popularity", "ease", "als")
-_ACCOUNT_ORDER = ("read", "good", "quarantined", "duplicate", "set_aside")
 
 
 def build_reports(settings: Settings, now: datetime) -> Path:
-    """Write every page that has changed; returns the index."""
-    site = gather(State.of(settings), settings.reports_path)
-    for name, text in pages_of(site, now):
+    """Write every page, CSV and flat table that has changed; returns the index."""
+    site = read_site(settings)
+    for name, text in (*pages_of(site, now), *csvs_of(site)):
         _write_if_changed(settings.reports_path / name, text)
+    for name, (table, rows) in rows_of(site).items():
+        write_parquet(settings.reports_path / "data" / f"{name}.parquet", table, rows)
     return settings.reports_path / "index.html"
+
+
+def read_site(settings: Settings) -> Site:
+    """Everything that the pages show; annotations that cannot be read are said there, and hold nothing up."""
+    try:
+        annotations, problems = load_annotations(settings), []
+    except SettingInvalid as error:
+        annotations, problems = (), [f"No annotations are shown: {error}"]
+    return gather(State.of(settings), settings.reports_path, annotations, problems)
 
 
 def day_page(settings: Settings, day: date) -> Path:
@@ -46,25 +64,36 @@ def day_page(settings: Settings, day: date) -> Path:
 def pages_of(site: Site, now: datetime) -> Iterator[tuple[str, str]]:
     """Each page's path under the reports, and its text."""
     environment = _environment(site)
-    yield "index.html", _render(environment, "index", "", now=now, **_index(site))
+    charts = charts_of(site.days)
+    yield "index.html", _render(environment, "index", "", now=now, charts=charts, **_index(site))
+    yield "quality.html", _render(environment, "quality", "", **_quality(site))
+    yield "compare.html", _render(environment, "compare", "", **_compare(site))
+    yield "definitions.html", _render(environment, "definitions", "", groups=definitions.GROUPS)
     for place, day in enumerate(site.days):
         values = {
             "day": day,
-            "later": site.days[place - 1].day if place else None,
-            "earlier": site.days[place + 1].day if place + 1 < len(site.days) else None,
-            "account_names": _account_names(day),
-            "bar_of": bar_of,
+            "deeds": deeds(day),
+            "accuracy": accuracy(day),
+            "slices": list(slices_of(day.kpis)),
+            "account_names": account_names(day),
+            "kinds": _kinds(day),
+            **neighbours(site.days, place),
         }
         yield f"days/{day.day}.html", _render(environment, "day", "../", **values)
     for record in site.retrainings:
-        yield (
-            f"retrainings/{record['day']}.html",
-            _render(environment, "retraining", "../", **_retraining(record)),
-        )
+        values = retraining_values(record)
+        yield f"retrainings/{record['day']}.html", _render(environment, "retraining", "../", **values)
+
+
+def csvs_of(site: Site) -> Iterator[tuple[str, str]]:
+    """What each plot draws, for every day on record."""
+    for trends in TRENDS.values():
+        for trend in trends:
+            yield f"data/{trend.key}.csv", csv_of(trend, site.days)
+    yield "data/quarantine.csv", quarantine_csv(site.days)
 
 
 def _index(site: Site) -> dict[str, Any]:
-    published = [record for day in site.days for record in day.publications]
     promoted = max(site.promotions.items(), key=lambda pair: (pair[1]["day"], int(pair[0])), default=None)
     champion = promoted and {
         "version": promoted[0],
@@ -73,12 +102,44 @@ def _index(site: Site) -> dict[str, Any]:
     }
     return {
         "days": site.days[:_MOST_DAYS],
+        "months": _months(site.days[:_MOST_DAYS]),
         "num_older": max(len(site.days) - _MOST_DAYS, 0),
-        "live": max(published, key=lambda record: record["version"], default=None),
         "champion": champion,
-        "charts": charts_of(site.days),
         "account": _account,
     }
+
+
+def _quality(site: Site) -> dict[str, Any]:
+    rows = quality_rows(site.days)
+    charts = charts_of(site.days).get("Data and running", [])
+    return {
+        "days": rows,
+        "reasons": reasons_of(rows),
+        "charts": [chart for chart in charts if chart.key in ("window", "rows")],
+        "months": _months(rows),
+    }
+
+
+def _compare(site: Site) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    days, versions = compare.days_compared(site), compare.versions_compared(site)
+    return {
+        "comparisons": [(days, "Two days", "day"), (versions, "Two versions", "version")],
+        "embedded": Markup(compare.embedded((days, versions), site.currency)),  # noqa: S704 - escaped as JSON
+    }
+
+
+def _kinds(day: DayView) -> dict[str, str]:
+    """What was judged, with its heading: what people did first."""
+    found = list((day.verdict or {}).get("kinds", {}))
+    known = [kind for kind in _KINDS if kind in found]
+    return {kind: _KINDS.get(kind, kind.capitalize()) for kind in dict.fromkeys([*known, *found])}
+
+
+def _months(days: Any) -> list[tuple[str, str]]:
+    found = sorted({f"{day.day:%Y-%m}" for day in days}, reverse=True)
+    return [("", "any"), *((month, month) for month in found)]
 
 
 def _account(day: DayView) -> dict[str, int | None]:
@@ -93,29 +154,6 @@ def _account(day: DayView) -> dict[str, int | None]:
     }
 
 
-def _account_names(day: DayView) -> list[str]:
-    """The columns of the day's row accounts: read first, what adds up to it next, anything else after."""
-    found = {name for counts in day.accounts.values() for name in counts}
-    return [name for name in _ACCOUNT_ORDER if name in found] + sorted(found - set(_ACCOUNT_ORDER))
-
-
-def _retraining(record: Record) -> dict[str, Any]:
-    metrics: dict[str, Record] = record.get("metrics") or {}
-    order = [name for name in _MODEL_ORDER if name in metrics] + sorted(set(metrics) - set(_MODEL_ORDER))
-    found = {name for values in metrics.values() for name in values}
-    verdict = record.get("verdict") or {}
-    link = str(record.get("mlflow_url") or "")
-    return {
-        # What is clicked comes from a record: a web address or nothing.
-        "record": {**record, "mlflow_url": link if urlsplit(link).scheme in ("http", "https") else ""},
-        "models": [(name, metrics[name]) for name in order],
-        "metric_names": [name for name in _METRIC_LABELS if name in found]
-        + sorted(found - set(_METRIC_LABELS)),
-        "metric_labels": _METRIC_LABELS,
-        "intervals": intervals_of(verdict.get("differences") or {}),
-    }
-
-
 def _environment(site: Site) -> Environment:
     from jinja2 import Environment, FileSystemLoader
     from markupsafe import Markup
@@ -127,13 +165,39 @@ def _environment(site: Site) -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    style = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
-    environment.globals |= {"site": site, "style": Markup(style)}  # noqa: S704 - our own file, not data
+    style = _own("style.css")
+    scripts = {name: _own(f"{name}.js") for name in ("filter", "compare")}
+    environment.globals |= {
+        "site": site,
+        "style": Markup(style),  # noqa: S704 - our own file, not data
+        "scripts": {name: Markup(text) for name, text in scripts.items()},  # noqa: S704 - our own files, not data
+        "hashes": {"style": _hash(style), **{name: _hash(text) for name, text in scripts.items()}},
+        "definitions": definitions.DEFINITIONS,
+        "key_of": definitions.key_of,
+        "bar_of": bar_of,
+        "marks": MARKS,
+        "change": figures.change,
+    }
+    environment.filters |= {
+        "count": figures.count,
+        "written": figures.written,
+        "ratio": figures.ratio,
+        "cell": figures.cell,
+    }
     return environment
 
 
+def _own(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """How the page's Content-Security-Policy names the one text that it allows."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
 def _render(environment: Environment, name: str, root: str, **values: Any) -> str:
-    return environment.get_template(f"{name}.html.j2").render(root=root, **values)
+    return environment.get_template(f"{name}.html.j2").render(root=root, here=name, **values)
 
 
 def _write_if_changed(path: Path, text: str) -> None:

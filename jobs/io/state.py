@@ -61,6 +61,7 @@ DEMOTIONS = (
 RETRAININGS = "retrainings"  # day → reason and verdict
 ROLLBACKS = "rollbacks"  # fence → from which version to which
 VERDICTS = "verdicts"  # day → the drift monitor's verdict
+DURATIONS = "durations"  # kind/day → the seconds that each step of the run took
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ done nothing for 90 days but seen a list.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from contracts import names
@@ -66,9 +66,12 @@ class DayKpis:
     all: Kpis
     by_version: dict[str, Kpis]
     by_group: dict[str, Kpis]  # empty where the day has no features
+    newest_event_at: datetime | None  # of the events that the run may see
 
     def as_record(self) -> dict[str, Any]:
+        newest = self.newest_event_at
         return {
+            "newest_event_at": newest.isoformat(timespec="seconds") if newest else None,
             "all": self.all.as_record(),
             "by_version": {name: found.as_record() for name, found in self.by_version.items()},
             "by_group": {name: found.as_record() for name, found in self.by_group.items()},
@@ -80,12 +83,14 @@ def day_kpis(lake: Lake, day: date, *, threads: int) -> DayKpis:
     query = engine(threads)
     _prepare(query, lake, day)
     (everybody,) = _slices(query, "'all'").values() or (_kpis({}, (0, 0)),)
+    (newest,) = query.execute("select max(newest_at) from visits").fetchone() or (None,)
     by_group = _slices(query, "user_group") if lake.manifest(names.FEAT_USER_DAILY, day) else {}
     return DayKpis(
         day,
         everybody,
         _slices(query, "version"),
         {name: by_group[name] for name in GROUPS if name in by_group},
+        newest,
     )
 
 
@@ -129,7 +134,8 @@ def _prepare(query: duckdb.DuckDBPyConnection, lake: Lake, day: date) -> None:
             coalesce(any_value(user_group), 'inactive') as user_group,
             count(distinct visit) filter (is_visit) as sessions,
             count(distinct visit) filter (event_type = 'purchase') as buying_sessions,
-            cast(coalesce(sum(revenue_cents), 0) as bigint) as revenue_cents
+            cast(coalesce(sum(revenue_cents), 0) as bigint) as revenue_cents,
+            max(occurred_at) as newest_at
         from events left join first_shown using (user_id) left join groups using (user_id)
         group by user_id;
         """

@@ -1,16 +1,27 @@
-"""Small charts as numbers: where lines, dots and bars lie. The templates draw them as inline SVG."""
+"""Trends as numbers: where lines, bands and marks lie. The templates draw them as inline SVG."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import date
 
+from jobs.report_pages.trends import TRENDS, Point, Trend, measure_of
 from jobs.report_pages.views import DayView, Record
 
-WIDTH, HEIGHT = 320.0, 88.0
-_MARGIN = 6.0
-_MOST_DAYS = 60
+WIDTH, HEIGHT = 400.0, 128.0
+_MARGIN, _TOP, _RIGHT = 8.0, 24.0, 48.0  # marks stand above the top, the axis' ends to the right
+_MARK_WIDTH = 12.0
+_MOST_DAYS = 120
+
+#: What a mark says, in the order of the legend.
+MARKS = {
+    "alarm": "alarm",
+    "promoted": "promotion",
+    "refused": "refusal",
+    "rollback": "rollback",
+    "incident": "incident, by hand",
+}
 
 
 @dataclass(frozen=True)
@@ -23,109 +34,143 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Chart:
-    """A line or two over days, with the alarm's threshold if there is one."""
+class Mark:
+    """Something that happened on a day of the chart."""
 
+    kind: str
+    x: float
+    day_x: float  # several of one day stand side by side
+    label: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A number over days, with its interval, the alarm's threshold, and what happened."""
+
+    key: str  # its definition, and the name of its CSV
     title: str
     summary: str  # read out instead of the picture
     latest: str
     lines: list[Line]
+    band: str  # the interval, for <polygon points>
     threshold_y: float | None
     note: str  # what the second line is
+    highest: str
+    lowest: str
     first_day: str
     last_day: str
+    marks: list[Mark]
+    csv: str
 
 
-def charts_of(days: Sequence[DayView]) -> list[Chart]:
-    """The charts of the index, oldest day on the left; none where fewer than three days are known."""
-    ordered = sorted((day for day in days if day.verdict), key=lambda day: day.day)[-_MOST_DAYS:]
-    return [
-        chart
-        for chart in (
-            _effect_chart(ordered, "tastes_lost", "Tastes lost", is_percent=True),
-            _effect_chart(ordered, "events.item", "Items moved, in bits"),
-            _lists_chart(ordered),
-            _volume_chart(ordered),
-        )
-        if chart is not None
-    ]
+def charts_of(days: Sequence[DayView]) -> dict[str, list[Chart]]:
+    """The trends of the latest days, by heading; a number that fewer than three days know is left out."""
+    ordered = sorted(days, key=lambda day: day.day)[-_MOST_DAYS:]
+    found = {
+        heading: [chart for trend in trends if (chart := _chart(trend, ordered)) is not None]
+        for heading, trends in TRENDS.items()
+    }
+    return {heading: charts for heading, charts in found.items() if charts}
 
 
-def measure_of(verdict: Record | None, name: str) -> Record | None:
-    """One measure of a verdict."""
-    for kind in (verdict or {}).get("kinds", {}).values():
-        for measure in kind["measures"]:
-            if measure["name"] == name:
-                return dict(measure)
-    return None
-
-
-def _effect_chart(
-    days: Sequence[DayView], name: str, title: str, *, is_percent: bool = False
-) -> Chart | None:
-    found = [(day, measure_of(day.verdict, name)) for day in days]
-    values = [(day, measure["effect"]) for day, measure in found if measure and measure["effect"] is not None]
-    threshold = next(
-        (measure["threshold"] for _, measure in reversed(found) if measure and measure["threshold"]), None
-    )
-    return _chart(title, [values], threshold, "{:.0%}" if is_percent else "{:.3f}")
-
-
-def _lists_chart(days: Sequence[DayView]) -> Chart | None:
-    outcomes = [(day, (day.verdict or {}).get("lists_of_the_day_before")) for day in days]
-    ours, theirs = (
-        [(day, outcome[name]) for day, outcome in outcomes if outcome]
-        for name in ("ndcg_at_10", "popularity_ndcg_at_10")
-    )
-    return _chart("NDCG@10 of the lists", [ours, theirs], None, "{:.4f}", "dashed: popularity")
-
-
-def _volume_chart(days: Sequence[DayView]) -> Chart | None:
-    values = [
-        (day, day.verdict["num_current"]) for day in days if day.verdict and day.verdict.get("num_current")
-    ]
-    return _chart("Events in the window", [values], None, "{:,.0f}")
-
-
-def _chart(
-    title: str,
-    series: Sequence[Sequence[tuple[DayView, Any]]],
-    threshold: float | None,
-    shown: str,
-    note: str = "",
-) -> Chart | None:
-    if len(series[0]) < 3:
+def _chart(trend: Trend, days: Sequence[DayView]) -> Chart | None:
+    points = [point for day in days if (point := trend.read(day)) is not None]
+    if len(points) < 3:
         return None
-    values = [float(value) for line in series for _, value in line] + ([threshold] if threshold else [])
-    low, high = min(0.0, *values), max(values) * 1.05 or 1.0
-
-    def height(value: float) -> float:
-        return round(HEIGHT - _MARGIN - (value - low) / (high - low) * (HEIGHT - 2 * _MARGIN), 1)
-
-    lines = []
-    for index, line in enumerate(series):
-        step = (WIDTH - 2 * _MARGIN) / (len(line) - 1)
-        points = [
-            (round(_MARGIN + step * place, 1), height(float(value))) for place, (_, value) in enumerate(line)
-        ]
-        lines.append(Line(" ".join(f"{x},{y}" for x, y in points), points[-1], is_second=index > 0))
-    first, last = series[0][0], series[0][-1]
-    latest = _shown(shown, last[1])
-    alarm = f", alarm from {_shown(shown, threshold)}" if threshold else ""
+    threshold = next(
+        (
+            measure["threshold"]
+            for day in reversed(days)
+            if trend.measure and (measure := measure_of(day.verdict, trend.measure)) and measure["threshold"]
+        ),
+        None,
+    )
+    drawn = [
+        value
+        for point in points
+        for value in (point.value, point.low, point.high, point.other)
+        if value is not None
+    ]
+    axes = _Axes(points[0].day, points[-1].day, min(0.0, *drawn), max(*drawn, threshold or 0.0) * 1.04 or 1.0)
+    lines = [_line([axes.at(point.day, point.value) for point in points])]
+    others = [axes.at(point.day, point.other) for point in points if point.other is not None]
+    if others:
+        lines.append(_line(others, is_second=True))
+    marks = [mark for day in days for mark in _marks(day, axes) if axes.first <= day.day <= axes.last]
+    first, last = points[0], points[-1]
+    alarm = f"alarm from {trend.form(threshold)}" if threshold else ""
+    told = f"{trend.title}: {trend.form(first.value)} on {first.day}, {trend.form(last.value)} on {last.day}"
+    happened = "; ".join(mark.label for mark in marks)
     return Chart(
-        title=title,
-        summary=f"{title}: {_shown(shown, first[1])} on {first[0].day}, {latest} on {last[0].day}{alarm}",
-        latest=latest,
+        key=trend.key,
+        title=trend.title,
+        summary=told + (f", {alarm}" if alarm else "") + (f". {happened}" if happened else ""),
+        latest=trend.form(last.value),
         lines=lines,
-        threshold_y=height(threshold) if threshold else None,
-        note=f"alarm from {_shown(shown, threshold)}" if threshold else note,
-        first_day=f"{first[0].day:%-d %b}",
-        last_day=f"{last[0].day:%-d %b}",
+        band=_band(points, axes),
+        threshold_y=axes.y(threshold) if threshold else None,
+        note=alarm or trend.note,
+        highest=trend.form(axes.high),
+        lowest=trend.form(axes.low),
+        first_day=f"{first.day:%-d %b %Y}",
+        last_day=f"{last.day:%-d %b %Y}",
+        marks=marks,
+        csv=f"data/{trend.key}.csv",
     )
 
 
-def _shown(form: str, value: Any) -> str:
-    return form.format(float(value)).replace(",", "\u202f").replace("-", "−")
+@dataclass(frozen=True)
+class _Axes:
+    """From a day and a number to a place in the picture."""
+
+    first: date
+    last: date
+    low: float
+    high: float
+
+    def x(self, day: date) -> float:
+        share = (day - self.first).days / max((self.last - self.first).days, 1)
+        return round(_MARGIN + share * (WIDTH - _MARGIN - _RIGHT), 1)
+
+    def y(self, value: float) -> float:
+        share = (value - self.low) / (self.high - self.low)
+        return round(HEIGHT - _MARGIN - share * (HEIGHT - _MARGIN - _TOP), 1)
+
+    def at(self, day: date, value: float) -> tuple[float, float]:
+        return self.x(day), self.y(value)
+
+
+def _line(points: Sequence[tuple[float, float]], *, is_second: bool = False) -> Line:
+    return Line(_text(points), points[-1], is_second)
+
+
+def _band(points: Sequence[Point], axes: _Axes) -> str:
+    known = [point for point in points if point.low is not None and point.high is not None]
+    upper = [axes.at(point.day, point.high or 0.0) for point in known]
+    lower = [axes.at(point.day, point.low or 0.0) for point in reversed(known)]
+    return _text([*upper, *lower])
+
+
+def _text(points: Sequence[tuple[float, float]]) -> str:
+    return " ".join(f"{x},{y}" for x, y in points)
+
+
+def _marks(day: DayView, axes: _Axes) -> list[Mark]:
+    """What happened on a day; an annotation of several days is marked on its first."""
+    kinds = ["alarm"] if day.has_rung else []
+    kinds += [day.retrained] if day.retrained in MARKS else []
+    kinds += ["rollback"] if day.rollbacks else []
+    labels = [(kind, MARKS[kind]) for kind in kinds]
+    labels += [
+        ("incident", f"incident: {entry.note}")
+        for entry in day.annotations
+        if entry.mark == "incident" and entry.begins == day.day
+    ]
+    left = axes.x(day.day) - _MARK_WIDTH / 2 * (len(labels) - 1)  # side by side, around the day
+    return [
+        Mark(kind, round(left + _MARK_WIDTH * place, 1), axes.x(day.day), f"{label} on {day.day}")
+        for place, (kind, label) in enumerate(labels)
+    ]
 
 
 @dataclass(frozen=True)
@@ -141,50 +186,3 @@ def bar_of(measure: Record) -> Bar | None:
         return None
     share = max(measure["effect"], 0.0) / measure["threshold"]
     return Bar(round(min(share, 2.0) * 50, 1), share >= 1)
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A difference with its interval, on an axis shared by all of a page, zero included."""
-
-    name: str
-    mean: float
-    low: float
-    high: float
-    x_low: float
-    x_mean: float
-    x_high: float
-    x_zero: float
-
-    @property
-    def is_above(self) -> bool:
-        return self.low > 0
-
-    @property
-    def is_below(self) -> bool:
-        return self.high < 0
-
-
-def intervals_of(differences: dict[str, Record]) -> list[Interval]:
-    """Differences of a retraining's verdict, challenger minus the other, ready to be drawn."""
-    if not differences:
-        return []
-    ends = [0.0, *(float(found[end]) for found in differences.values() for end in ("low", "high"))]
-    low, span = min(ends), (max(ends) - min(ends)) or 1.0
-
-    def place(value: float) -> float:
-        return round(_MARGIN + (value - low) / span * (WIDTH - 2 * _MARGIN), 1)
-
-    return [
-        Interval(
-            name=name,
-            mean=float(found["mean"]),
-            low=float(found["low"]),
-            high=float(found["high"]),
-            x_low=place(float(found["low"])),
-            x_mean=place(float(found["mean"])),
-            x_high=place(float(found["high"])),
-            x_zero=place(0.0),
-        )
-        for name, found in sorted(differences.items(), key=lambda pair: (pair[0] != "champion", pair[0]))
-    ]

@@ -1,14 +1,13 @@
-"""What each page shows, gathered from the loop's records and from the files that other steps have left."""
+"""What each page shows: the days, and the site that they make up."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
-from pathlib import Path
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from jobs.io.state import LANDINGS, PROMOTIONS, PUBLICATIONS, RETRAININGS, RUNS, VERDICTS, State
+from jobs.annotations import Annotation
 
 Record = dict[str, Any]
 
@@ -40,6 +39,12 @@ class DayView:
     champion: str | None
     gates: list[Gate] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)  # label → href of what the monitor kept
+    seconds: dict[str, float] = field(default_factory=dict)  # of each step of the daily run
+    live: Record | None = None  # the version that readers got at the day's end, rollbacks included
+    champion_day: date | None = None  # the last day that the champion was trained on
+    newest_delivery: date | None = None  # of events, landed by this day
+    rollbacks: list[Record] = field(default_factory=list)  # away from a version of this day
+    annotations: list[Annotation] = field(default_factory=list)
 
     @property
     def status(self) -> str:
@@ -73,6 +78,48 @@ class DayView:
         return self.publications[-1] if self.publications else None
 
     @property
+    def has_rung(self) -> bool:
+        return bool(self.verdict and self.verdict.get("has_rung"))
+
+    @property
+    def retrained(self) -> str:
+        """What became of the day's retraining: promoted, refused or begun; empty without one."""
+        if self.retraining is None:
+            return ""
+        return outcome_of(self.retraining)
+
+    @property
+    def kpis(self) -> Record:
+        return (self.verdict or {}).get("kpis") or {}
+
+    @property
+    def moved(self) -> Record:
+        return (self.verdict or {}).get("moved") or {}
+
+    @property
+    def lists(self) -> Record | None:
+        """How the lists of the day before did on this day."""
+        return (self.verdict or {}).get("lists_of_the_day_before")
+
+    @property
+    def ages(self) -> dict[str, float | None]:
+        """How old things were at the day's end, by definition: hours of the newest event, days of the rest."""
+        newest = self.kpis.get("newest_event_at")
+        end = datetime.combine(self.day + timedelta(days=1), time(), UTC)
+        hours = (
+            (end - datetime.fromisoformat(newest).replace(tzinfo=UTC)) / timedelta(hours=1)
+            if newest
+            else None
+        )
+        live = date.fromisoformat(self.live["day"]) if self.live else None
+        return {
+            "newest_event": hours,
+            "newest_delivery": _days_between(self.newest_delivery, self.day),
+            "champion_age": _days_between(self.champion_day, self.day),
+            "live_age": _days_between(live, self.day),
+        }
+
+    @property
     def sentence(self) -> str:
         """The day in one sentence."""
         if self.verdict is None:
@@ -80,9 +127,10 @@ class DayView:
         told = _VERDICT_SENTENCES[self.status]
         if self.status == "drift" and self.verdict.get("has_rung"):
             told += " The alarm rang."
-        if self.retraining and "is_promoted" in self.retraining:
-            outcome = "was promoted" if self.retraining["is_promoted"] else "was refused"
-            told += f" Challenger {self.retraining.get('challenger', '')} {outcome}."
+        if self.retraining and self.retrained in ("promoted", "refused"):
+            told += f" Challenger {self.retraining.get('challenger', '')} was {self.retrained}."
+        for rollback in self.rollbacks:
+            told += f" Readers were pointed back at {rollback['to']}."
         return told
 
 
@@ -95,41 +143,33 @@ class Site:
     retrainings: list[Record]  # with "day", newest first
     promotions: dict[str, Record]
     dbt_docs: str = ""  # where they lie, from the reports' root; empty if they were never written
+    currency: str = ""
+    live: Record | None = None  # the version that readers get
+    left: str = (
+        ""  # the version that they were pointed back from; empty where the live one is the last published
+    )
+    annotations: Sequence[Annotation] = ()
+    problems: Sequence[str] = ()  # why something is missing on the pages
+
+    @property
+    def alarms(self) -> list[DayView]:
+        return [day for day in self.days if day.has_rung]
+
+    @property
+    def wrong_alarms(self) -> list[DayView]:
+        return [day for day in self.alarms if any(entry.mark == "wrong" for entry in day.annotations)]
 
     @property
     def judged(self) -> list[DayView]:
         return [day for day in self.days if day.verdict]
 
 
-def gather(state: State, reports: Path) -> Site:
-    """Read every record once."""
-    landings, verdicts, retrainings = state.all(LANDINGS), state.all(VERDICTS), state.all(RETRAININGS)
-    runs, promotions = state.all(RUNS), state.all(PROMOTIONS)
-    publications: dict[str, list[Record]] = {}
-    for version, record in state.all(PUBLICATIONS).items():
-        publications.setdefault(str(record["day"]), []).append({**record, "version": version})
-    keys = sorted({*landings, *verdicts, *publications, *retrainings}, reverse=True)
-    days = [
-        DayView(
-            day=date.fromisoformat(key),
-            verdict=verdicts.get(key),
-            landing=landings.get(key),
-            publications=publications.get(key, []),
-            retraining=retrainings.get(key),
-            champion=_champion(runs.get(f"daily/{key}"), verdicts.get(key)),
-            gates=_gates(reports, key),
-            files=_files(reports, key),
-        )
-        for key in keys
-    ]
-    shops = [record["manifest"].get("feed", {}).get("shop", "") for _, record in sorted(runs.items())]
-    return Site(
-        shop=next((shop for shop in reversed(shops) if shop), ""),
-        days=days,
-        retrainings=[{**record, "day": key} for key, record in sorted(retrainings.items(), reverse=True)],
-        promotions=promotions,
-        dbt_docs="dbt/index.html" if (reports / "dbt" / "index.html").exists() else "",
-    )
+def outcome_of(retraining: Record) -> str:
+    """Promoted, refused or begun."""
+    verdict = retraining.get("verdict")
+    if not verdict:
+        return "begun"
+    return "promoted" if retraining.get("is_promoted", verdict.get("is_promoted")) else "refused"
 
 
 def accounts_of(landing: Record) -> dict[str, dict[str, int]]:
@@ -150,30 +190,5 @@ def _total(count: Any) -> int:
     return int(count) if isinstance(count, int | float) else 0
 
 
-def _champion(run: Record | None, verdict: Record | None) -> str | None:
-    if run is not None:
-        champion = run["manifest"].get("champion")
-        return str(champion) if champion else None
-    return (verdict or {}).get("champion")
-
-
-def _gates(reports: Path, key: str) -> list[Gate]:
-    gates = []
-    for page in sorted((reports / "validation" / key).glob("*.html")):
-        told = page.with_suffix(".json")
-        found = json.loads(told.read_text(encoding="utf-8")) if told.exists() else {}
-        passed = found.get("is_passed")
-        gates.append(
-            Gate(page.stem, f"../validation/{key}/{page.name}", passed if isinstance(passed, bool) else None)
-        )
-    return gates
-
-
-def _files(reports: Path, key: str) -> dict[str, str]:
-    wanted = {
-        "report.html": "Evidently's full report",
-        "report.json": "its values (JSON)",
-        "verdict.json": "the verdict (JSON)",
-    }
-    folder = reports / "drift" / key
-    return {label: f"../drift/{key}/{name}" for name, label in wanted.items() if (folder / name).exists()}
+def _days_between(earlier: date | None, later: date) -> int | None:
+    return None if earlier is None else (later - earlier).days

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,14 @@ def test_people_are_grouped_by_how_long_and_how_often_they_have_come(lake: Lake,
     assert {name: numbers(kpis)["ctr"] for name, kpis in found.items()} == {
         "new": (1, 2), "light": (0, 1), "heavy": (0, 0), "inactive": (1, 2),
     }  # fmt: skip
+
+
+def test_the_newest_event_is_the_newest_that_is_known(lake: Lake, write: Write) -> None:
+    columns = "event_id user_id event_type occurred_at known_date"
+    early, late = (datetime(2011, 3, 2, hour, tzinfo=UTC) for hour in (9, 21))
+    rows = (("1", "ann", "view", early, DAY), ("2", "bob", "view", late, TOMORROW))
+    write(names.FCT_INTERACTIONS, columns, *rows)
+    assert day_kpis(lake, DAY, threads=1).as_record()["newest_event_at"] == "2011-03-02T09:00:00"
 
 
 def test_a_day_without_events_has_figures_without_values(lake: Lake) -> None:

@@ -1,0 +1,86 @@
+"""The page of a retraining: its metrics in order, and the card of the model it made."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from jobs.report_pages.intervals import intervals_of
+from jobs.report_pages.views import Record, outcome_of
+
+_METRIC_LABELS = {
+    "ndcg_at_10": "NDCG@10",
+    "hit_rate_at_10": "Hit rate@10",
+    "recall_at_10": "Recall@10",
+    "coverage_at_10": "Coverage@10",
+}
+_MODEL_ORDER = ("challenger", "champion", "popularity", "ease", "als")
+
+
+def retraining_values(record: Record) -> dict[str, Any]:
+    """What the template of a retraining shows."""
+    metrics: dict[str, Record] = record.get("metrics") or {}
+    order = [name for name in _MODEL_ORDER if name in metrics] + sorted(set(metrics) - set(_MODEL_ORDER))
+    found = {name for values in metrics.values() for name in values}
+    verdict = record.get("verdict") or {}
+    link = str(record.get("mlflow_url") or "")
+    return {
+        # What is clicked comes from a record: a web address or nothing.
+        "record": {**record, "mlflow_url": link if urlsplit(link).scheme in ("http", "https") else ""},
+        "outcome": {"promoted": "promoted", "refused": "refused"}.get(outcome_of(record), "none"),
+        "models": [(name, metrics[name]) for name in order],
+        "metric_names": [name for name in _METRIC_LABELS if name in found]
+        + sorted(found - set(_METRIC_LABELS)),
+        "metric_labels": _METRIC_LABELS,
+        "intervals": intervals_of(verdict.get("differences") or {}),
+        "card": model_card(record),
+        "settings": sorted(((record.get("manifest") or {}).get("settings") or {}).items()),
+    }
+
+
+def model_card(record: Record) -> list[tuple[str, str]]:
+    """What a reader has to know of a challenger before trusting it."""
+    manifest = record.get("manifest") or {}
+    settings, feed = manifest.get("settings") or {}, manifest.get("feed") or {}
+    shop = feed.get("shop") or "the shop"
+    judged = (
+        f"{record['judged_from']} to {record['day']}"
+        if record.get("judged_from")
+        else f"up to {record['day']}"
+    )
+    card = [
+        (
+            "Model",
+            f"foretaste-next-item, version {record.get('challenger', '–')}: a transformer over a person's history "
+            "(SASRec) and other sources propose candidates, a ranker orders them.",
+        ),
+        ("For", f"ranked lists of the items that a known person of {shop} acts upon next."),
+    ]
+    if settings:
+        days = settings.get("history_days", "–")
+        card.append(
+            (
+                "Learnt from",
+                f"{len(manifest.get('deliveries') or {})} deliveries known on {record['day']}, the last {days} days of "
+                f"them; histories of up to {settings.get('history_length', '–')} events. Nothing but what people did: no "
+                "age, sex or other trait of a person.",
+            )
+        )
+    card += [
+        (
+            "Judged",
+            f"on {judged}, {record.get('num_users', 0):,} people who acted then, by a twin that had not seen these days; "
+            "the model itself was then fitted up to the last of them.",
+        ),
+        (
+            "Limits",
+            "Judged by what people did with other lists before them, which favours what was shown. Says little about "
+            "items that nobody has acted upon, and nothing about people without a history: they get recent popularity. "
+            "Not tried on another shop, nor on a taste that has shifted since.",
+        ),
+        (
+            "Files",
+            f"sha256 {record.get('sha256', '–')}: weights as safetensors, checked whenever they are loaded.",
+        ),
+    ]
+    return card
