@@ -252,6 +252,10 @@ class Settings(BaseSettings):
         return self.home / "reports"
 
     @property
+    def marts_path(self) -> Path:
+        return self.home / "marts"
+
+    @property
     def services_env_path(self) -> Path:
         return self.home / "services.env"
 

@@ -61,6 +61,16 @@ class Annotation(BaseModel):
         return self.begins <= day <= self.ends
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, but days stay text: a 31st of April is then refused with the entry that names it."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -83,7 +93,7 @@ def load_annotations(settings: Settings) -> tuple[Annotation, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingInvalid(f"FORETASTE_ANNOTATIONS: {name} cannot be read: {error}") from error
     try:
-        found = _File.model_validate(yaml.safe_load(text))
+        found = _File.model_validate(yaml.load(text, Loader=_Loader))  # noqa: S506 - a safe one
     except yaml.YAMLError as error:
         raise SettingInvalid(f"{name} is no YAML: {error}") from error
     except ValidationError as error:

@@ -342,6 +342,10 @@ def rollback_command(version: str | None, as_json: bool) -> None:
 
     answer = rollback(load_settings(), version, now=datetime.now(UTC))
     _print_json(answer) if as_json else click.echo(render(answer))
+    # After the answer: whoever rolls back waits for the flip, and the pages follow the live pointer.
+    from jobs.reports import build_reports
+
+    build_reports(load_settings(), now=datetime.now(UTC))
 
 
 @cli.group("quarantine", invoke_without_command=True)
@@ -389,12 +393,16 @@ def quarantine_replay_command(
 
 @cli.command("report")
 def report_command() -> None:
-    """Write the pages of HOME/reports again, dbt's docs included."""
+    """Write the pages of HOME/reports and the marts again, dbt's docs included, and upload the pages."""
+    from jobs.annotations import load_annotations
     from jobs.dbt_docs import refresh_docs
-    from jobs.reports import build_reports
+    from jobs.site import publish_site
 
-    refresh_docs(load_settings(), run_id=_run_id("report"))
-    click.echo(str(build_reports(load_settings(), now=datetime.now(UTC))))
+    settings = load_settings()
+    load_annotations(settings)  # a person who has just edited them wants to hear what is wrong
+    refresh_docs(settings, run_id=_run_id("report"))
+    told = publish_site(settings, now=datetime.now(UTC))
+    click.echo(f"{told['report']}\npages in S3: {told['reports_s3']}")
 
 
 # Servers

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from jobs.io.state import RETRAININGS
@@ -18,8 +18,9 @@ from jobs.monitoring.kpis import day_kpis
 from jobs.monitoring.moves import moved
 from jobs.monitoring.thresholds import load_thresholds
 from jobs.monitoring.windows import Windows
-from jobs.reports import build_reports, day_page
+from jobs.reports import day_page
 from jobs.runs import StepContext, why_not_live
+from jobs.site import finish_run
 
 
 def run(day: date, context: StepContext) -> dict[str, Any]:
@@ -34,7 +35,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     keep.keep_files(settings, day, record, found.report)
     keep.keep_row(context, day, record)
     keep.keep_record(context, day, record, rings=rings, is_newest=newest)
-    build_reports(settings, now=datetime.combine(day, datetime.min.time(), UTC))
+    told = finish_run(context, "monitor", day)
     return {
         "day": day.isoformat(),
         "verdict": found.verdict.verdict,
@@ -42,6 +43,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
         "rings": rings,
         "is_newest": newest,
         "report": str(day_page(settings, day)),
+        "reports_s3": told["reports_s3"],
         "page_url": f"{settings.reports_url}/days/{day}.html" if settings.reports_url else "",
     }
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from jobs.annotations import load_annotations
 from jobs.io.commit import write_durably
 from jobs.io.state import State
 from jobs.report_pages import compare, definitions, figures
-from jobs.report_pages.charts import MARKS, bar_of, charts_of
+from jobs.report_pages.charts import MARKS, Chart, bar_of, charts_of
 from jobs.report_pages.day_page import account_names, accuracy, deeds, neighbours
 from jobs.report_pages.gather import gather
 from jobs.report_pages.quality import quality_rows, quarantine_csv, reasons_of
@@ -63,12 +64,12 @@ def day_page(settings: Settings, day: date) -> Path:
 
 def pages_of(site: Site, now: datetime) -> Iterator[tuple[str, str]]:
     """Each page's path under the reports, and its text."""
-    environment = _environment(site)
+    render: Callable[..., str] = partial(_render, _environment(), site)
     charts = charts_of(site.days)
-    yield "index.html", _render(environment, "index", "", now=now, charts=charts, **_index(site))
-    yield "quality.html", _render(environment, "quality", "", **_quality(site))
-    yield "compare.html", _render(environment, "compare", "", **_compare(site))
-    yield "definitions.html", _render(environment, "definitions", "", groups=definitions.GROUPS)
+    yield "index.html", render("index", "", now=now, charts=charts, **_index(site))
+    yield "quality.html", render("quality", "", **_quality(site, charts))
+    yield "compare.html", render("compare", "", **_compare(site))
+    yield "definitions.html", render("definitions", "", groups=definitions.GROUPS)
     for place, day in enumerate(site.days):
         values = {
             "day": day,
@@ -79,10 +80,10 @@ def pages_of(site: Site, now: datetime) -> Iterator[tuple[str, str]]:
             "kinds": _kinds(day),
             **neighbours(site.days, place),
         }
-        yield f"days/{day.day}.html", _render(environment, "day", "../", **values)
+        yield f"days/{day.day}.html", render("day", "../", **values)
     for record in site.retrainings:
         values = retraining_values(record)
-        yield f"retrainings/{record['day']}.html", _render(environment, "retraining", "../", **values)
+        yield f"retrainings/{record['day']}.html", render("retraining", "../", **values)
 
 
 def csvs_of(site: Site) -> Iterator[tuple[str, str]]:
@@ -109,13 +110,12 @@ def _index(site: Site) -> dict[str, Any]:
     }
 
 
-def _quality(site: Site) -> dict[str, Any]:
+def _quality(site: Site, charts: dict[str, list[Chart]]) -> dict[str, Any]:
     rows = quality_rows(site.days)
-    charts = charts_of(site.days).get("Data and running", [])
     return {
         "days": rows,
         "reasons": reasons_of(rows),
-        "charts": [chart for chart in charts if chart.key in ("window", "rows")],
+        "charts": [chart for found in charts.values() for chart in found if chart.key in ("window", "rows")],
         "months": _months(rows),
     }
 
@@ -154,7 +154,8 @@ def _account(day: DayView) -> dict[str, int | None]:
     }
 
 
-def _environment(site: Site) -> Environment:
+@cache
+def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader
     from markupsafe import Markup
 
@@ -168,7 +169,6 @@ def _environment(site: Site) -> Environment:
     style = _own("style.css")
     scripts = {name: _own(f"{name}.js") for name in ("filter", "compare")}
     environment.globals |= {
-        "site": site,
         "style": Markup(style),  # noqa: S704 - our own file, not data
         "scripts": {name: Markup(text) for name, text in scripts.items()},  # noqa: S704 - our own files, not data
         "hashes": {"style": _hash(style), **{name: _hash(text) for name, text in scripts.items()}},
@@ -196,8 +196,8 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _render(environment: Environment, name: str, root: str, **values: Any) -> str:
-    return environment.get_template(f"{name}.html.j2").render(root=root, here=name, **values)
+def _render(environment: Environment, site: Site, name: str, root: str, **values: Any) -> str:
+    return environment.get_template(f"{name}.html.j2").render(site=site, root=root, here=name, **values)
 
 
 def _write_if_changed(path: Path, text: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from contracts import names
@@ -53,8 +53,8 @@ def _refuse_in_cooldown(day: date, context: StepContext) -> None:
 
 def report(day: date, context: StepContext) -> dict[str, Any]:
     """Write the pages again, with this retraining's reasons on them."""
-    from jobs.reports import build_reports
+    from jobs.site import finish_run
 
-    index = build_reports(context.settings, now=datetime.combine(day, datetime.min.time(), UTC))
+    told = finish_run(context, "report", day)
     page = f"{context.settings.reports_url}/retrainings/{day}.html" if context.settings.reports_url else ""
-    return {"report": str(index), "page_url": page}
+    return {**told, "page_url": page}

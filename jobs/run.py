@@ -12,6 +12,7 @@ from contracts import names
 from contracts.errors import NothingToDo
 from contracts.feed import days_between
 from contracts.settings import Settings
+from jobs.durations import keep_seconds
 from jobs.io.state import State
 from jobs.runs import StepContext, champion_of, fix_manifest
 from jobs.steps import DAILY_STEPS, LAST_STEPS, LOAD_STEPS, RETRAIN_STEPS, STEPS, Result, Step
@@ -36,6 +37,7 @@ def run_step(
     with state.lease(run_id, name, settings.lease_seconds, is_last=is_last) as lease:
         context = StepContext.of(settings, lease)
         result = step.run(day, context, **options)
+        keep_seconds(state, name, day, time.perf_counter() - context.begun)
         if name == "land":
             fix_manifest(context, names.DAILY, day, champion_of(state, day))
     return result
@@ -97,7 +99,10 @@ def _run_steps(
     options: dict[str, dict[str, Any]],
 ) -> list[Result]:
     results: list[Result] = []
+    is_over = False
     for step in steps:
+        if is_over and not step.is_always:
+            continue
         begun = time.perf_counter()
         try:
             result = run_step(
@@ -110,7 +115,8 @@ def _run_steps(
             )
         except NothingToDo as nothing:
             listener(step.name, time.perf_counter() - begun, {"skipped": str(nothing)})
-            return results
+            is_over = True
+            continue
         listener(step.name, time.perf_counter() - begun, result)
         results.append(result)
     return results

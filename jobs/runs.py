@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
@@ -25,6 +26,7 @@ class StepContext:
     lease: Lease
     lake: Lake
     run_id: str
+    begun: float = field(default_factory=time.perf_counter)  # for the seconds that the step takes
 
     @classmethod
     def of(cls, settings: Settings, lease: Lease) -> StepContext:

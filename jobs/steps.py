@@ -22,6 +22,7 @@ class Step:
     function: str  # module:function; imported when the step runs, because imports are most of a step's time
     purpose: str
     arguments: tuple[tuple[str, Any], ...] = ()
+    is_always: bool = False  # run also where an earlier step has found nothing to do
 
     def load(self) -> Callable[..., Result]:
         module, function = self.function.split(":")
@@ -67,7 +68,7 @@ RETRAIN_STEPS = (
         (("kind", names.RETRAIN),),
     ),
     Step("publish-challenger", "jobs.publish:run", "Publish its lists.", (("kind", names.RETRAIN),)),
-    Step("report", "jobs.retrain:report", "Write the retraining's page."),
+    Step("report", "jobs.retrain:report", "Write the retraining's page, also of a refusal.", is_always=True),
 )
 
 #: Bulk history: the part of a day that later days build on.

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobs.report_pages.charts import bar_of, charts_of, intervals_of
+from jobs.annotations import Annotation
+from jobs.report_pages.charts import bar_of, charts_of
+from jobs.report_pages.compare import combined
+from jobs.report_pages.definitions import DEFINITIONS
+from jobs.report_pages.intervals import intervals_of
+from jobs.report_pages.tables import csv_text
 from jobs.report_pages.views import DayView, Gate, Site, accounts_of
-from jobs.reports import pages_of
+from jobs.reports import csvs_of, pages_of
 
+REPOSITORY = Path(__file__).resolve().parents[3]
 NOW = datetime(2011, 3, 2, tzinfo=UTC)
 DAY = date(2011, 3, 1)
 EVIL = '"><script>alert(1)</script>'
@@ -103,7 +114,7 @@ def text_of(page: str) -> str:
 class Tags(HTMLParser):
     """Every tag with its attributes, and whether what opens also closes."""
 
-    VOID = frozenset({"meta", "link", "br", "line", "circle", "rect", "polyline"})
+    VOID = frozenset({"meta", "link", "br"})
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -123,6 +134,7 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
+@cache
 def everything() -> dict[str, str]:
     days = [
         day_view(offset, verdict=verdict("drift" if offset == 0 else "ok", ["tastes lost 40%"]))
@@ -177,7 +189,7 @@ def test_accounts_without_kinds_are_those_of_events() -> None:
 
 def test_the_day_shows_each_measure_beside_its_alarm() -> None:
     page = text_of(pages(day_view(verdict=verdict("drift", effect=0.4)))["days/2011-03-01.html"])
-    assert "Tastes lost △ drift 40.0 % ± 4.0 % 40.0 % 25.0 %" in page
+    assert "Tastes lost △ drift 40.0 % ± 4.0 % 40.0 % 25.0 % share 500 600" in page
 
 
 def test_the_day_links_gates_files_and_its_neighbours() -> None:
@@ -226,7 +238,8 @@ def test_a_page_stands_alone_and_is_small(name: str) -> None:
     page = everything()[name]
     assert len(page.encode()) < 300_000
     tags = Tags(page)
-    assert not [tag for tag, _ in tags.found if tag in ("script", "img", "iframe")]
+    assert not [tag for tag, values in tags.found if tag in ("img", "iframe") or "src" in values]
+    assert "fetch(" not in page
     loaded = [values.get("href") or "" for tag, values in tags.found if tag == "link"]
     assert loaded == ["data:,"]
     assert "url(" not in page
@@ -264,7 +277,7 @@ def test_nothing_in_the_data_becomes_markup() -> None:
     )
     evil = retraining(reason=EVIL, champion=EVIL, challenger=EVIL, metrics={EVIL: {EVIL: 0.5}})
     for page in pages(day, retrainings=[evil], shop=EVIL).values():
-        assert "<script" not in page
+        assert "<script>alert" not in page
         assert "&#34;&gt;&lt;script&gt;" in page
 
 
@@ -282,7 +295,7 @@ def test_a_site_without_days_tells_how_to_run_one() -> None:
 def test_a_year_of_days_fits_an_index_and_older_ones_keep_their_pages() -> None:
     reasons = ["outcomes: Items acted upon moved by 0.312 bits (alarm from 0.2)"]
     days = [day_view(offset, verdict=verdict("drift", reasons)) for offset in range(400)]
-    name, index = next(pages_of(Site("A shop", days, [], {}), NOW))
+    name, index = next(iter(pages_of(Site("A shop", days, [], {}), NOW)))
     assert name == "index.html"
     assert len(index.encode()) < 300_000
     assert "35 older days have pages of their own" in index
@@ -296,10 +309,10 @@ def test_a_page_of_an_old_day_does_not_change_because_time_goes_by() -> None:
 
 
 def test_a_chart_needs_three_days_and_says_in_words_what_it_shows() -> None:
-    assert charts_of([day_view(0), day_view(1)]) == []
+    assert charts_of([day_view(0), day_view(1)]) == {}
     days = [day_view(offset, verdict=verdict(effect=0.1 + 0.1 * offset)) for offset in (0, 1, 2)]
-    tastes = charts_of(days)[0]
-    assert tastes.summary == "Tastes lost: 30% on 2011-02-27, 10% on 2011-03-01, alarm from 25%"
+    tastes = charts_of(days)["Drift"][0]
+    assert tastes.summary == "Tastes lost: 30.0% on 2011-02-27, 10.0% on 2011-03-01, alarm from 25.0%"
     heights = [float(point.split(",")[1]) for point in tastes.lines[0].points.split()]
     assert tastes.threshold_y is not None
     assert heights[0] < tastes.threshold_y < heights[2]  # the picture's y grows downwards
@@ -324,3 +337,249 @@ def test_intervals_share_an_axis_that_holds_zero() -> None:
     assert alone.x_zero < alone.x_low
     assert found["als"].x_zero == found["champion"].x_zero == found["champion"].x_high
     assert (found["als"].is_above, found["champion"].is_below) == (True, False)
+
+
+def ratio(value: float | None, n: int, scale: float = 1.0) -> dict[str, Any]:
+    ends = (None, None) if value is None else (value - 0.01 * scale, value + 0.01 * scale)
+    return {"numerator": int((value or 0) * n), "n": n, "value": value, "low": ends[0], "high": ends[1]}
+
+
+def kpis(ctr: float | None = 0.05) -> dict[str, Any]:
+    return {
+        "users": 70,
+        "orders": 6,
+        "ctr": ratio(ctr, 9000),
+        "conversion": ratio(0.06, 2400),
+        "revenue_per_session": ratio(412.0, 2400, scale=5000.0),
+        "impression_conversion": ratio(0.004, 9000),
+    }
+
+
+def told(**values: Any) -> dict[str, Any]:
+    """A verdict with the figures of its day, and what moved."""
+    moved = {
+        "name": "8001", "title": "Mug", "before": ratio(0.1, 25000), "now": ratio(0.14, 6000),
+        "change": 0.04, "low": 0.03, "high": 0.05,
+    }  # fmt: skip
+    span = {"first": "2011-01-01", "last": "2011-01-07"}
+    slices = {"by_version": {"v0003": kpis(0.04)}, "by_group": {"heavy": kpis(0.07)}}
+    figures = {"newest_event_at": "2011-03-01T22:30:00", "all": kpis(), **slices}
+    found = {
+        "kpis": figures,
+        "moved": {"reference": span, "current": span, "categories": [], "items": [moved]},
+    }
+    return verdict() | found | values
+
+
+def test_a_figure_stands_with_its_interval_its_n_and_a_link_to_what_it_means() -> None:
+    found = pages(day_view(verdict=told()))
+    page = text_of(found["days/2011-03-01.html"])
+    assert "everybody 5.0 % 4.0 % to 6.0 %, n 9 000" in page
+    assert "4.12 3.62 to 4.62, n 2 400" in page
+    assert "version v0003 4.0 %" in page
+    assert "group heavy 7.0 %" in page
+    assert 'href="../definitions.html#ctr"' in found["days/2011-03-01.html"]
+    assert "Click-through rate 5.0 % 4.0 % to 6.0 %, n 9 000" in text_of(found["index.html"])
+
+
+def test_what_moved_is_told_before_and_after() -> None:
+    page = text_of(pages(day_view(verdict=told()))["days/2011-03-01.html"])
+    assert "Mug 8001 10.0 % 2 500 of 25 000 14.0 % 840 of 6 000 +4.0 3.0 to 5.0 sure" in page
+
+
+def test_every_link_to_a_definition_finds_one() -> None:
+    found = pages(day_view(verdict=told()), day_view(1), retrainings=[retraining()])
+    linked = {key for page in found.values() for key in re.findall(r'definitions\.html#([^"]+)"', page)}
+    anchors = set(re.findall(r'<div id="([^"]+)"', found["definitions.html"]))
+    assert linked
+    assert linked <= anchors == set(DEFINITIONS)
+    for definition in DEFINITIONS.values():
+        assert all(
+            (definition.meaning, definition.unit, definition.n, definition.interval, definition.source)
+        )
+
+
+def test_the_day_says_what_foretaste_did_and_how_fresh_accurate_and_fast_it_was() -> None:
+    live = {"version": "v0002", "day": "2011-02-28"}
+    day = day_view(
+        verdict=told(),
+        retraining=retraining(),
+        publications=[
+            {
+                "version": "v0003",
+                "num_users": 42,
+                "champion": None,
+                "kind": "daily",
+                "sha256": "ab",
+                "day": "2011-03-01",
+            }
+        ],
+        live=live,
+        rollbacks=[{"from": "v0003", "to": "v0002", "at": "2011-03-02T08:00:00+00:00"}],
+        seconds={"land": 2.0, "monitor": 9.5},
+        champion_day=date(2011, 2, 9),
+        newest_delivery=DAY,
+    )
+    page = text_of(pages(day)["days/2011-03-01.html"])
+    assert "Published v0003 for 42 users, from recent popularity." in page
+    assert "Retrained (drift of 2011-03-01) and promoted challenger 2." in page
+    assert "Pointed readers back from v0003 to v0002, at 2011-03-02T08:00:00+00:00." in page
+    assert "When the day ended readers got v0002, the lists of 2011-02-28." in page
+    assert "Newest event 1.5 h Newest delivery 0 days Champion 20 days Published lists 1 days" in page
+    assert "Hit rate@10 25.0 % 20.6 % to 30.0 %, n 321" in page
+    assert "land 2.0 monitor 9.5 Together 11.5" in page
+
+
+def annotation(mark: str, day: date = DAY, note: str = "Easter") -> Annotation:
+    return Annotation.model_validate({"day": day, "mark": mark, "note": note, "author": "ann"})
+
+
+def test_an_alarm_that_a_person_calls_wrong_is_counted_and_shown() -> None:
+    wrong = day_view(verdict=verdict("drift"), annotations=[annotation("wrong")])
+    right = day_view(1, verdict=verdict("drift"), annotations=[annotation("expected")])
+    quiet = day_view(2, annotations=[annotation("wrong")])
+    found = pages(wrong, right, quiet)
+    assert "Alarms that were wrong 1 of 2 alarms" in text_of(found["index.html"])
+    assert "A wrong alarm : Easter (ann)" in text_of(found["days/2011-03-01.html"])
+
+
+def test_what_happened_is_marked_in_the_trends_and_read_out() -> None:
+    happened = day_view(
+        1,
+        verdict=verdict("drift"),
+        retraining=retraining(),
+        rollbacks=[{"from": "v2", "to": "v1", "at": ""}],
+        annotations=[annotation("incident", DAY - timedelta(days=1), "The tracker was down")],
+    )
+    chart = charts_of([day_view(0), happened, day_view(2)])["Drift"][0]
+    assert [mark.kind for mark in chart.marks] == ["alarm", "promoted", "rollback", "incident"]
+    assert len({mark.x for mark in chart.marks}) == 4
+    assert len({mark.day_x for mark in chart.marks}) == 1
+    assert "promotion on 2011-02-28" in chart.summary
+    assert "incident: The tracker was down on 2011-02-28" in chart.summary
+
+
+def test_days_stand_where_they_belong_also_when_some_are_missing() -> None:
+    chart = charts_of([day_view(0), day_view(1), day_view(4)])["Drift"][0]
+    places = [float(point.split(",")[0]) for point in chart.lines[0].points.split()]
+    assert places[1] - places[0] == pytest.approx(3 * (places[2] - places[1]), abs=0.2)
+
+
+def test_every_plot_has_a_csv_with_what_it_draws() -> None:
+    days = [day_view(offset, verdict=told()) for offset in range(3)]
+    site = Site("A shop", days, [], {})
+    csvs = dict(csvs_of(site))
+    linked = re.findall(r'href="(data/[^"]+\.csv)"', "".join(text for _, text in pages_of(site, NOW)))
+    assert linked
+    assert set(linked) <= set(csvs)
+    assert csvs["data/ctr.csv"].splitlines()[:2] == [
+        "day,value,low,high,n",
+        "2011-02-27,0.05,0.04,0.060000000000000005,9000",
+    ]
+    assert csvs["data/ndcg_at_10.csv"].splitlines()[0].endswith(",popularity")
+    assert csvs["data/quarantine.csv"].splitlines()[1] == "2011-02-27,events,bad_time,9"
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+A1", "-A1", "@SUM(A1)", "\t=1", " =1"])
+def test_a_cell_of_text_starts_no_formula_and_a_number_stays_one(text: str) -> None:
+    assert csv_text(["a", "b"], [[text, -1.5]]).splitlines()[1].lstrip('"').startswith("'")
+    assert csv_text(["a"], [[-1.5]]) == "a\n-1.5\n"
+
+
+def test_the_pages_of_a_shop_that_says_evil_things_embed_no_end_of_a_script() -> None:
+    day = day_view(champion="</script><script>alert(1)</script>")
+    page = pages(day, day_view(1))["compare.html"]
+    assert page.count("</script>") == 2
+    embedded = page.split('id="numbers">')[1].split("</script>")[0]
+    values = json.loads(embedded)["days"]["values"]["2011-03-01"]
+    assert "</script><script>alert(1)</script>" in values
+
+
+def test_a_page_allows_its_own_style_and_script_and_nothing_else() -> None:
+    for name, page in everything().items():
+        policy = unescape(re.findall(r'Content-Security-Policy" content="([^"]+)"', page)[0])
+        assert "default-src 'none'" in policy
+        style = page.split("<style>")[1].split("</style>")[0]
+        scripts = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+        for text in (style, *scripts):
+            digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+            assert f"'sha256-{digest}'" in policy, name
+
+
+def test_a_comparison_can_be_read_before_anybody_chooses() -> None:
+    first = {"version": "v0002", "day": "2011-02-28", "kind": "daily", "num_users": 6}
+    second = {"version": "v0003", "day": "2011-03-01", "kind": "daily", "num_users": 9}
+    newest = day_view(0, verdict=told(), publications=[second])
+    page = text_of(pages(newest, day_view(1, publications=[first]))["compare.html"])
+    assert "Number 2011-02-28 2011-03-01 Change" in page
+    assert "Click-through rate – 5.0 % (4.0 % to 6.0 %), n 9 000 –" in page
+    assert "Number v0002 v0003 Change" in page
+    assert "Users 6 9 +3" in page
+    assert "Click-through rate – 4.0 % (3.0 % to 5.0 %), n 9 000 –" in page
+    assert "NDCG@10 0.0800, n 321 – –" in page  # the lists of the day before, judged on the newest
+
+
+def test_a_number_combined_over_days_is_surer_than_each() -> None:
+    assert combined([]) is None
+    days = [ratio(0.04, 1000), ratio(0.06, 3000)]
+    found = combined(days)
+    assert found is not None
+    assert (found["value"], found["n"]) == (pytest.approx(0.055), 4000)
+    assert 0 < found["high"] - found["low"] < 0.02
+
+
+def test_data_quality_counts_reasons_over_days() -> None:
+    page = text_of(pages(day_view(0), day_view(1))["quality.html"])
+    assert "bad time 18 0.7 % 2 2011-03-01 no item 12 0.5 % 2 2011-03-01" in page
+    assert "2011-03-01 1 312 1 290 15 7 – bad time 9, no item 6" in page
+
+
+def test_the_index_and_quality_can_be_filtered_by_what_their_rows_say() -> None:
+    found = pages(day_view(0, retraining=retraining()), day_view(1))
+    assert '<tr data-verdict="ok" data-month="2011-03" data-retraining="promoted">' in found["index.html"]
+    assert '<option value="2011-02">' in found["index.html"]
+    assert 'data-quarantined="yes"' in found["quality.html"]
+
+
+def test_a_model_card_tells_data_judgement_settings_and_limits() -> None:
+    manifest = {
+        "settings": {"history_days": 180, "history_length": 50}, "feed": {"shop": "Tea & Co"}, "deliveries": {"a": 1, "b": 2},
+    }  # fmt: skip
+    page = text_of(
+        pages(day_view(), retrainings=[retraining(manifest=manifest)])["retrainings/2011-03-01.html"]
+    )
+    assert "2 deliveries known on 2011-03-01, the last 180 days" in page
+    assert "on 2011-02-23 to 2011-03-01, 734 people who acted then" in page
+    assert "Limits Judged by what people did" in page
+    assert "history_length 50" in page
+
+
+def test_text_stands_out_from_its_ground_in_light_and_dark() -> None:
+    style = (REPOSITORY / "jobs/report_pages/style.css").read_text()
+    light, dark = (
+        dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", part)) for part in style.split("@media screen")[:2]
+    )
+    pairs = [(name, ground) for name in ("ink", "soft", "link", "incident") for ground in ("ground", "panel")]
+    pairs += [(name, f"{name}-ground") for name in ("ok", "drift", "invalid", "none")] + [("soft", "head")]
+    for colours in (light, light | dark):
+        for text, ground in pairs:
+            assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+        for drawn in ("line", "second", "alarm"):
+            assert contrast(colours[drawn], colours["panel"]) >= 3, drawn
+
+
+def contrast(first: str, second: str) -> float:
+    """WCAG's ratio of two colours."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    lighter, darker = sorted((luminance(first), luminance(second)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def test_what_is_wrong_with_the_annotations_is_said_on_the_index() -> None:
+    site = Site("A shop", [day_view()], [], {}, problems=["No annotations are shown: entry 1, mark: <wrong>"])
+    assert "entry 1, mark: &lt;wrong&gt;" in dict(pages_of(site, NOW))["index.html"]
