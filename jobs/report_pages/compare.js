@@ -20,7 +20,7 @@ function cell(value, unit) {
   if (!Array.isArray(value)) return written(value, unit);
   const [middle, low, high, n] = value;
   const ends = low === null ? "" : ` (${written(low, unit)} to ${written(high, unit)})`;
-  return written(middle, unit) + ends + (n === null ? "" : `, n ${written(n, "count")}`);
+  return written(middle, unit) + ends + (n === null ? "" : `, n\u00a0${written(n, "count")}`);
 }
 function change(before, now, unit) {
   if (unit === "text") return before === now ? "" : "differs";

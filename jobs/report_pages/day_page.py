@@ -60,7 +60,7 @@ def accuracy(day: DayView) -> list[tuple[str, str, str]]:
     if not lists:
         return []
     n = lists["num_users"]
-    told = f"n {count(n)}"
+    told = f"n\u00a0{count(n)}"
     low, high = wilson(lists["hit_rate_at_10"], n) if n else (0.0, 1.0)
     rows = [
         ("ndcg_at_10", written(lists["ndcg_at_10"], "score"), told),

@@ -43,7 +43,7 @@ def cell(value: Any, unit: str) -> str:
         return written(value, unit)
     middle, low, high, n = value
     ends = f" ({written(low, unit)} to {written(high, unit)})" if low is not None else ""
-    return f"{written(middle, unit)}{ends}" + (f", n {count(n)}" if n is not None else "")
+    return f"{written(middle, unit)}{ends}" + (f", n\u00a0{count(n)}" if n is not None else "")
 
 
 def change(before: Any, now: Any, unit: str) -> str:
@@ -64,4 +64,4 @@ def ratio(found: dict[str, Any] | None, unit: str) -> tuple[str, str]:
     values = [None if found[name] is None else found[name] * scale for name in ("value", "low", "high")]
     value, low, high = values
     ends = f"{written(low, unit)} to {written(high, unit)}, " if low is not None else ""
-    return written(value, unit), f"{ends}n {count(found['n'])}"
+    return written(value, unit), f"{ends}n\u00a0{count(found['n'])}"

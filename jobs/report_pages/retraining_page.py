@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from jobs.report_pages.figures import count
 from jobs.report_pages.intervals import intervals_of
 from jobs.report_pages.views import Record, outcome_of
 
@@ -58,10 +59,11 @@ def model_card(record: Record) -> list[tuple[str, str]]:
     ]
     if settings:
         days = settings.get("history_days", "–")
+        num_deliveries = len(manifest.get("deliveries") or {})
         card.append(
             (
                 "Learnt from",
-                f"{len(manifest.get('deliveries') or {})} deliveries known on {record['day']}, the last {days} days of "
+                f"{num_deliveries} {'delivery' if num_deliveries == 1 else 'deliveries'} known on {record['day']}, the last {days} days of "
                 f"them; histories of up to {settings.get('history_length', '–')} events. Nothing but what people did: no "
                 "age, sex or other trait of a person.",
             )
@@ -69,7 +71,7 @@ def model_card(record: Record) -> list[tuple[str, str]]:
     card += [
         (
             "Judged",
-            f"on {judged}, {record.get('num_users', 0):,} people who acted then, by a twin that had not seen these days; "
+            f"on {judged}, {count(record.get('num_users'))} people who acted then, by a twin that had not seen these days; "
             "the model itself was then fitted up to the last of them.",
         ),
         (

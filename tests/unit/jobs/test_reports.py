@@ -425,7 +425,7 @@ def test_the_day_says_what_foretaste_did_and_how_fresh_accurate_and_fast_it_was(
     assert "Retrained (drift of 2011-03-01) and promoted challenger 2." in page
     assert "Pointed readers back from v0003 to v0002, at 2011-03-02T08:00:00+00:00." in page
     assert "When the day ended readers got v0002, the lists of 2011-02-28." in page
-    assert "Newest event 1.5 h Newest delivery 0 days Champion 20 days Published lists 1 days" in page
+    assert "Newest event 1.5 h Newest delivery 0 days Champion 20 days Published lists 1 day" in page
     assert "Hit rate@10 25.0 % 20.6 % to 30.0 %, n 321" in page
     assert "land 2.0 monitor 9.5 Together 11.5" in page
 
