@@ -32,9 +32,10 @@ _TEMPLATES = Path(__file__).with_name("report_pages")
 #: Days on the index; older ones keep their pages.
 _MOST_DAYS = 365
 _KINDS = {
-    "outcomes": "What people did",
+    "data": "What comes in: features and what people do",
     "predictions": "What we recommend",
-    "features": "Features",
+    "outcomes": "What followed",
+    "loop": "What the loop does to itself",
 }
 
 
@@ -95,7 +96,8 @@ def csvs_of(site: Site) -> Iterator[tuple[str, str]]:
 
 
 def _index(site: Site) -> dict[str, Any]:
-    promoted = max(site.promotions.items(), key=lambda pair: (pair[1]["day"], int(pair[0])), default=None)
+    standing = [pair for pair in site.promotions.items() if pair[0] not in site.demotions]
+    promoted = max(standing, key=lambda pair: (pair[1]["day"], int(pair[0])), default=None)
     champion = promoted and {
         "version": promoted[0],
         "day": promoted[1]["day"],
@@ -131,7 +133,7 @@ def _compare(site: Site) -> dict[str, Any]:
 
 
 def _kinds(day: DayView) -> dict[str, str]:
-    """What was judged, with its heading: what people did first."""
+    """What was judged, with its heading, in the order of a day."""
     found = list((day.verdict or {}).get("kinds", {}))
     known = [kind for kind in _KINDS if kind in found]
     return {kind: _KINDS.get(kind, kind.capitalize()) for kind in dict.fromkeys([*known, *found])}

@@ -195,7 +195,9 @@ def keys_by_version(settings: Settings) -> dict[str, int]:
 def s3_versions(settings: Settings) -> dict[str, list[str]]:
     """The objects of each version in S3."""
     found: dict[str, list[str]] = {}
-    for entry in s3_of(settings).list_objects_v2(Bucket=settings.s3_bucket).get("Contents", []):
+    for entry in (
+        s3_of(settings).list_objects_v2(Bucket=settings.s3_bucket, Prefix=names.PUBLISHED).get("Contents", [])
+    ):
         _, version, *rest = entry["Key"].split("/")
         if rest:
             found.setdefault(version, []).append(rest[0])

@@ -186,23 +186,24 @@ def _verdict(
     rings = verdict == "drift"
     measured = verdict != "invalid"
     level = -shift
-    outcomes = [
+    people = [
         _measure("tastes_lost", "Tastes lost", "share", shift + 0.02, 0.25, 0.04, rng),
         _measure("events.category", "Categories acted upon", "bits", shift / 10, 0.06, 0.004, rng),
         _measure("events.item", "Items acted upon", "bits", 0.05 + shift / 5, 0.2, 0.006, rng),
-        _measure("clicks_lost", "Clicks lost", "share", shift / 2, 0.5, 0.05, rng),
     ]
+    outcomes = [_measure("clicks_lost", "Clicks lost", "share", shift / 2, 0.5, 0.05, rng)]
     features = [_measure(f"user.{name}", f"user.{name}", "sd", 0.08, 0.3, 0.01, rng) for name in _FEATURES]
     predictions = [_measure("lists.category", "Categories in the lists", "bits", 0.03, 0.1, 0.002, rng)]
-    statuses = {"outcomes": verdict, "features": "ok", "predictions": "ok"}
-    kinds = {"features": features, "predictions": predictions, "outcomes": outcomes}
+    loop = [_measure("coverage_lost", "Coverage lost", "share", 0.03, 0.2, 0.01, rng)]
+    statuses = {"data": verdict, "predictions": "ok", "outcomes": "ok", "loop": "ok"}
+    kinds = {"data": [*people, *features], "predictions": predictions, "outcomes": outcomes, "loop": loop}
     reasons = {
         "ok": [],
         "drift": [
-            f"outcomes: tastes lost {shift:.0%} (alarm from 25%)",
-            "outcomes: Categories acted upon moved by 0.071 bits (alarm from 0.06)",
+            f"data: tastes lost {shift:.0%} (alarm from 25%)",
+            "data: Categories acted upon moved by 0.071 bits (alarm from 0.06)",
         ],
-        "invalid": ["outcomes: 1,204 events an open day, 0.41 of the reference's 2,911 (0.55 are needed)"],
+        "invalid": ["data: 1,204 events an open day, 0.41 of the reference's 2,911 (0.55 are needed)"],
     }[verdict]
     window = {"reference": {"first": str(day - timedelta(days=40)), "last": str(day - timedelta(days=13))},
               "current": {"first": str(day - timedelta(days=6)), "last": str(day)}}  # fmt: skip
@@ -226,6 +227,9 @@ def _verdict(
             "hit_rate_at_10": round(0.31 * (1 - shift) + float(rng.normal(0, 0.01)), 6),
             "ndcg_at_10": round(0.082 * (1 - shift) + float(rng.normal(0, 0.002)), 6),
             "popularity_ndcg_at_10": round(0.055 + float(rng.normal(0, 0.002)), 6), "difference_squares": 31.2,
+        },
+        "exposure": {
+            "num_items": 3120, "coverage": 0.62 - shift / 10, "gini": 0.71 + shift / 20, "popularity_lift": 3.1 + shift,
         },
         "kpis": {
             "newest_event_at": f"{day}T23:{41 + day.day % 15}:07",
@@ -285,7 +289,7 @@ def _retraining(key: str, champion: int, is_promoted: bool) -> Record:
     reason = f"champion: ndcg@10 0.0750 → 0.0840, difference {0.009 * sign:+.4f}: {'better' if is_promoted else 'worse than allowed'}"
     return {
         "day": key, "reason": f"drift of {key}", "champion": str(champion), "challenger": str(champion + 1),
-        "is_promoted": is_promoted, "num_users": 1734, "judged_from": str(date.fromisoformat(key) - timedelta(days=6)),
+        "trigger": "alarm", "is_promoted": is_promoted, "num_users": 1734, "judged_from": str(date.fromisoformat(key) - timedelta(days=6)),
         "mlflow_url": "http://127.0.0.1:5000/#/experiments/1/runs/abc", "sha256": "c0ffee" * 10 + "beef", "metrics": metrics,
         "verdict": {"is_promoted": is_promoted, "reasons": [reason], "differences": differences},
     }  # fmt: skip

@@ -95,7 +95,7 @@ def read_panel(lake: Lake, span: Span, day: date, *, max_rows: int, threads: int
         f"""
         with user_days as (
             select event_date, user_id, count(*) as num_events, bool_or(event_type = 'purchase') as is_buying
-            from {events_of} where {_visible(day)} group by event_date, user_id
+            from {events_of} where {visible(day)} group by event_date, user_id
         )
         select event_date, count(*) as num_user_days, sum(num_events)::bigint as num_events,
             count(*) filter (is_buying) as num_buying, max(num_events, {_BUSIEST}) as top_counts

@@ -19,6 +19,7 @@ MARKS = {
     "alarm": "alarm",
     "promoted": "promotion",
     "refused": "refusal",
+    "demoted": "demotion",
     "rollback": "rollback",
     "incident": "incident, by hand",
 }
@@ -159,6 +160,7 @@ def _marks(day: DayView, axes: _Axes) -> list[Mark]:
     """What happened on a day; an annotation of several days is marked on its first."""
     kinds = ["alarm"] if day.has_rung else []
     kinds += [day.retrained] if day.retrained in MARKS else []
+    kinds += ["demoted"] if day.demotion else []
     kinds += ["rollback"] if day.rollbacks else []
     labels = [(kind, MARKS[kind]) for kind in kinds]
     labels += [

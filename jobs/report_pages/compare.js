@@ -2,9 +2,11 @@
 const numbers = JSON.parse(document.getElementById("numbers").textContent);
 const NOTHING = "–";
 const THIN = "\u202f";
-const grouped = (value, places) => value.toLocaleString("en-US", {
-  minimumFractionDigits: places, maximumFractionDigits: places,
-}).replaceAll(",", THIN);
+// Not toLocaleString: it rounds decimals, toFixed rounds what the number is, as Python does.
+const grouped = (value, places) => {
+  const [whole, ...rest] = value.toFixed(places).split(".");
+  return [whole.replace(/\d(?=(\d{3})+$)/g, `$&${THIN}`), ...rest].join(".");
+};
 const signed = (shown) => shown.replace("-", /[1-9]/.test(shown) ? "−" : "");
 
 // The same forms as in figures.py: a number looks alike before and after a choice.

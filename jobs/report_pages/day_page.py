@@ -22,6 +22,13 @@ def deeds(day: DayView) -> list[tuple[str, str]]:
         done.append(
             (f"Read {count(rows['read'])} events and quarantined {count(quarantined)}.", "../quality.html")
         )
+    if day.demotion is not None:
+        done.append(
+            (
+                f"{str(day.demotion['reason'])[:1].upper()}{str(day.demotion['reason'])[1:]}.",
+                "../definitions.html#demotion",
+            )
+        )
     done += [(_published(record), "") for record in day.publications]
     if day.has_rung:
         done.append(("Rang the alarm.", "../definitions.html#alarm"))

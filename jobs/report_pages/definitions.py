@@ -134,6 +134,15 @@ GROUPS: tuple[tuple[str, tuple[Definition, ...]], ...] = (
                 _VERDICT,
             ),
             Definition(
+                "demotion",
+                "Demotion",
+                "A new champion whose lists lose clicks beyond a bound, beyond chance and on every day is demoted, and the former one takes over ([rollback] in expectations/drift.toml).",
+                "–",
+                "impressions of its first days",
+                _NOISE,
+                "demotions in the state store",
+            ),
+            Definition(
                 "effect",
                 "Effect, by chance, alarm from",
                 "The value less what chance alone gives two samples of these sizes. It drifts at the threshold (“alarm "
@@ -150,6 +159,24 @@ GROUPS: tuple[tuple[str, tuple[Definition, ...]], ...] = (
                 "other people's do: the share of that lead which is lost.",
                 "share of the lead",
                 "people who acted both before and now",
+                _NOISE,
+                _VERDICT,
+            ),
+            Definition(
+                "tastes_lost_recently",
+                "Tastes lost lately",
+                "The same over the last days alone: found sooner, and said by fewer people, so that more has to be lost.",
+                "share of the lead",
+                "people who acted both before and lately",
+                _NOISE,
+                _VERDICT,
+            ),
+            Definition(
+                "unknown_items",
+                "Acted upon and unknown to the champion",
+                "Events of the last days on items that came into the catalogue after the champion was trained.",
+                "share of events",
+                "events of sampled people",
                 _NOISE,
                 _VERDICT,
             ),
@@ -178,6 +205,51 @@ GROUPS: tuple[tuple[str, tuple[Definition, ...]], ...] = (
                 "share of the rate",
                 "impressions",
                 _NOISE,
+                _VERDICT,
+            ),
+            Definition(
+                "conversion_lost",
+                "Conversion lost",
+                "People's days that end in a purchase, as a share of their days with an event: what is lost of the reference's share.",
+                "share of the share",
+                "people's days",
+                _NOISE,
+                _VERDICT,
+            ),
+            Definition(
+                "accuracy_lost",
+                "Accuracy lost",
+                "What is lost of the lists' NDCG@10 since the first days after the champion's promotion.",
+                "share of that NDCG@10",
+                "people and days with an outcome",
+                _NOISE,
+                _VERDICT,
+            ),
+            Definition(
+                "coverage_lost",
+                "Coverage, and what is lost of it",
+                "The share of the available catalogue that anybody's first ten hold, beside that of the first champion's first lists.",
+                "share",
+                "available items",
+                _NONE,
+                _VERDICT,
+            ),
+            Definition(
+                "gini_risen",
+                "Gini of exposure, and its rise",
+                "How unequally the first ten spread over available items: 0 where all are shown equally often, 1 where one is.",
+                "0 to 1",
+                "available items",
+                _NONE,
+                _VERDICT,
+            ),
+            Definition(
+                "popularity_lift_risen",
+                "Popularity lift, and its rise",
+                "The mean popularity of what is shown, over that of what people act upon, by the weights of the last seven days.",
+                "ratio",
+                "available items",
+                _NONE,
                 _VERDICT,
             ),
             Definition(
@@ -367,6 +439,8 @@ DEFINITIONS = {definition.key: definition for _, group in GROUPS for definition 
 
 def key_of(measure: str, kind: str) -> str:
     """The definition of a measure of the verdict, by its name and kind."""
+    if measure.startswith(("user.", "item.")):
+        return "features"
     for key in (measure.replace(".", "-"), kind):
         if key in DEFINITIONS:
             return key

@@ -12,6 +12,7 @@ from contracts import names
 from jobs.annotations import Annotation, annotations_of
 from jobs.io.state import (
     DELIVERIES,
+    DEMOTIONS,
     DURATIONS,
     LANDINGS,
     PROMOTIONS,
@@ -33,6 +34,8 @@ def gather(
     """Read every record once."""
     landings, verdicts, retrainings = state.all(LANDINGS), state.all(VERDICTS), state.all(RETRAININGS)
     runs, promotions, durations = state.all(RUNS), state.all(PROMOTIONS), state.all(DURATIONS)
+    demotions = state.all(DEMOTIONS)
+    demoted = {record["day"]: {**record, "version": version} for version, record in demotions.items()}
     publications = {
         version: {**record, "version": version}
         for version, record in sorted(
@@ -49,6 +52,9 @@ def gather(
     for key in keys:
         day, run = date.fromisoformat(key), runs.get(run_key(names.DAILY, date.fromisoformat(key)))
         champion = _champion(run, verdicts.get(key))
+        demotion = demoted.get(key)
+        if demotion is not None and demotion["version"] == champion:
+            champion = str(demotion["to"])
         promotion = promotions.get(champion or "")
         reached = [flip for flip in flips if flip.day <= day]
         days.append(
@@ -66,6 +72,7 @@ def gather(
                 champion_day=date.fromisoformat(promotion["day"]) if promotion else None,
                 newest_delivery=max((came for landed, came in received if landed <= day), default=None),
                 rollbacks=[flip.rollback for flip in flips if flip.rollback and flip.day == day],
+                demotion=demotion,
                 annotations=annotations_of(annotations, day),
             )
         )
@@ -79,6 +86,7 @@ def gather(
         currency=_latest(feeds, "currency"),
         live=flips[-1].live if flips else None,
         left=str(flips[-1].rollback["from"] or "") if flips and flips[-1].rollback else "",
+        demotions=demotions,
         annotations=annotations,
         problems=problems,
     )

@@ -82,6 +82,16 @@ def _lists(name: str, other: str = "") -> Callable[[DayView], Point | None]:
     return read
 
 
+def _exposure(name: str) -> Callable[[DayView], Point | None]:
+    def read(day: DayView) -> Point | None:
+        found = (day.verdict or {}).get("exposure")
+        return (
+            Point(day.day, found[name], n=found["num_items"]) if found and found[name] is not None else None
+        )
+
+    return read
+
+
 def _window(day: DayView) -> Point | None:
     count = (day.verdict or {}).get("num_current")
     return Point(day.day, count) if count else None
@@ -124,6 +134,11 @@ TRENDS: dict[str, tuple[Trend, ...]] = {
         ),
         Trend("events-item", "Items moved, in bits", _effect("events.item"), fixed(3), "events.item"),
         Trend("clicks_lost", "Clicks lost", _effect("clicks_lost"), percent, "clicks_lost"),
+    ),
+    "What the loop does to itself": (
+        Trend("coverage_lost", "Coverage of the catalogue", _exposure("coverage"), percent),
+        Trend("gini_risen", "Gini of exposure", _exposure("gini"), fixed(3)),
+        Trend("popularity_lift_risen", "Popularity lift", _exposure("popularity_lift"), fixed(2)),
     ),
     "Data and running": (
         Trend("window", "Events in the window", _window, fixed(0)),

@@ -44,6 +44,7 @@ class DayView:
     champion_day: date | None = None  # the last day that the champion was trained on
     newest_delivery: date | None = None  # of events, landed by this day
     rollbacks: list[Record] = field(default_factory=list)  # away from a version of this day
+    demotion: Record | None = None  # of the champion that the day began with: "version", "to", "reason"
     annotations: list[Annotation] = field(default_factory=list)
 
     @property
@@ -129,6 +130,8 @@ class DayView:
             told += " The alarm rang."
         if self.retraining and self.retrained in ("promoted", "refused"):
             told += f" Challenger {self.retraining.get('challenger', '')} was {self.retrained}."
+        if self.demotion:
+            told += f" Champion {self.demotion['version']} was demoted, {self.demotion['to']} took over."
         for rollback in self.rollbacks:
             told += f" Readers were pointed back at {rollback['to']}."
         return told
@@ -148,6 +151,7 @@ class Site:
     left: str = (
         ""  # the version that they were pointed back from; empty where the live one is the last published
     )
+    demotions: dict[str, Record] = field(default_factory=dict)
     annotations: Sequence[Annotation] = ()
     problems: Sequence[str] = ()  # why something is missing on the pages
 

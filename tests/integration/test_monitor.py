@@ -27,6 +27,7 @@ from jobs.monitoring.evidently_report import drift_report
 from jobs.monitoring.keep import DRIFT_VERDICTS
 from jobs.monitoring.panel import read_panel
 from jobs.monitoring.windows import Span
+from jobs.report_pages.definitions import key_of
 from jobs.runs import StepContext
 
 pytestmark = pytest.mark.integration
@@ -256,6 +257,12 @@ def test_a_fashion_moves_categories_and_items(context: StepContext) -> None:
 def test_the_verdict_carries_what_the_day_came_to(context: StepContext) -> None:
     Shop(context).build()
     monitor.run(DAY, context)
+    measured = [
+        (measure["name"], kind)
+        for kind, found in verdict_of(context)["kinds"].items()
+        for measure in found["measures"]
+    ]
+    assert [name for name, kind in measured if key_of(name, kind) == "measure"] == []
     found = verdict_of(context)["kpis"]["all"]
     assert found["orders"] > 0
     assert found["conversion"]["low"] < found["conversion"]["value"] < found["conversion"]["high"]

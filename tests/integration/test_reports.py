@@ -24,6 +24,7 @@ from jobs.io.lake import Lake
 from jobs.io.schemas import arrow_schema
 from jobs.io.site_objects import upload_site
 from jobs.io.state import (
+    DEMOTIONS,
     DURATIONS,
     LANDINGS,
     PROMOTIONS,
@@ -174,7 +175,7 @@ def test_a_busy_year_fits_pages_of_300_kilobytes(tmp_path: Path) -> None:
         measured = query.execute(
             f"select count(distinct name) from '{root}/data/measures.parquet'"
         ).fetchone()
-        assert measured == (11,)
+        assert measured == (12,)
 
 
 def test_the_last_step_of_a_run_writes_pages_marts_and_the_bucket(
@@ -227,7 +228,12 @@ def test_a_refused_challenger_gets_its_page_all_the_same(
     monkeypatch.setattr(run, "run_step", run_step)
     heard: list[str] = []
     run.retrain(
-        settings, date(2011, 3, 1), run_id="r", reason="x", listener=lambda name, *_: heard.append(name)
+        settings,
+        date(2011, 3, 1),
+        run_id="r",
+        reason="x",
+        trigger="person",
+        listener=lambda name, *_: heard.append(name),
     )
     assert done[-2:] == heard[-2:] == ["promote", "report"]
 
@@ -293,3 +299,18 @@ def example_of(name: str) -> str:
     """The SQL that a page of the documentation shows."""
     text = (Path(__file__).resolve().parents[2] / name).read_text()
     return text.split("```sql\n")[1].split("```")[0]
+
+
+def test_a_demotion_is_told_on_its_day_and_the_former_champion_stands_again(settings: Settings) -> None:
+    state = State.of(settings)
+    state.put(PROMOTIONS, "5", {"day": "2011-02-27", "metrics": {}})
+    state.put(RUNS, "daily/2011-03-01", {"manifest": {"champion": "5", "feed": {"shop": "Tea & Co"}}})
+    told = "champion 5 is demoted, 4 takes over: clicks on its lists fell"
+    state.put(DEMOTIONS, "5", {"day": "2011-03-01", "to": "4", "reason": told})
+    (newest, *_) = gather(state, settings.reports_path).days
+    assert newest.champion == "4"
+    assert newest.ages["champion_age"] == 9
+    root = build_reports(settings, NOW).parent
+    assert "Champion 5 is demoted, 4 takes over" in (root / "days" / "2011-03-01.html").read_text()
+    index = (root / "index.html").read_text()
+    assert "<dd>model 4</dd>" in index

@@ -448,12 +448,13 @@ def test_what_happened_is_marked_in_the_trends_and_read_out() -> None:
         1,
         verdict=verdict("drift"),
         retraining=retraining(),
+        demotion={"version": "2", "to": "1", "reason": "clicks fell"},
         rollbacks=[{"from": "v2", "to": "v1", "at": ""}],
         annotations=[annotation("incident", DAY - timedelta(days=1), "The tracker was down")],
     )
     chart = charts_of([day_view(0), happened, day_view(2)])["Drift"][0]
-    assert [mark.kind for mark in chart.marks] == ["alarm", "promoted", "rollback", "incident"]
-    assert len({mark.x for mark in chart.marks}) == 4
+    assert [mark.kind for mark in chart.marks] == ["alarm", "promoted", "demoted", "rollback", "incident"]
+    assert len({mark.x for mark in chart.marks}) == 5
     assert len({mark.day_x for mark in chart.marks}) == 1
     assert "promotion on 2011-02-28" in chart.summary
     assert "incident: The tracker was down on 2011-02-28" in chart.summary
