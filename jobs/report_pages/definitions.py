@@ -172,6 +172,16 @@ GROUPS: tuple[tuple[str, tuple[Definition, ...]], ...] = (
                 _VERDICT,
             ),
             Definition(
+                "tastes-familiar_share",
+                "Events in familiar categories",
+                "Each person's share of events in the categories that the champion knew them for, weighted by how well it "
+                "knew them: what tastes lost are computed from.",
+                "standard deviations between both windows",
+                "people who acted both before and now",
+                "none: it is shown, never judged",
+                _VERDICT,
+            ),
+            Definition(
                 "unknown_items",
                 "Acted upon and unknown to the champion",
                 "Events of the last days on items that came into the catalogue after the champion was trained.",

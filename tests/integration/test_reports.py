@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-import boto3
 import duckdb
 import pyarrow as pa
 import pytest
-from moto import mock_aws
 
 from contracts import names
 from contracts.errors import NothingToDo
@@ -39,6 +36,7 @@ from jobs.report_pages.gather import gather
 from jobs.reports import build_reports
 from jobs.runs import StepContext
 from jobs.site import publish_site
+from tests.publishing import s3_of
 from tests.site_records import put_records, year_of_records
 
 pytestmark = pytest.mark.integration
@@ -48,7 +46,7 @@ NOW = datetime(2011, 3, 2, tzinfo=UTC)
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    settings = load_settings(home=tmp_path / "home")
+    settings = load_settings(home=tmp_path / "pages")
     state = State.of(settings)
     for day, read in (("2011-02-27", 90), ("2011-02-28", 100), ("2011-03-01", 110)):
         accounts = {
@@ -126,7 +124,7 @@ def test_what_is_live_follows_a_rollback_and_the_next_publication(settings: Sett
     newest, before, _ = gather(state, settings.reports_path).days
     assert [record["to"] for record in newest.rollbacks] == ["v0003"]
     assert newest.live is not None
-    assert newest.ages["live_age"] == 1
+    assert (newest.live["version"], newest.ages["live_age"]) == ("v0003", 1)
     assert before.rollbacks == []
     index = build_reports(settings, NOW).read_text()
     assert "rolled back from v0004" in index
@@ -238,20 +236,11 @@ def test_a_refused_challenger_gets_its_page_all_the_same(
     assert done[-2:] == heard[-2:] == ["promote", "report"]
 
 
-@pytest.fixture
-def bucket(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    with mock_aws():
-        client = boto3.client("s3", region_name="us-east-1")
-        client.create_bucket(Bucket=settings.s3_bucket)
-        yield client
-
-
 def test_the_bucket_holds_what_the_folder_holds_and_only_changes_travel(
-    settings: Settings, bucket: Any
+    settings: Settings, shop: Settings
 ) -> None:
-    told = settings.model_copy(update={"s3_endpoint_url": "aws"})
+    there = {name: getattr(shop, name) for name in ("s3_endpoint_url", "s3_access_key", "s3_secret_key")}
+    told, bucket = settings.model_copy(update=there), s3_of(shop)
     bucket.put_object(Bucket=settings.s3_bucket, Key="published/live.json", Body=b"{}")
     root = build_reports(told, NOW).parent
     files = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}

@@ -492,6 +492,7 @@ def test_the_pages_of_a_shop_that_says_evil_things_embed_no_end_of_a_script() ->
     page = pages(day, day_view(1))["compare.html"]
     assert page.count("</script>") == 2
     embedded = page.split('id="numbers">')[1].split("</script>")[0]
+    assert not set("<>&") & set(embedded)
     values = json.loads(embedded)["days"]["values"]["2011-03-01"]
     assert "</script><script>alert(1)</script>" in values
 
