@@ -8,7 +8,7 @@ export PYTHONSAFEPATH := 1
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-all check bench
+.PHONY: help setup demo up down test test-all check proof bench
 
 help: ## Show the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -47,6 +47,9 @@ check: setup ## Lint and type-check: ruff, mypy, import-linter, sqlfluff
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports --cache-dir .venv/.cache/import_linter
 	@.venv/bin/sqlfluff lint dbt_project
+
+proof: setup ## Prove that the loop closes: six arms in a world of incidents (SEEDS=301,302 or all; DOCS=docs writes the page)
+	@$(PY) -m simulator.proof $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(DOCS),--docs "$(DOCS)")
 
 bench: setup ## Run the benchmarks (ONLY=name for some); figures go to FORETASTE_HOME/bench.jsonl
 	@$(PY) -m benchmarks $(ONLY)

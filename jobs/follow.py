@@ -21,7 +21,7 @@ from jobs.io.spark import spark_context
 from jobs.retrain import ALARM, PERSON
 from jobs.run import Listener, retrain, run_day
 
-#: When a follower retrains: when the drift alarm rings, after every day, or never.
+#: When a follower retrains by itself: when the drift alarm rings, after every day, or never.
 Retrain = Literal["on-alarm", "daily", "never"]
 
 

@@ -96,6 +96,17 @@ def scale_volume(feed: Path, day: date, factor: float) -> int:
     return len(scaled)
 
 
+def shuffle_people(feed: Path, day: date, seed: int = 0) -> None:
+    """Deal what happened to other people at random: who did something is somebody else, as often as before."""
+    columns, rows = _read(feed, day)
+    by_event = {row["event_id"]: row["user_id"] for row in rows if row["user_id"]}
+    dealt = np.random.default_rng(seed).permutation(list(by_event.values()))
+    other = dict(zip(by_event, dealt.tolist(), strict=True))
+    for row in rows:
+        row["user_id"] = other.get(row["event_id"], row["user_id"])
+    _write(feed, day, columns, rows)
+
+
 def _file(feed: Path, day: date) -> Path:
     return feed / delivery_folder("events", day) / "events.csv.gz"
 

@@ -80,6 +80,12 @@ def popular_lists(shop: Shop, feed: Path, day: date, days: int = 7) -> Lists:
     return _named(today, numbers, np.broadcast_to(best_P, (len(numbers), len(best_P))))
 
 
+def items_for_sale(shop: Shop, day: date) -> list[str]:
+    """The ids of all items that are for sale on a day, in order."""
+    today = shop.today(day)
+    return [today.catalogue.item_id(item) for item in _for_sale(today)[0].tolist()]
+
+
 def _for_sale(today: Today) -> tuple[IntArray, IntArray]:
     """The numbers of the items that are for sale, which are in the order of their ids, and their places."""
     items = np.sort(today.shelf.item_N[today.shelf.is_available_N])

@@ -67,3 +67,18 @@ def test_the_volume_is_another_and_every_id_is_new(feed: Path, factor: float) ->
         assert len({row["event_id"] for row in rows(feed)}) == factor * len(
             {row["event_id"] for row in before}
         )
+
+
+def test_shuffled_people_did_as_much_as_before_and_other_things(feed: Path) -> None:
+    before = rows(feed)
+    faults.shuffle_people(feed, DAY)
+    after = rows(feed)
+    assert sorted({row["event_id"]: row["user_id"] for row in after}.values()) == sorted(
+        {row["event_id"]: row["user_id"] for row in before}.values()
+    )
+    moved = sum(one["user_id"] != other["user_id"] for one, other in zip(before, after, strict=True))
+    assert moved > len(before) / 2
+    assert [{**row, "user_id": ""} for row in after] == [{**row, "user_id": ""} for row in before]
+    assert [row["event_id"] for row in after if not row["user_id"]] == [
+        row["event_id"] for row in before if not row["user_id"]
+    ]
