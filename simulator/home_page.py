@@ -23,7 +23,7 @@ PLACES = 10
 #: Share of impressions that are clicked, by place, as measured in real shops.
 CLICKS_BY_PLACE = np.array([0.31, 0.105, 0.076, 0.06, 0.051, 0.044, 0.038, 0.033, 0.029, 0.026])
 #: A perfect item is clicked so much more often than the average one those shares were measured with.
-_TASTE_LIFT = 3.5
+_TASTE_LIFT = 4.0
 _SUREST_CLICK = 0.9
 
 
@@ -59,8 +59,8 @@ def show_lists(
     place_I = today.catalogue.place_M[item_I]
     chance_I = click_chances(today, arrivals.user_V[visit_I], item_I, position_I, memory)
     # Each visit and position has its own dice, so that what is shown to one changes nothing for another.
-    dice_VP = today.dice("clicks").random((len(arrivals), PLACES))
-    return Shown(visit_I, position_I, item_I, place_I, chance_I, dice_VP[visit_I, position_I - 1] < chance_I)
+    dice_I = today.dice_of("clicks", visit_I, position_I)[:, 0]
+    return Shown(visit_I, position_I, item_I, place_I, chance_I, dice_I < chance_I)
 
 
 def click_chances(

@@ -63,7 +63,7 @@ def recall(feed: Path, day: date, users: IntArray) -> Memory:
     for days_ago in range(_DAYS, 0, -1):
         file = _file(feed, day - timedelta(days=days_ago))
         if file.exists() and len(wanted):
-            shown = pq.read_table(file)
+            shown = pq.ParquetFile(file).read()
             key_R = shown["key"].to_numpy()
             user_R = key_R // _MOST_ITEMS
             is_wanted_R = wanted[np.minimum(np.searchsorted(wanted, user_R), len(wanted) - 1)] == user_R

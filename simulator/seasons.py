@@ -18,7 +18,7 @@ _PEAK_DAY, _PEAK_LIFT, _DAYS_BEFORE, _DAYS_AFTER = 322, 2.5, 34.0, 26.0
 _WEEKDAYS = (1.0, 0.97, 0.96, 0.98, 1.0, 1.06, 1.03)
 #: How far the year moves the appetite for a category up and down.
 _SWING = 0.2
-_GIFT_SHARE, _GIFT_LIFT = 1 / 4, 3.0
+_GIFT_SHARE, _GIFT_LIFT = 1 / 4, 6.0
 _YEAR = 365.25
 
 

@@ -1,6 +1,6 @@
 """What happens in a day's sessions: impressions, views, carts, purchases, and what comes back.
 
-V visits · I impressions · C clicks among them · T steps · P positions of a list
+V visits · I impressions · C clicks among them · T steps
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 from simulator.browsing import Browsing
 from simulator.catalogue import SERVICE_ITEMS
 from simulator.events import CART, IMPRESSION, PURCHASE, RETURN, VIEW, Columns
-from simulator.home_page import PLACES, Shown
+from simulator.home_page import Shown
 from simulator.today import FloatArray, IntArray, Today
 from simulator.visits import DAY_MS, Arrivals
 
@@ -45,9 +45,7 @@ def happenings(today: Today, arrivals: Arrivals, shown: Shown, browsing: Browsin
     # nothing about what they would have done without it.
     dice = np.concatenate(
         [
-            today.dice("clicked views").random((len(arrivals), PLACES, 6))[
-                visit_C, shown.position_I[clicked] - 1
-            ],
+            today.dice_of("clicked views", visit_C, shown.position_I[clicked], 6),
             today.dice("views").random((len(browsing.visit_T), 6)),
         ]
     )

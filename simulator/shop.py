@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +141,7 @@ class Shop:
             **lived.outcome,
         }
 
-    @property
+    @cached_property
     def description(self) -> FeedDescription:
         """What ``feed.json`` says of this shop."""
         return FeedDescription(
@@ -162,7 +162,7 @@ def _due(feed: Path, day: date) -> list[pa.Table]:
     for days_ago in range(_HELD_BACK_DAYS, 0, -1):
         file = _held_back_file(feed, day - timedelta(days=days_ago))
         if file.exists():
-            held_back = pq.read_table(file)
+            held_back = pq.ParquetFile(file).read()  # sooner than by way of a data set
             tables.append(held_back.filter(pc.equal(held_back["due"], pa.scalar(day))).drop_columns("due"))
     return tables
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.catalogue import Catalogue
-from simulator.config import ShopConfig, generator
+from simulator.config import ShopConfig, generator, uniform_hash
 from simulator.fashion import Fashion
 from simulator.incidents import ViralItem
 from simulator.shelf import Shelf
@@ -49,6 +49,12 @@ class Today:
     def dice(self, purpose: str) -> np.random.Generator:
         """The day's own dice for a purpose."""
         return generator(self.config, purpose, self.offset)
+
+    def dice_of(self, purpose: str, visits: IntArray, positions: IntArray, num_dice: int = 1) -> FloatArray:
+        """Dice that belong to the positions of a list as a visit sees it, whatever else is shown to whom."""
+        key = int(self.dice(purpose).integers(2**62))
+        seen = visits * 1024 + positions
+        return np.stack([uniform_hash(key, seen, np.full(len(seen), die)) for die in range(num_dice)], axis=1)
 
     def match(self, users: IntArray, places: IntArray) -> FloatArray:
         """How well the items of places suit people, from 0 to 1."""
