@@ -42,12 +42,9 @@ class Fashion:
 def make_fashion(config: ShopConfig, catalogue: Catalogue, shifts: tuple[TasteShift, ...]) -> Fashion:
     """What appeals after some shifts, to which each has brought new favourites and new followers."""
     fashion = _drawn(config, catalogue, "before")
-    # The places that incidents have opened know no shift: they have only just come into fashion.
-    is_movable_N = np.arange(len(catalogue.category_N)) < config.num_items
     for nth, shift in enumerate(shifts, start=1):
         fresh = _drawn(config, catalogue, f"after {nth}")
-        is_moved_N = generator(config, f"moved items {nth}").random(len(is_movable_N)) < shift.share
-        is_moved_N &= is_movable_N
+        is_moved_N = generator(config, f"moved items {nth}").random(len(catalogue.category_N)) < shift.share
         fashion = Fashion(
             appeal_N=np.where(is_moved_N, fresh.appeal_N, fashion.appeal_N),
             followers_NK=np.where(is_moved_N[:, None], fresh.followers_NK, fashion.followers_NK),

@@ -68,7 +68,7 @@ class Today:
         """How strongly items attract people who are shown them, before anybody tires of them."""
         quality_N = self.fashion.quality()
         quality_N[self.viral_places] = 1.0
-        quality_N *= np.where(self.shelf.is_promoted_N, _PROMOTED_CLICKS, 1.0) * self.shelf.is_available_N
+        quality_N *= np.where(self.shelf.is_promoted_N, _PROMOTED_CLICKS, 1.0)
         return np.asarray(self.match(users, places) * quality_N[places])
 
 

@@ -144,6 +144,7 @@ def test_a_new_category_is_told_of_and_liked_from_its_day_on(steady: Shop) -> No
     assert not [row for row in item_rows(steady.config, steady.catalogue(DAY), DAY) if row[2] == "toys"]
     shares = category_shares(shop, DAY, DAY + timedelta(days=1))
     assert 0.05 < shares[SMALL["num_categories"]] < 0.25
+    assert shop.today(DAY).tastes.taste_UC.sum(axis=1) == pytest.approx(np.ones(SMALL["num_users"]), abs=1e-5)
     known = {int(row[0][1:]) for row in item_rows(steady.config, steady.catalogue(START), START)}
     assert not known & {int(row[0][1:]) for row in new}
 

@@ -129,6 +129,18 @@ def test_who_clicks_nothing_does_what_they_would_have_done_without_a_list(shop: 
         assert [name for name in shown.keys() - clicked if shown[name] != without[name]] == []
 
 
+def test_what_others_are_shown_changes_nothing_for_anybody(shop: Shop) -> None:
+    lists, others = random_lists(shop, DAY), random_lists(shop, START)
+    users = sorted(lists)
+    mixed = {user: (lists if nth % 2 else others)[user] for nth, user in enumerate(users)}
+    same = {user for nth, user in enumerate(users) if nth % 2}
+    first, second = by_session(shop, lists), by_session(shop, mixed)
+    theirs = [name for name, told in first.items() if told[0]["user_id"] in same]
+    assert sum(any(event["surface"] == "home" for event in first[name]) for name in theirs) > 10
+    assert [name for name in theirs if first[name] != second[name]] == []
+    assert first != second
+
+
 def test_arms_that_show_the_same_deliver_the_same_bytes(shop: Shop, tmp_path: Path) -> None:
     for arm in ("a", "b"):
         shop.deliver(tmp_path / arm / "feed", START)

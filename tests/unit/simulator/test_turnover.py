@@ -125,10 +125,20 @@ def test_prices_change_every_now_and_then_and_promotions_come_and_go(shop: Shop)
     ordinary = np.where(promoted, -1, prices)
     num_prices = [len(set(ordinary[:, item].tolist()) - {-1}) for item in range(CONFIG.num_items)]
     assert 3 <= np.median(num_prices) <= 4
-    item = int(np.flatnonzero(promoted.any(axis=0))[0])
-    day = int(np.flatnonzero(promoted[:, item])[0])
-    usual = ordinary[max(0, day - 7) : day + 14, item].max()
-    assert prices[day, item] == pytest.approx(0.8 * usual, rel=0.25)
+    both = promoted[1:] & ~promoted[:-1]  # the day on which a promotion begins
+    cut = prices[1:][both] / prices[:-1][both]
+    assert np.median(cut) == pytest.approx(0.8, abs=0.01)
+
+
+def test_whoever_joins_has_come_to_look_at_something(shop: Shop) -> None:
+    people = shop.people(on(300))
+    for offset in range(1, 60):
+        joining = people.joining(offset)
+        if len(joining):
+            visiting = shop.live(on(offset)).arrivals.number_V
+            assert set(joining.tolist()) <= set(visiting.tolist())
+            return
+    raise AssertionError("nobody joins in two months")
 
 
 def test_what_is_promoted_is_looked_at_and_bought_more() -> None:
