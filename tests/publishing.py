@@ -116,7 +116,12 @@ def score(
             item_ids=[listed(user, day) for user in range(NUM_USERS)],
             scores=[[K - place + bonus for place in range(K)] for _ in range(NUM_USERS)],
         )  # fmt: skip
-    manifest = {"champion": champion, "settings": {"list_length": K}, "feed": {"repeats_allowed": True}}
+    manifest = {
+        "day": str(day),
+        "champion": champion,
+        "settings": {"list_length": K},
+        "feed": {"repeats_allowed": True},
+    }
     state.put(RUNS, f"{kind}/{day}", {**(state.get(RUNS, f"{kind}/{day}") or {}), "manifest": manifest})
 
 
