@@ -342,10 +342,6 @@ def rollback_command(version: str | None, as_json: bool) -> None:
 
     answer = rollback(load_settings(), version, now=datetime.now(UTC))
     _print_json(answer) if as_json else click.echo(render(answer))
-    # After the answer: whoever rolls back waits for the flip, and the pages follow the live pointer.
-    from jobs.reports import build_reports
-
-    build_reports(load_settings(), now=datetime.now(UTC))
 
 
 @cli.group("quarantine", invoke_without_command=True)

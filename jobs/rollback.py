@@ -111,5 +111,6 @@ def render(answer: dict[str, Any]) -> str:
     return (
         f"live: {answer['version']} of {answer['day']} (was {answer['from']})\n"
         f"pointer in S3: {answer['s3']}\n"
-        "The next publication goes live as always; to hold it back, pause foretaste_daily in Airflow."
+        "The next publication goes live as always; to hold it back, pause foretaste_daily in Airflow.\n"
+        "The pages tell of it after the next run, or now: foretaste report"
     )
