@@ -209,6 +209,14 @@ def test_what_was_shown_is_a_candidate_though_nobody_proposed_it(world: World, m
     assert np.isfinite(more.features(world)).all()
 
 
+def test_what_was_taken_teaches_though_nobody_proposed_it(world: World, model: NextItemModel) -> None:
+    options = {"num_candidates": 8, "length": 5, "repeats_allowed": True}
+    (candidates,) = Proposer(model.sasrec, model.item_ids, world, **options).propose(np.array([5]))
+    for_sale = np.flatnonzero(world.is_available_N)
+    other = int(np.setdiff1d(for_sale, candidates.items_R)[0])
+    assert not is_same(ranker_of(world, model, shown(5, other, outcome="clicked")), ranker_of(world, model))
+
+
 # What the training set knows
 
 
