@@ -15,7 +15,7 @@ from jobs.io import dbt
 from jobs.io.commit import digest_of
 from jobs.io.lake import Lake
 from jobs.io.state import DELIVERIES, LANDINGS, State
-from jobs.io.warehouse import Warehouse, open_warehouse, prepare_statements
+from jobs.io.warehouse import Warehouse, open_warehouse, prepare
 from jobs.runs import StepContext, settings_of_run
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _touched(state: State, since: date | None, day: date) -> set[date]:
 def _prepare(warehouse: Warehouse, digest: str) -> bool:
     """Make what dbt reads exist; say whether the project differs from the one that built the tables."""
     for table in (RAW_EVENTS, RAW_ITEMS, RAW_USERS):  # a shop may deliver no items and no users
-        warehouse.execute(prepare_statements(names.WAREHOUSE_RAW, table))
+        prepare(warehouse, names.WAREHOUSE_RAW, table)
     warehouse.execute(f"create table if not exists {_PROJECT_BUILT} (digest text)")
     found = warehouse.read(f"select digest from {_PROJECT_BUILT}", {"digest": "text"})
     return bool(found.column("digest").to_pylist() != [digest])

@@ -33,16 +33,20 @@ class Warehouse(Protocol):
     ) -> None:
         """Replace, in one transaction, every row whose ``column`` is one of ``values``."""
 
-    def has_table(self, schema: str, name: str) -> bool:
-        """Does this table or view exist?"""
+    def columns(self, schema: str, name: str) -> set[str]:
+        """The columns of a table or view; none where it does not exist."""
 
 
-def prepare_statements(schema: str, table: Table) -> str:
-    """Create the table where it is missing, and in one that an older Foretaste has made the columns that it lacks."""
+def prepare(warehouse: Warehouse, schema: str, table: Table) -> None:
+    """Create a table where it is missing, and in one that an older Foretaste has made the columns that it lacks."""
     target = f"{schema}.{table.short_name}"
-    columns = [f"{name} {sql_type}" for name, sql_type in table.columns.items()]
-    added = [f"alter table {target} add column if not exists {column}" for column in columns]
-    return "; ".join((f"create table if not exists {target} ({', '.join(columns)})", *added))
+    present = warehouse.columns(schema, table.short_name)
+    if not present:
+        columns = ", ".join(f"{name} {sql_type}" for name, sql_type in table.columns.items())
+        warehouse.execute(f"create table if not exists {target} ({columns})")
+    for name, sql_type in table.columns.items():
+        if present and name not in present:
+            warehouse.execute(f"alter table {target} add column if not exists {name} {sql_type}")
 
 
 @contextmanager
@@ -72,18 +76,18 @@ class _DuckDB:
     def execute(self, sql: str) -> None:
         self._connection.execute(sql)
 
-    def has_table(self, schema: str, name: str) -> bool:
+    def columns(self, schema: str, name: str) -> set[str]:
         found = self._connection.execute(
-            "select 1 from information_schema.tables where table_schema = ? and table_name = ?",
+            "select column_name from information_schema.columns where table_schema = ? and table_name = ?",
             [schema, name],
-        ).fetchone()
-        return found is not None
+        ).fetchall()
+        return {column for (column,) in found}
 
     def replace(
         self, schema: str, table: Table, column: str, values: Sequence[date], rows: pa.Table, lease: Lease
     ) -> None:
         connection = self._connection
-        connection.execute(prepare_statements(schema, table))
+        prepare(self, schema, table)
         target = f"{schema}.{table.short_name}"
         connection.register("replacing_rows", rows)
         connection.execute("begin")
@@ -157,13 +161,13 @@ class _Postgres:
         self._connection.execute(sql)
         self._connection.commit()
 
-    def has_table(self, schema: str, name: str) -> bool:
+    def columns(self, schema: str, name: str) -> set[str]:
         found = self._connection.execute(
-            "select 1 from information_schema.tables where table_schema = %s and table_name = %s",
+            "select column_name from information_schema.columns where table_schema = %s and table_name = %s",
             [schema, name],
-        ).fetchone()
+        ).fetchall()
         self._connection.commit()
-        return found is not None
+        return {column for (column,) in found}
 
     def replace(
         self, schema: str, table: Table, column: str, values: Sequence[date], rows: pa.Table, lease: Lease
@@ -175,8 +179,8 @@ class _Postgres:
         ordered = rows.select(list(table.columns))
         buffer = io.BytesIO()
         csv.write_csv(ordered, buffer, csv.WriteOptions(include_header=False, quoting_style="needed"))
+        prepare(self, schema, table)
         try:
-            connection.execute(prepare_statements(schema, table))
             connection.execute(f"delete from {target} where {column} = any(%s)", [list(values)])
             with (
                 connection.cursor() as cursor,

@@ -30,9 +30,7 @@ def test_a_short_proof_holds(tmp_path: Path) -> None:
     result = prove_seed(tmp_path / "proof", SHORT, SEED)
     assert recovery(result) > 0.5, told(result)
     first, *_ = [verdict for verdict in result.arms["adaptive"].verdicts if verdict["has_rung"]]
-    assert first["day"] <= str(SHORT.live[SHORT.shift_on + 1]), told(
-        result
-    )
+    assert first["day"] <= str(SHORT.live[SHORT.shift_on + 1]), told(result)
 
 
 @pytest.mark.parametrize(
