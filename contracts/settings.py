@@ -161,7 +161,13 @@ class Settings(BaseSettings):
     history_days: Days = Field(
         default=180, description="Days that histories, training set and co-visitation look back."
     )
-    judge_days: Days = Field(default=7, description="Days at the end on which a challenger is judged (h).")
+    judge_days: Days = Field(
+        default=7, description="Most days at the end on which a challenger is judged (h)."
+    )
+    judge_users: Annotated[int, Field(ge=2)] = Field(
+        default=300,
+        description="People that are enough to judge by: the fewest days that hold them are judged, two at least.",
+    )
     half_life_days: Days = Field(
         default=14, description="Half-life of item popularity and category affinity."
     )

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from models.metrics import Interval, paired_bootstrap, required_users
 
 NUM_RESAMPLES = 2000
+#: So much worse in NDCG@10 a challenger may be in any case: of a small mean a share is less than anybody notices.
+LEAST_MARGIN = 0.01
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -28,8 +30,8 @@ def judge(ndcg: dict[str, FloatArray], *, margin: float, min_users: int, rng: np
     """Judge ``ndcg["challenger"]`` against ``ndcg["champion"]`` and the baselines, paired user by user.
 
     A first model has to beat recent popularity with a two-sided 95 % interval above zero. Later ones must
-    not be inferior to the champion by more than ``margin`` (a share of the champion's mean; one-sided 95 %)
-    and not be surely worse than recent popularity. Too few users to tell mean that the champion stays.
+    not be inferior to the champion by more than ``margin`` (a share of the champion's mean, :data:`LEAST_MARGIN` at
+    least; one-sided 95 %) and not be surely worse than recent popularity. Too few users to tell mean that the champion stays.
 
     Args:
         ndcg: per-user NDCG@10 by name, all over the same users; "popularity" has to be there.
@@ -64,7 +66,7 @@ def _first_model(
 def _against_champion(
     ndcg: dict[str, FloatArray], differences: dict[str, Interval], margin: float
 ) -> tuple[bool, list[str]]:
-    allowed = margin * float(ndcg["champion"].mean())
+    allowed = max(margin * float(ndcg["champion"].mean()), LEAST_MARGIN)
     interval = differences["champion"]
     told = (
         f"champion: ndcg@10 {_versus(ndcg, 'champion')}, difference {_shown(interval)}, "

@@ -7,6 +7,7 @@ from typing import Any
 
 from contracts import names
 from contracts.errors import NothingToDo
+from jobs.horizon import judge_horizon
 from jobs.io.state import LANDINGS, RETRAININGS
 from jobs.monitoring.thresholds import load_thresholds
 from jobs.runs import StepContext, champion_of, fix_manifest, is_newest, standing
@@ -37,8 +38,16 @@ def prepare(
             )
         context.state.put(RETRAININGS, key, {"day": key, "reason": reason, "trigger": trigger})
     champion = standing(context.state, champion_of(context.state, day), day)
-    manifest = fix_manifest(context, names.RETRAIN, day, champion)
-    return {"reason": (recorded or {"reason": reason})["reason"], "champion": manifest["champion"]}
+    settings = context.settings
+    judge_days = judge_horizon(
+        context.lake, day, most=settings.judge_days, enough=settings.judge_users, threads=settings.threads
+    )
+    manifest = fix_manifest(context, names.RETRAIN, day, champion, judge_days=judge_days)
+    return {
+        "reason": (recorded or {"reason": reason})["reason"],
+        "champion": manifest["champion"],
+        "judge_days": manifest["settings"]["judge_days"],
+    }
 
 
 def _refuse_in_cooldown(day: date, context: StepContext) -> None:

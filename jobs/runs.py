@@ -117,8 +117,10 @@ def promoted_on(state: State, day: date) -> str:
     return str(max(promoted))
 
 
-def fix_manifest(context: StepContext, kind: str, day: date, champion: str | None) -> dict[str, Any]:
-    """The manifest of a run: deliveries up to its day, the champion of that day, the settings.
+def fix_manifest(
+    context: StepContext, kind: str, day: date, champion: str | None, **chosen: Any
+) -> dict[str, Any]:
+    """The manifest of a run: deliveries up to its day, the champion of that day, the settings (``chosen`` ones for it).
 
     Written by the run's first execution; a later one gets what the first one wrote, so a backfill uses
     the champion of its day and not today's.
@@ -136,7 +138,7 @@ def fix_manifest(context: StepContext, kind: str, day: date, champion: str | Non
         },
         "champion": champion,
         "feed": read_description(context.settings).model_dump(mode="json"),
-        "settings": context.settings.run_settings(),
+        "settings": context.settings.run_settings() | chosen,
     }
     context.state.put(RUNS, run_key(kind, day), {"manifest": manifest, "sha256": digest_of(manifest)})
     return manifest

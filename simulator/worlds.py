@@ -87,7 +87,12 @@ class OnlineRetail:
         self.last_history = days[-2] - timedelta(days=1)
         self.champion_day = days[-1] - timedelta(days=28)
         self.is_judged_at_end = True
-        self.settings = {**_scheduled(self.live_days), "JUDGE_DAYS": "28", "HISTORY_DAYS": "365"}
+        self.settings = {
+            **_scheduled(self.live_days),
+            "JUDGE_DAYS": "28",
+            "JUDGE_USERS": "100000",
+            "HISTORY_DAYS": "365",
+        }
         self._feed = feed
         self._source = source
 

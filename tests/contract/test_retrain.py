@@ -60,7 +60,7 @@ def land(context: StepContext, day: date) -> None:
 def test_the_reason_and_the_champion_are_recorded(context: StepContext) -> None:
     context.state.put(PROMOTIONS, "3", {"day": "2011-02-01"})
     told = retrain.prepare(DAY, context, reason="weekly")
-    assert told == {"reason": "weekly", "champion": "3"}
+    assert told == {"reason": "weekly", "champion": "3", "judge_days": 7}
     record = context.state.get(RETRAININGS, str(DAY))
     assert record is not None
     assert record["reason"] == "weekly"

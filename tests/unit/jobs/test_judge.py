@@ -80,3 +80,12 @@ def test_the_same_seed_gives_the_same_verdict(seed: int) -> None:
     ndcg = with_champion(0.0)
     one, two = (judge(ndcg, margin=0.05, min_users=100, rng=np.random.default_rng(seed)) for _ in range(2))
     assert one == two
+
+
+@pytest.mark.parametrize(("delta", "is_promoted"), [(-0.003, True), (-0.02, False)])
+def test_of_a_small_mean_a_hundredth_may_be_lost(delta: float, is_promoted: bool) -> None:
+    champion = per_user(0.10, 4000, 1)  # five percent of it would be 0.005
+    others = {"champion": champion, "popularity": per_user(0.05, 4000, 3)}
+    answer = verdict({"challenger": champion + per_user(delta, 4000, 2), **others})
+    assert answer.is_promoted is is_promoted
+    assert "(floor -0.0100)" in answer.reasons[0]

@@ -1,0 +1,89 @@
+"""A challenger is judged on as few days as hold enough people who had acted before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from contracts import names
+from contracts.settings import load_settings
+from contracts.tables import TABLES
+from jobs import retrain
+from jobs.horizon import judge_horizon
+from jobs.io.lake import Lake
+from jobs.io.schemas import arrow_schema
+from jobs.io.state import LANDINGS, State
+from jobs.runs import StepContext
+from tests.shop import Shop
+
+pytestmark = pytest.mark.contract
+
+DAY = date(2011, 3, 20)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Iterator[StepContext]:
+    settings = load_settings(home=tmp_path / "home", judge_users=20)
+    with State.of(settings).lease("test", "retrain", 60, is_last=True) as lease:
+        yield StepContext.of(settings, lease)
+
+
+def act(lake: Lake, day: date, users: range, known: date | None = None, weight: int = 1) -> None:
+    """Each of the users wants one item on a day."""
+    schema = arrow_schema(TABLES[names.FCT_INTERACTIONS])
+    columns = {
+        "event_id": [f"{day}-{user}" for user in users], "user_id": [f"u{user}" for user in users],
+        "event_date": [day] * len(users), "known_date": [known or day] * len(users), "weight": [weight] * len(users),
+    }  # fmt: skip
+    filled = {name: columns.get(name, [None] * len(users)) for name in schema.names}
+    lake.replace(names.FCT_INTERACTIONS, day, pa.table(filled, schema=schema), inputs="test")
+
+
+def ten_a_day(lake: Lake) -> None:
+    """Forty people who came long ago; ten of them come back each day."""
+    act(lake, DAY - timedelta(days=30), range(40))
+    for days_ago in range(10):
+        act(lake, DAY - timedelta(days=days_ago), range(10 * (days_ago % 4), 10 * (days_ago % 4) + 10))
+
+
+def horizon(lake: Lake, enough: int, most: int = 7) -> int:
+    return judge_horizon(lake, DAY, most=most, enough=enough, threads=1)
+
+
+@pytest.mark.parametrize(("enough", "days"), [(1, 2), (20, 2), (21, 3), (40, 4), (41, 7)])
+def test_as_few_days_as_hold_enough_people(context: StepContext, enough: int, days: int) -> None:
+    ten_a_day(context.lake)
+    assert horizon(context.lake, enough) == days
+
+
+def test_who_came_for_the_first_time_is_nobody_to_judge_by(context: StepContext) -> None:
+    ten_a_day(context.lake)
+    act(context.lake, DAY, range(100, 140))  # instead of ten who had been there
+    assert horizon(context.lake, 20) == 3
+
+
+def test_what_is_not_known_yet_or_not_wanted_does_not_count(context: StepContext) -> None:
+    ten_a_day(context.lake)
+    act(context.lake, DAY, range(10), known=DAY + timedelta(days=1))
+    assert horizon(context.lake, 20) == 3
+    act(context.lake, DAY, range(10), weight=-1)
+    assert horizon(context.lake, 20) == 3
+
+
+def test_a_shop_without_history_or_with_a_short_horizon_is_taken_as_it_is(context: StepContext) -> None:
+    assert horizon(context.lake, 1) == 7
+    ten_a_day(context.lake)
+    assert horizon(context.lake, 1000, most=1) == 1
+
+
+def test_a_retraining_is_fixed_to_its_horizon(context: StepContext) -> None:
+    Shop(context.settings.home)  # describes its feed
+    ten_a_day(context.lake)
+    context.state.put(LANDINGS, str(DAY), {"touched": []})
+    assert retrain.prepare(DAY, context)["judge_days"] == 2
+    act(context.lake, DAY, range(1))
+    assert retrain.prepare(DAY, context)["judge_days"] == 2  # run again, it is what it was
