@@ -8,7 +8,7 @@ export PYTHONSAFEPATH := 1
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-all check proof bench
+.PHONY: help setup demo up down test test-all check proof calibrate bench
 
 help: ## Show the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ check: setup ## Lint and type-check: ruff, mypy, import-linter, sqlfluff
 
 proof: setup ## Prove that the loop closes: six arms in a world of incidents (SEEDS=301,302 or all; DOCS=docs writes the page)
 	@$(PY) -m simulator.proof $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(DOCS),--docs "$(DOCS)")
+
+calibrate: setup ## Count the monitor's false alarms in quiet years, and what it finds of incidents (DAYS=90 for shorter years)
+	@$(PY) -m simulator.calibration $(if $(DAYS),--days "$(DAYS)")
 
 bench: setup ## Run the benchmarks (ONLY=name for some); figures go to FORETASTE_HOME/bench.jsonl
 	@$(PY) -m benchmarks $(ONLY)

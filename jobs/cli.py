@@ -134,9 +134,14 @@ def retrain_command(day: date, reason: str) -> None:
     show_default=True,
     help="When the drift alarm rings, after every day, or never.",
 )
+@click.option(
+    "--every", "every_days", default=0, type=click.IntRange(0), help="Retrain every so many days as well."
+)
 @click.option("--poll", default=60.0, show_default=True, help="Seconds between two looks for a delivery.")
 @json_option
-def follow_command(day: date, last: date, retrain_when: Any, poll: float, as_json: bool) -> None:
+def follow_command(
+    day: date, last: date, retrain_when: Any, every_days: int, poll: float, as_json: bool
+) -> None:
     """Run each day as soon as it is delivered, without a scheduler: one line a day says what became of it."""
     from jobs.follow import follow
 
@@ -146,6 +151,7 @@ def follow_command(day: date, last: date, retrain_when: Any, poll: float, as_jso
         day,
         last,
         retrain_when=retrain_when,
+        every_days=every_days,
         poll_seconds=poll,
         run_id=_run_id("follow"),
         listener=_silent if as_json else _listener,

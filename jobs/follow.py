@@ -18,7 +18,7 @@ from contracts.feed import days_between
 from contracts.settings import Settings
 from jobs.feed_reader import is_delivery_complete
 from jobs.io.spark import spark_context
-from jobs.retrain import ALARM, PERSON
+from jobs.retrain import ALARM, PERSON, SCHEDULE
 from jobs.run import Listener, retrain, run_day
 
 #: When a follower retrains by itself: when the drift alarm rings, after every day, or never.
@@ -56,12 +56,16 @@ def follow(
     last: date,
     *,
     retrain_when: Retrain,
+    every_days: int = 0,
     poll_seconds: float,
     run_id: str,
     listener: Listener,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[FollowedDay]:
     """Run each day once its delivery is complete; yields what became of it before the next one is waited for.
+
+    Args:
+        every_days: retrain every so many days as well, from the first one on; 0: never.
 
     Raises:
         ForetasteError: something else than a refusal; what was published stays published.
@@ -70,11 +74,12 @@ def follow(
         for day in days_between(first, last):
             while not is_delivery_complete(settings, day):
                 sleep(poll_seconds)
-            yield _follow_day(settings, day, retrain_when, f"{run_id}-{day}", listener)
+            is_due = bool(every_days) and ((day - first).days + 1) % every_days == 0
+            yield _follow_day(settings, day, retrain_when, is_due, f"{run_id}-{day}", listener)
 
 
 def _follow_day(
-    settings: Settings, day: date, retrain_when: Retrain, run_id: str, listener: Listener
+    settings: Settings, day: date, retrain_when: Retrain, is_due: bool, run_id: str, listener: Listener
 ) -> FollowedDay:
     try:
         monitored = run_day(settings, day, run_id=run_id, listener=listener)[-1]
@@ -86,16 +91,24 @@ def _follow_day(
         reasons=tuple(monitored["reasons"]),
         has_rung=bool(monitored["rings"]),
     )
-    if retrain_when == "never" or (retrain_when == "on-alarm" and not found.has_rung):
+    asked = _why_retrain(found, retrain_when, is_due)
+    if asked is None:
         return found
-    is_alarm = retrain_when == "on-alarm"
-    reason = f"drift alarm of {day}: {'; '.join(found.reasons)}" if is_alarm else "every day"
-    outcome, why = _retrained(settings, day, f"{run_id}-retrain", reason, is_alarm, listener)
+    outcome, why = _retrained(settings, day, f"{run_id}-retrain", *asked, listener)
     return FollowedDay(**{**asdict(found), "retrained": outcome, "retraining_reasons": why})
 
 
+def _why_retrain(found: FollowedDay, retrain_when: Retrain, is_due: bool) -> tuple[str, str] | None:
+    """The reason for a retraining and who asks for it; None when nobody does."""
+    if retrain_when == "daily":
+        return "every day", PERSON
+    if retrain_when == "on-alarm" and found.has_rung:
+        return f"drift alarm of {found.day}: {'; '.join(found.reasons)}", ALARM
+    return ("regular", SCHEDULE) if is_due else None
+
+
 def _retrained(
-    settings: Settings, day: date, run_id: str, reason: str, is_alarm: bool, listener: Listener
+    settings: Settings, day: date, run_id: str, reason: str, trigger: str, listener: Listener
 ) -> tuple[str, tuple[str, ...]]:
     """What came of a retraining: promoted, refused or skipped, and why."""
     told: dict[str, dict[str, Any]] = {}
@@ -104,7 +117,6 @@ def _retrained(
         told[name] = result
         listener(name, seconds, result)
 
-    trigger = ALARM if is_alarm else PERSON
     try:
         retrain(settings, day, run_id=run_id, reason=reason, trigger=trigger, listener=keep)
     except (GateRefused, ModelRefused) as refusal:

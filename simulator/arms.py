@@ -118,6 +118,7 @@ class LoopArm:
     home: Path
     retrain_when: str  # on-alarm, daily or never
     settings: Mapping[str, str]  # for HOME/settings.env, without FORETASTE_
+    every_days: int = 0  # it retrains every so many days as well
     command: Sequence[str] = FORETASTE
     spoil: Spoiler | None = None
 
@@ -140,7 +141,8 @@ class LoopArm:
 
     def _follow(self, shop: Shop, live: Sequence[date]) -> ArmResult:
         result = ArmResult(self.name)
-        arguments = ("--day", str(live[0]), "--to", str(live[-1]), "--retrain", self.retrain_when)
+        when = ("--retrain", self.retrain_when, "--every", str(self.every_days))
+        arguments = ("--day", str(live[0]), "--to", str(live[-1]), *when)
         with (self.home / "follow.log").open("w") as log:
             follower = subprocess.Popen(
                 [*self.command, "follow", *arguments, "--poll", "0.1", "--json"],

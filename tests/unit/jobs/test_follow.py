@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from jobs.follow import FollowedDay
+from dataclasses import replace
+
+from jobs.follow import FollowedDay, _why_retrain
 
 
 def test_a_quiet_day_is_its_verdict() -> None:
@@ -17,3 +19,16 @@ def test_a_refused_day_says_that_nothing_moves_and_why() -> None:
 def test_an_alarm_tells_its_reasons_and_what_the_retraining_came_to() -> None:
     day = FollowedDay("2011-03-01", "", "drift", ("tastes lost 69%",), True, "promoted", ("better",))
     assert day.told() == "2011-03-01: drift; tastes lost 69%; retraining promoted; better"
+
+
+def test_who_asks_for_a_retraining() -> None:
+    quiet = FollowedDay("2011-03-01", verdict="ok")
+    rung = replace(quiet, verdict="drift", reasons=("tastes lost 69%",), has_rung=True)
+    assert _why_retrain(quiet, "on-alarm", is_due=False) is None
+    assert _why_retrain(rung, "on-alarm", is_due=True) == (
+        "drift alarm of 2011-03-01: tastes lost 69%",
+        "alarm",
+    )
+    assert _why_retrain(rung, "never", is_due=False) is None
+    assert _why_retrain(quiet, "never", is_due=True) == ("regular", "schedule")
+    assert _why_retrain(quiet, "daily", is_due=False) == ("every day", "person")
