@@ -11,9 +11,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.errors import SettingInvalid
@@ -21,6 +21,9 @@ from contracts.errors import SettingInvalid
 Share = Annotated[float, Field(ge=0, le=1)]
 Days = Annotated[int, Field(ge=1, le=3650)]
 Port = Annotated[int, Field(ge=1024, le=65535)]
+
+#: Ways in which an alarm reaches people, and what each needs to be told.
+NOTIFY_CHANNELS = {"log": "", "webhook": "notify_webhook_url", "email": "notify_email_to"}
 
 #: The settings that decide what a run computes; they are part of its manifest.
 RUN_SETTINGS = (
@@ -210,6 +213,32 @@ class Settings(BaseSettings):
     promote_min_users: Annotated[int, Field(ge=2)] = Field(
         default=100, description="Users with outcomes that a judgement needs; with fewer the champion stays."
     )
+    approval: Literal["automatic", "person"] = Field(
+        default="automatic",
+        description="Who lets a challenger that has passed its judgement become the champion: automatic, or a person.",
+    )
+    approval_hours: Annotated[float, Field(gt=0, le=168)] = Field(
+        default=24, description="How long a person is waited for before the challenger is not promoted."
+    )
+
+    # Alarms
+    notify_webhook_url: SecretStr = Field(
+        default=SecretStr(""), description="Where the channel `webhook` posts its JSON to."
+    )
+    notify_email_to: str = Field(
+        default="", description="Whom the channel `email` writes to; commas between addresses."
+    )
+    notify_smtp_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="smtp://user:password@host:port/?from_email=… for Airflow. Default: its connection smtp_default.",
+    )
+    notify: str = Field(
+        default="log",
+        description="Channels that alarms are told through: log, webhook, email; commas between.",
+    )
+    notify_cooldown_hours: Annotated[float, Field(ge=0)] = Field(
+        default=6, description="An alarm of one kind and Dag is told once in so many hours."
+    )
 
     # Publishing, monitoring
     versions_kept: Annotated[int, Field(ge=2, le=20)] = Field(
@@ -236,6 +265,23 @@ class Settings(BaseSettings):
 
             date.fromisoformat(value)
         return value
+
+    @field_validator("notify")
+    @classmethod
+    def _names_channels(cls, value: str, info: ValidationInfo) -> str:
+        for channel in _listed(value):
+            if channel not in NOTIFY_CHANNELS:
+                raise ValueError(f"{channel!r} is no channel; there are {', '.join(NOTIFY_CHANNELS)}")
+            needed = NOTIFY_CHANNELS[channel]
+            given = info.data.get(needed, "")
+            if needed and not (given.get_secret_value() if isinstance(given, SecretStr) else given):
+                raise ValueError(f"the channel {channel} needs FORETASTE_{needed.upper()}")
+        return value
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The channels that alarms are told through."""
+        return _listed(self.notify)
 
     @property
     def feed_location(self) -> str:
@@ -272,6 +318,10 @@ class Settings(BaseSettings):
     def run_settings(self) -> dict[str, Any]:
         """The part of the settings that a run's manifest records."""
         return {name: getattr(self, name) for name in RUN_SETTINGS}
+
+
+def _listed(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Any
 
+from jobs import alarms
 from jobs.io.state import RETRAININGS
 from jobs.monitoring import keep
 from jobs.monitoring.columns import DRIFT
@@ -42,9 +43,13 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
         "reasons": list(found.verdict.reasons),
         "rings": rings,
         "is_newest": newest,
+        "alarms": alarms.of_verdict(found.verdict.verdict, found.verdict.reasons, rings=rings),
         "report": str(day_page(settings, day)),
         "reports_s3": told["reports_s3"],
         "page_url": f"{settings.reports_url}/days/{day}.html" if settings.reports_url else "",
+        "drift_url": f"{settings.reports_url}/drift/{day}/report.html"
+        if settings.reports_url and found.report
+        else "",
     }
 
 

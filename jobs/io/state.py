@@ -62,6 +62,8 @@ RETRAININGS = "retrainings"  # day → reason and verdict
 ROLLBACKS = "rollbacks"  # fence → from which version to which
 VERDICTS = "verdicts"  # day → the drift monitor's verdict
 DURATIONS = "durations"  # kind/day → the seconds that each step of the run took
+APPROVALS = "approvals"  # day → what a person said to that day's challenger
+ALARMS = "alarms"  # kind/Dag → when it was last told, and how often it was held back since
 
 
 @dataclass(frozen=True)
@@ -252,6 +254,23 @@ class State:
                     )
                 )
         cross("state:recorded")
+
+    def change(
+        self,
+        collection: str,
+        key: str,
+        rule: Callable[[dict[str, Any] | None], dict[str, Any] | None],
+    ) -> dict[str, Any] | None:
+        """Put what ``rule`` makes of a record in its place, with nobody in between; None takes it away."""
+        place = (_RECORDS.c.collection == collection, _RECORDS.c.key == key)
+        with self.write() as connection:
+            held = connection.execute(sa.select(_RECORDS.c.body).where(*place)).scalar_one_or_none()
+            body = rule(None if held is None else json.loads(held))
+            connection.execute(_RECORDS.delete().where(*place))
+            if body is not None:
+                told = json.dumps(body, sort_keys=True)
+                connection.execute(_RECORDS.insert().values(collection=collection, key=key, body=told))
+        return body
 
     def get(self, collection: str, key: str) -> dict[str, Any] | None:
         with self._engine.connect() as connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,3 +47,25 @@ def test_what_a_run_computes_with_is_recorded() -> None:
 
 def test_secrets_are_not_shown() -> None:
     assert "hidden" not in repr(Settings(redis_url="redis://:hidden@localhost/0"))
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"notify": "log, pigeon"}, "'pigeon' is no channel; there are log, webhook, email"),
+        ({"notify": "webhook"}, "the channel webhook needs FORETASTE_NOTIFY_WEBHOOK_URL"),
+        ({"notify": "email"}, "the channel email needs FORETASTE_NOTIFY_EMAIL_TO"),
+        ({"approval": "nobody"}, "FORETASTE_APPROVAL='nobody'"),
+        ({"approval_hours": 0}, "FORETASTE_APPROVAL_HOURS=0"),
+    ],
+)
+def test_an_alarm_that_would_reach_nobody_is_refused_at_the_door(
+    tmp_path: Path, given: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(SettingInvalid, match=told):
+        load_settings(home=tmp_path, **given)
+
+
+def test_channels_are_a_list(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path, notify="log, email,", notify_email_to="ada@shop.example")
+    assert settings.channels == ("log", "email")
