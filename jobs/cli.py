@@ -8,12 +8,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from contracts import alarms
 from contracts.errors import (
     EXIT_FAILED,
     EXIT_NOTHING_TO_DO,
@@ -159,6 +161,36 @@ def follow_command(
     for each in found:
         _print_json(each.as_record()) if as_json else click.echo(each.told())
         sys.stdout.flush()
+
+
+@cli.command("approve")
+@day_option(required=True, help="The day of the retraining.")
+@click.option("--decline", is_flag=True, help="The challenger does not become the champion.")
+@click.option("--by", required=True, metavar="NAME", help="Who answers; recorded.")
+@click.option("--note", default="", help="Why; recorded.")
+@click.option(
+    "--answer-only", is_flag=True, help="Record the answer and do nothing more: Airflow goes on by itself."
+)
+@click.option(
+    "--unanswered", is_flag=True, help="The time for an answer has run out (what Airflow records then)."
+)
+def approve_command(
+    day: date, decline: bool, by: str, note: str, answer_only: bool, unanswered: bool
+) -> None:
+    """Answer for a challenger that waits for a person; approved, it is promoted and its lists are published."""
+    from jobs import approval
+    from jobs.io.state import State
+    from jobs.run import finish_retraining
+
+    settings = load_settings()
+    said = approval.UNANSWERED if unanswered else approval.DECLINED if decline else approval.APPROVED
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    answer = approval.answer(State.of(settings), day, said, by=by, at=at, note=note)
+    if answer_only:
+        _print_json({**answer, "told": approval.told(answer)})
+        return
+    click.echo(approval.told(answer))
+    finish_retraining(settings, day, run_id=_run_id("approve"), listener=_listener)
 
 
 @cli.command("step")
@@ -346,8 +378,13 @@ def rollback_command(version: str | None, as_json: bool) -> None:
     """Point readers back at a version that is still kept; takes under a second."""
     from jobs.rollback import render, rollback
 
-    answer = rollback(load_settings(), version, now=datetime.now(UTC))
+    settings = load_settings()
+    answer = rollback(settings, version, now=datetime.now(UTC))
     _print_json(answer) if as_json else click.echo(render(answer))
+    # After the answer: whoever rolls back waits for the flip alone.
+    why = f"by hand, from {answer['from']} to {answer['version']}"
+    with suppress(NothingToDo):  # one more within the cool-down
+        _tell(settings, alarms.ROLLBACK, "foretaste rollback", date.fromisoformat(answer["day"]), why, "")
 
 
 @cli.group("quarantine", invoke_without_command=True)
@@ -407,6 +444,30 @@ def report_command() -> None:
     click.echo(f"{told['report']}\npages in S3: {told['reports_s3']}")
 
 
+@cli.command("notify")
+@click.argument("kind", type=click.Choice(list(alarms.TITLES)))
+@day_option(help="The day it is about.")
+@click.option("--source", required=True, help="Whose alarm it is: a Dag's.")
+@click.option("--why", required=True)
+@click.option("--page", default="", help="The page that shows it.")
+def notify_command(kind: str, day: date | None, source: str, why: str, page: str) -> None:
+    """Tell an alarm unless its like was told within the cool-down; the last line is the message as JSON."""
+    from jobs.start_page import write_start_page
+
+    settings = load_settings()
+    message = _tell(settings, kind, source, day, why, page)
+    write_start_page(settings, now=datetime.now(UTC))
+    _print_json(message)
+
+
+def _tell(
+    settings: Settings, kind: str, source: str, day: date | None, why: str, page: str
+) -> dict[str, Any]:
+    from jobs.alarms import Alarm, tell
+
+    return tell(settings, Alarm(kind, source, day, why, page), now=datetime.now(UTC))
+
+
 # Servers
 
 
@@ -417,14 +478,17 @@ def up_command(without_airflow: bool) -> None:
     from jobs.dbt_docs import refresh_docs
     from jobs.reports import build_reports
     from jobs.services import connected, render, up
+    from jobs.start_page import write_start_page
 
     settings = load_settings()
     has_docs = refresh_docs(settings, run_id=_run_id("up")) is not None  # before Airflow starts runs
-    if has_docs:
-        build_reports(settings, now=datetime.now(UTC))  # with a link to them
+    build_reports(settings, now=datetime.now(UTC))  # with a link to them
     click.echo(render(up(settings, airflow=not without_airflow)))
+    settings = connected(settings)
+    write_start_page(settings, now=datetime.now(UTC))
     if has_docs:
-        click.echo(f"{'dbt docs':<27} {connected(settings).reports_url}/dbt/index.html")
+        click.echo(f"{'dbt docs':<27} {settings.reports_url}/dbt/index.html")
+    click.echo(f"{'start page':<27} {settings.reports_url}/start.html")
 
 
 @cli.command("down")
@@ -451,19 +515,6 @@ def doctor_command(as_json: bool) -> None:
     _print_json([vars(check) for check in checks]) if as_json else click.echo(render(checks))
     if not all(check.ok for check in checks):
         raise SystemExit(EXIT_FAILED)
-
-
-def _what_is_served(settings: Settings) -> str:
-    """One clause for the last line of a failure: what readers get meanwhile."""
-    from jobs.io.online import read_pointer
-
-    try:
-        pointer = read_pointer(settings)
-    except ForetasteError as error:
-        return f"what is served cannot be read ({error})"
-    if pointer is None:
-        return "nothing has been published yet"
-    return f"still served: {pointer.version} of {pointer.day} for {pointer.num_users:,} users"
 
 
 def _next_command(error: ForetasteError, arguments: list[str]) -> str:
@@ -514,8 +565,10 @@ def _is_worth_reading(record: logging.LogRecord) -> bool:
 
 
 def _served(error: ForetasteError) -> str:
+    from jobs.alarms import what_is_served
+
     try:
-        return _what_is_served(load_settings())
+        return what_is_served(load_settings())
     except ForetasteError as problem:
         return str(problem)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from contracts.errors import NothingToDo, PartitionMissing
+from contracts.errors import NothingToDo
+from jobs.approval import APPROVED, UNANSWERED, WAITING, approval_of, judged, told
 from jobs.io.commit import cross
 from jobs.io.model_files import load_model
 from jobs.io.registry import model_folder, open_registry
@@ -14,25 +15,30 @@ from jobs.runs import StepContext
 
 
 def run(day: date, context: StepContext) -> dict[str, Any]:
-    """Move the champion alias to the day's challenger if it was judged worthy.
+    """Move the champion alias to the day's challenger if it was judged worthy and, where one is asked, a person agrees.
 
     The model is loaded once more from its bytes before it is trusted: digest, shapes, finite weights.
 
     Raises:
-        NothingToDo: it was refused; the champion stays and nothing is published.
+        NothingToDo: it was refused or not approved; the champion stays and nothing is published.
+        PartitionMissing: there is no challenger.
         ModelRefused: what is registered is not what was judged.
     """
-    record = context.state.get(RETRAININGS, day.isoformat())
-    if record is None or "challenger" not in record:
-        raise PartitionMissing(
-            f"no challenger was trained on {day}. Train one: foretaste retrain --day {day}"
-        )
+    record = judged(context.state, day)
     version, verdict = record["challenger"], record["verdict"]
-    is_promoted = bool(verdict["is_promoted"])
-    context.state.put(RETRAININGS, day.isoformat(), {**record, "is_promoted": is_promoted})
-    if not is_promoted:
+    approval = approval_of(record, context) if verdict["is_promoted"] else None
+    is_promoted = bool(verdict["is_promoted"]) and (approval is None or approval["answer"] == APPROVED)
+    record |= {"is_promoted": is_promoted, "approval": approval}
+    context.state.put(RETRAININGS, day.isoformat(), record)
+    if not verdict["is_promoted"]:
         raise NothingToDo(
             f"challenger {version} is refused, the champion stays: {'; '.join(verdict['reasons'])}"
+        )
+    if approval is not None and not is_promoted:
+        way_out = f". Answer: foretaste approve --day {day} --by NAME (--decline to refuse)"
+        raise NothingToDo(
+            f"challenger {version} is not promoted, the champion stays: {told(approval)}"
+            + (way_out if approval["answer"] in (WAITING, UNANSWERED) else "")
         )
     load_model(model_folder(context.settings, version, record["sha256"]), record["sha256"])
     with open_registry(context.settings) as registry:
@@ -45,4 +51,5 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
         "mlflow_url": record["mlflow_url"],
     }
     context.state.put(PROMOTIONS, version, promotion)
-    return {"champion": version, "reasons": verdict["reasons"]}
+    reasons = [*verdict["reasons"], *([told(approval)] if approval else [])]
+    return {"champion": version, "reasons": reasons, "mlflow_url": record["mlflow_url"]}

@@ -12,7 +12,7 @@ from jobs.io.state import LANDINGS, RETRAININGS
 from jobs.monitoring.thresholds import load_thresholds
 from jobs.runs import StepContext, champion_of, fix_manifest, is_newest, standing
 
-#: Who asks for a retraining. A person is never held back by the cool-down.
+#: Who asks for a retraining. A person is never held back by the cool-down, and may repeat a day; a storm of alarms may not.
 TRIGGERS = (ALARM, SCHEDULE, PERSON) = ("alarm", "schedule", "person")
 
 
@@ -26,6 +26,10 @@ def prepare(
     """
     key = day.isoformat()
     recorded = context.state.get(RETRAININGS, key)
+    if trigger != PERSON and recorded is not None and recorded.get("run_id") != context.run_id:
+        raise NothingToDo(
+            f"the retraining of {day} has been begun already, for this reason: {recorded['reason']}"
+        )
     if recorded is None:
         if context.state.get(LANDINGS, key) is None:
             raise NothingToDo(f"{day} has not been landed: run it first, foretaste run --day {day}")
@@ -36,7 +40,8 @@ def prepare(
             raise NothingToDo(
                 f"{day} is not the newest day ({latest} has landed): a backfill starts no retraining"
             )
-        context.state.put(RETRAININGS, key, {"day": key, "reason": reason, "trigger": trigger})
+        begun = {"reason": reason, "trigger": trigger, "run_id": context.run_id}
+        context.state.put(RETRAININGS, key, {"day": key, **begun, "approved_by": context.settings.approval})
     champion = standing(context.state, champion_of(context.state, day), day)
     settings = context.settings
     judge_days = judge_horizon(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from contracts import names
@@ -15,6 +15,7 @@ from contracts.settings import Settings
 from jobs.durations import keep_seconds
 from jobs.io.state import State
 from jobs.runs import StepContext, champion_of, fix_manifest
+from jobs.start_page import write_start_page
 from jobs.steps import DAILY_STEPS, LAST_STEPS, LOAD_STEPS, RETRAIN_STEPS, STEPS, Result, Step
 
 #: Called after each step with its name, seconds and result: the CLI prints, tests listen.
@@ -40,6 +41,8 @@ def run_step(
         keep_seconds(state, name, day, time.perf_counter() - context.begun)
         if name == "land":
             fix_manifest(context, names.DAILY, day, champion_of(state, day))
+    if name in LAST_STEPS:
+        write_start_page(settings, now=datetime.fromtimestamp(state.clock(), UTC))
     return result
 
 
@@ -86,8 +89,29 @@ def retrain(
     settings: Settings, day: date, *, run_id: str, reason: str, trigger: str, listener: Listener
 ) -> list[Result]:
     """Train, judge, promote or refuse, and publish, as of a day."""
-    options = {"prepare-retraining": {"reason": reason, "trigger": trigger}}
-    return _run_steps(settings, RETRAIN_STEPS, day, run_id, listener, options)
+    options: dict[str, dict[str, Any]] = {"prepare-retraining": {"reason": reason, "trigger": trigger}}
+    return _run_and_report(settings, RETRAIN_STEPS, day, run_id, listener, options)
+
+
+def finish_retraining(settings: Settings, day: date, *, run_id: str, listener: Listener) -> list[Result]:
+    """What comes after a person's answer: promote or refuse, publish, and the page."""
+    begun = [step.name for step in RETRAIN_STEPS].index("promote")
+    return _run_and_report(settings, RETRAIN_STEPS[begun:], day, run_id, listener, {})
+
+
+def _run_and_report(
+    settings: Settings,
+    steps: Sequence[Step],
+    day: date,
+    run_id: str,
+    listener: Listener,
+    options: dict[str, dict[str, Any]],
+) -> list[Result]:
+    """The steps of a retraining; a challenger that is refused has a page all the same."""
+    results = _run_steps(settings, steps, day, run_id, listener, options)
+    if 0 < len(results) < len(steps) or (not results and steps[0].name == "promote"):
+        results += _run_steps(settings, steps[-1:], day, run_id, listener, {})
+    return results
 
 
 def _run_steps(

@@ -10,15 +10,18 @@ from typing import Any
 from contracts.errors import ForetasteError
 from contracts.lists import Pointer
 from contracts.settings import Settings
+from jobs.approval import WAITING
 from jobs.io.state import DEMOTIONS, LANDINGS, PROMOTIONS, RETRAININGS, ROLLBACKS, VERDICTS, State
 from jobs.report_pages.views import accounts_of
 
 _DAYS_SHOWN = 7
+#: A daily publication is due after 24 hours; a day whose delivery is waited for half a day is not yet late.
+_STALE_HOURS = 36
 
 
 def status(settings: Settings, now: datetime) -> dict[str, Any]:
     """Day, champion, what is published, drift, and who is at work; what cannot be read is null and named."""
-    answer: dict[str, Any] = dict.fromkeys(("day", "champion", "published", "drift", "holder"))
+    answer: dict[str, Any] = dict.fromkeys(("day", "champion", "published", "drift", "holder", "stale"))
     answer |= {"demotions": {}, "landings": {}, "verdicts": {}, "retrainings": [], "problems": []}
     rollbacks: dict[str, dict[str, Any]] = {}
     with _told(answer["problems"]):
@@ -30,7 +33,20 @@ def status(settings: Settings, now: datetime) -> dict[str, Any]:
         live, answer["published"] = _published(settings, rollbacks, now)
     with _told(answer["problems"]):
         _compare_s3(settings, live, answer["problems"])
+    answer["stale"] = why_stale(answer, is_scheduled=bool(settings.schedule_start))
     return answer
+
+
+def why_stale(answer: dict[str, Any], *, is_scheduled: bool) -> str | None:
+    """Why what is served is older than it ought to be; None when it is not."""
+    published, day = answer["published"], answer["day"]
+    if published is None or day is None:
+        return None
+    if published["day"] < day:
+        return f"{published['version']} serves the lists of {published['day']}, and {day} has been landed"
+    if is_scheduled and published["age_seconds"] > _STALE_HOURS * 3600:
+        return f"{published['version']} was published {_age(published['age_seconds'])} ago, and a day is due every day"
+    return None
 
 
 def _remembered(state: State) -> dict[str, Any]:
@@ -118,9 +134,21 @@ def render(answer: dict[str, Any]) -> str:
         ("published", _live(answer["published"])),
         ("drift", _drift(answer["drift"])),
         ("at work", answer["holder"] or "nobody"),
+        *(("waiting", _waiting(record)) for record in answer["retrainings"] if is_waiting(record)),
+        *((("stale", answer["stale"]),) if answer["stale"] else ()),
         *(("problem", problem) for problem in answer["problems"]),
     ]
     return "\n".join(f"{name:<10} {told}" for name, told in rows)
+
+
+def is_waiting(record: dict[str, Any]) -> bool:
+    """Does a retraining wait for a person's answer?"""
+    return (record.get("approval") or {}).get("answer") == WAITING
+
+
+def _waiting(record: dict[str, Any]) -> str:
+    day = record["day"]
+    return f"challenger {record['challenger']} of {day}, for a person: in Airflow, or foretaste approve --day {day} --by NAME"
 
 
 def _champion(champion: dict[str, Any] | None) -> str:

@@ -71,10 +71,17 @@ RETRAIN_STEPS = (
     Step("report", "jobs.retrain:report", "Write the retraining's page, also of a refusal.", is_always=True),
 )
 
+#: What Airflow runs between train and promote where a person approves; `foretaste approve` is its like without Airflow.
+REQUEST_APPROVAL = Step(
+    "request-approval",
+    "jobs.approval:request",
+    "The question to a person about the challenger, with the evidence.",
+)
+
 #: Bulk history: the part of a day that later days build on.
 LOAD_STEPS = tuple(step for step in DAILY_STEPS if step.name in ("land", "validate-landed", "transform"))
 
-STEPS: dict[str, Step] = {step.name: step for step in (*DAILY_STEPS, *RETRAIN_STEPS)}
+STEPS: dict[str, Step] = {step.name: step for step in (*DAILY_STEPS, *RETRAIN_STEPS, REQUEST_APPROVAL)}
 
 #: A run is over, and gives its lease back, after one of these.
 LAST_STEPS = (DAILY_STEPS[-1].name, RETRAIN_STEPS[-1].name)

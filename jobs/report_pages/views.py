@@ -169,9 +169,9 @@ class Site:
 
 
 def outcome_of(retraining: Record) -> str:
-    """Promoted, refused or begun."""
+    """Promoted, refused or begun; one that waits for a person is no further than begun."""
     verdict = retraining.get("verdict")
-    if not verdict:
+    if not verdict or (retraining.get("approval") or {}).get("answer") == "waiting":
         return "begun"
     return "promoted" if retraining.get("is_promoted", verdict.get("is_promoted")) else "refused"
 

@@ -17,6 +17,7 @@ from jobs.services.server import REPOSITORY, Process, Server, answers
 
 OPERATOR = "operator"
 DAGS = REPOSITORY / "dags"
+PLUGINS = DAGS / "plugins"
 
 
 def airflow(settings: Settings, ports: Ports, given: Mapping[str, str], dags: Path = DAGS) -> Server:
@@ -44,6 +45,7 @@ def airflow(settings: Settings, ports: Ports, given: Mapping[str, str], dags: Pa
         ),
         url=url,
         login=f"{OPERATOR} / {secret}",
+        public_login=f"{OPERATOR}, password in {secrets_path(settings) / 'airflow.password'}",
         publishes={"airflow_url": url},
     )
 
@@ -54,6 +56,7 @@ def configuration(settings: Settings, port: int, dags: Path = DAGS) -> dict[str,
     chosen: dict[str, dict[str, object]] = {
         "core": {
             "dags_folder": dags,
+            "plugins_folder": PLUGINS,
             "executor": "LocalExecutor",
             "parallelism": 2,
             "load_examples": False,
@@ -100,7 +103,9 @@ def configuration(settings: Settings, port: int, dags: Path = DAGS) -> dict[str,
         for section, options in chosen.items()
         for option, value in options.items()
     }
-    return {"AIRFLOW_HOME": str(home), **variables}
+    mail = settings.notify_smtp_url.get_secret_value()
+    connections = {"AIRFLOW_CONN_SMTP_DEFAULT": mail} if mail else {}
+    return {"AIRFLOW_HOME": str(home), **variables, **connections}
 
 
 def _database(settings: Settings) -> str:

@@ -153,6 +153,7 @@ def _describe(
         registry.servers[name] = {
             "url": server.url,
             "login": server.login,
+            "public_login": server.public_login,
             "ports": own,
             "publishes": dict(server.publishes),
         }

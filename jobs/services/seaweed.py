@@ -75,6 +75,7 @@ def seaweed(settings: Settings, ports: Ports) -> Server:
         processes=(process,),
         url=url,
         login=f"keys in {settings.services_env_path}",
+        public_login=f"keys in {settings.services_env_path}",
         publishes={"s3_endpoint_url": url, "s3_access_key": access, "s3_secret_key": secret},
         finish=lambda: _create_bucket(settings, url, access, secret),
     )

@@ -45,6 +45,7 @@ class Server:
     processes: tuple[Process, ...]
     url: str
     login: str = ""
+    public_login: str = ""  # as everybody may see it: names a password's file in its place
     publishes: Mapping[str, str] = field(default_factory=dict)  # setting → value, for services.env
     prepare: Process | None = None  # runs to its end before the others start
     finish: Callable[[], None] = lambda: None  # once it is ready

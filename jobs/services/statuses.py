@@ -32,6 +32,7 @@ class ServiceStatus:
     login: str = ""
     pids: tuple[int, ...] = ()
     seconds: float | None = None  # that this start took; None for what was not started now
+    public_login: str = ""  # as everybody may see it
 
 
 def is_external(settings: Settings, registry: Registry, name: str) -> bool:
@@ -51,7 +52,9 @@ def _status(settings: Settings, registry: Registry, name: str, seconds: float | 
         return ServiceStatus(name, STOPPED)
     held = registry.servers[name]
     pids = tuple(record.pid for record in registry.of_server(name))
-    return ServiceStatus(name, RUNNING, held["url"], held["login"], pids, seconds)
+    # A home folder that an earlier version has written tells no public login.
+    public = held.get("public_login", "")
+    return ServiceStatus(name, RUNNING, held["url"], held["login"], pids, seconds, public)
 
 
 def without_password(url: str) -> str:

@@ -47,6 +47,7 @@ def valkey(settings: Settings, ports: Ports) -> Server:
         processes=(process,),
         url=f"redis://{LOOPBACK}:{port}/0",
         login=f"password in {secrets_path(settings) / 'valkey.password'}",
+        public_login=f"password in {secrets_path(settings) / 'valkey.password'}",
         publishes={"redis_url": url},
     )
 

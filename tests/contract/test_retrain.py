@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
+import time
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from contracts import names
-from contracts.errors import NothingToDo, PartitionMissing
+from contracts.errors import LeaseHeld, NothingToDo, PartitionMissing
 from contracts.settings import load_settings
 from jobs import promote, retrain
 from jobs.io.state import DELIVERIES, DEMOTIONS, LANDINGS, PROMOTIONS, PUBLICATIONS, RETRAININGS, RUNS, State
@@ -69,6 +71,52 @@ def test_the_reason_and_the_champion_are_recorded(context: StepContext) -> None:
 def test_a_retraining_that_is_run_again_keeps_its_reason(context: StepContext) -> None:
     retrain.prepare(DAY, context, reason="drift alarm")
     assert retrain.prepare(DAY, context, reason="by hand")["reason"] == "drift alarm"
+
+
+def test_a_storm_of_alarms_gives_one_retraining(context: StepContext) -> None:
+    """Twenty runs at once, each trying again as Airflow does while another holds the lease."""
+    begun: list[int] = []
+    refused: list[str] = []
+    state = State.of(context.settings)
+
+    def ring(number: int) -> None:
+        while True:
+            try:
+                with state.lease(f"alarm-{number}", "prepare-retraining", 60, is_last=True) as lease:
+                    retrain.prepare(
+                        DAY,
+                        StepContext.of(context.settings, lease),
+                        reason=f"alarm {number}",
+                        trigger=retrain.ALARM,
+                    )
+                    begun.append(number)
+            except LeaseHeld:
+                time.sleep(0.02)
+                continue
+            except NothingToDo as nothing:
+                refused.append(str(nothing))
+            return
+
+    context.state._release(context.lease, keep_seconds=0)
+    threads = [threading.Thread(target=ring, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(begun) == 1
+    assert ["has been begun already" in why for why in refused] == [True] * 19
+    record = state.get(RETRAININGS, str(DAY))
+    assert record is not None
+    assert record["reason"] == f"alarm {begun[0]}"
+
+
+def test_a_run_that_is_tried_again_goes_on_and_a_person_may_repeat_a_day(context: StepContext) -> None:
+    retrain.prepare(DAY, context, reason="drift alarm", trigger=retrain.ALARM)
+    retrain.prepare(DAY, context, reason="drift alarm", trigger=retrain.ALARM)
+    other = dataclasses.replace(context, run_id="another")
+    with pytest.raises(NothingToDo, match="has been begun already, for this reason: drift alarm"):
+        retrain.prepare(DAY, other, reason="drift alarm", trigger=retrain.ALARM)
+    assert retrain.prepare(DAY, other, reason="by hand")["reason"] == "drift alarm"
 
 
 def test_no_alarm_starts_a_retraining_within_the_cool_down(context: StepContext) -> None:
