@@ -20,7 +20,7 @@ from airflow.sdk import Asset, BaseOperator, BaseOperatorLink, BaseSensorOperato
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.xcom import XCom
 
-from contracts import names
+from contracts import alarms, names
 from contracts.errors import EXIT_NOTHING_TO_DO, EXIT_REFUSED, EXIT_TRY_AGAIN
 from contracts.settings import load_settings
 
@@ -29,6 +29,8 @@ SETTINGS = load_settings()
 
 WAREHOUSE_POOL = "warehouse"
 _TIMEOUT = timedelta(hours=4)
+#: Under this key a task that did not succeed leaves its reason.
+WHY = "why"
 #: Looks for a delivery that may get lost before the wait has failed.
 _LOST_LOOKS = 50
 
@@ -52,6 +54,7 @@ ACCEPT_PARAM = Param(
     None,
     type=["null", "string"],
     minLength=3,
+    maxLength=500,
     title="Accept a refused delivery, because",
     description="Lets a missing, dirty or oddly sized delivery through this once. The reason is recorded with the day.",
 )
@@ -59,6 +62,7 @@ REASON_PARAM = Param(
     "by hand",
     type="string",
     minLength=3,
+    maxLength=500,
     title="Reason",
     description="Why this retraining is started by hand; it is recorded with the verdict.",
 )
@@ -76,8 +80,9 @@ _TITLES = {
 
 
 def asset(table: str) -> Asset:
-    """The asset of a table (or of the alarm, the champion, the live pointer), by its human name."""
-    return Asset(name=_TITLES[table], uri=names.asset_uri(table))
+    """The asset of a table (or of the alarm, the champion, the live pointer), by its human name and in its layer."""
+    uri = names.asset_uri(table)
+    return Asset(name=_TITLES[table], uri=uri, group=uri.removeprefix("foretaste://").split("/")[0])
 
 
 class _ResultLink(BaseOperatorLink):
@@ -99,10 +104,17 @@ class RunLink(_ResultLink):
 
 
 class PageLink(_ResultLink):
-    """The page of a validation, a drift report or a retraining."""
+    """The page of a validation, a day or a retraining."""
 
     name = "Report"
     result_key = "page_url"
+
+
+class DriftLink(_ResultLink):
+    """Evidently's full report of a day."""
+
+    name = "Drift report"
+    result_key = "drift_url"
 
 
 def _is_transient(code: int) -> bool:
@@ -110,11 +122,15 @@ def _is_transient(code: int) -> bool:
     return code == EXIT_TRY_AGAIN or code < 0 or code >= 128
 
 
+class StepRefused(AirflowFailException):
+    """A gate said no: final, and an alarm of its own."""
+
+
 class StepOperator(BaseOperator):
     """Runs one step of Foretaste in a process of its own, for the day that the run describes."""
 
     template_fields: Sequence[str] = ()
-    operator_extra_links = (RunLink(), PageLink())
+    operator_extra_links = (RunLink(), PageLink(), DriftLink())
     ui_color = "#e8f0e4"
 
     def __init__(self, *, step: str, **arguments: Any) -> None:
@@ -130,7 +146,12 @@ class StepOperator(BaseOperator):
         if self.step == "prepare-retraining":
             reason, trigger = _why(context)
             command += ["--reason", reason, "--trigger", trigger]
-        return self._run(command)
+        try:
+            return self._run(command)
+        except AirflowException as error:
+            # For the run's note and for the alarm: what and why, without what the line says is served and done next.
+            context["ti"].xcom_push(key=WHY, value=str(error).removeprefix("nothing to do: ").split(" | ")[0])
+            raise
 
     def _run(self, command: list[str]) -> dict[str, Any]:
         self._process = subprocess.Popen(
@@ -162,7 +183,9 @@ class StepOperator(BaseOperator):
             raise AirflowException(
                 last if code > 0 else f"{self.step} was killed by signal {-code}; it is run again"
             )
-        raise AirflowFailException(last if code == EXIT_REFUSED else f"{last} (exit {code})")
+        if code == EXIT_REFUSED:
+            raise StepRefused(last)
+        raise AirflowFailException(f"{last} (exit {code})")
 
     def on_kill(self) -> None:
         """End the step with its task: a zombie would go on writing until its fence stops it."""
@@ -208,13 +231,21 @@ class DeliverySensor(BaseSensorOperator):
 
 
 def step(
-    name: str, *, writes: Sequence[str] = (), opens_warehouse: bool = False, **arguments: Any
+    name: str,
+    *,
+    reads: Sequence[str] = (),
+    writes: Sequence[str] = (),
+    opens_warehouse: bool = False,
+    operator: type[StepOperator] = StepOperator,
+    **arguments: Any,
 ) -> StepOperator:
-    """A task that runs the step ``name``; ``writes`` are the tables that are announced when it has passed."""
+    """A task that runs the step ``name``; ``writes`` are the tables that are announced when it has passed, and ``reads``
+    those that it stands on: the asset graph shows both."""
     pool = {"pool": WAREHOUSE_POOL} if opens_warehouse and SETTINGS.is_warehouse_embedded else {}
-    return StepOperator(
+    return operator(
         task_id=name.replace("-", "_"),
         step=name,
+        inlets=[asset(table) for table in reads],
         outlets=[asset(table) for table in writes],
         **pool,
         **arguments,
@@ -226,9 +257,8 @@ def day_of(context: Context) -> date:
     given = context["params"].get("day")
     if given:
         return date.fromisoformat(given)
-    alarms = [event for events in (context.get("triggering_asset_events") or {}).values() for event in events]
-    if alarms:
-        return max(date.fromisoformat(event.extra["day"]) for event in alarms)
+    if rung := _alarms(context):
+        return max(date.fromisoformat(alarm["day"]) for alarm in rung)
     end = context.get("data_interval_end")
     if end is None:
         raise AirflowFailException(
@@ -237,15 +267,30 @@ def day_of(context: Context) -> date:
     return end.date() - timedelta(days=1)
 
 
+def _alarms(context: Context) -> list[dict[str, Any]]:
+    """What the alarms that have started this run carry: their days and reasons."""
+    events = (context.get("triggering_asset_events") or {}).values()
+    return [event.extra for group in events for event in group]
+
+
 def _why(context: Context) -> tuple[str, str]:
     """Why a retraining runs, and who asks for it: the alarm, the schedule or a person."""
-    alarms = [event for events in (context.get("triggering_asset_events") or {}).values() for event in events]
-    if alarms:
-        reasons = "; ".join(alarms[-1].extra["reasons"])
-        return f"drift alarm of {alarms[-1].extra['day']}: {reasons}", "alarm"
+    if rung := _alarms(context):
+        return alarms.reason_of_alarms(rung), "alarm"
     if context["dag_run"].run_id.startswith("scheduled__"):
         return "weekly", "schedule"
     return str(context["params"]["reason"]), "person"
+
+
+def runbook(*kinds: str) -> str:
+    """A Dag's own alarms, each with a link to what to do about it; in Markdown, for the Dag's page."""
+    pages = [
+        f"* [{alarms.TITLES[kind]}]({SETTINGS.reports_url}/{alarms.runbook_page(kind)})"
+        if SETTINGS.reports_url
+        else f"* {alarms.TITLES[kind]}: `docs/runbook/{kind}.md`"
+        for kind in kinds
+    ]
+    return "\n".join(["", "", "#### What to do when an alarm rings", "", *pages, ""])
 
 
 def midnight(day: str) -> datetime:

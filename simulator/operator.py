@@ -37,7 +37,26 @@ def backfill(settings: Settings, dag_id: str, day: date) -> None:
     _post(settings, "backfills", asked)
 
 
+def announce(settings: Settings, asset: str, extra: dict[str, Any]) -> None:
+    """Announce an asset by hand, with what its event carries.
+
+    Raises:
+        requests.HTTPError: Airflow refuses the login or the event.
+    """
+    [found] = _ask(settings, "GET", f"assets?name_pattern={asset}")["assets"]
+    _post(settings, "assets/events", {"asset_id": found["id"], "extra": extra})
+
+
+def run_note(settings: Settings, dag_id: str, run_id: str) -> str:
+    """The note of a run, as the UI shows it."""
+    return str(_ask(settings, "GET", f"dags/{dag_id}/dagRuns/{run_id}")["note"] or "")
+
+
 def _post(settings: Settings, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    return _ask(settings, "POST", path, body)
+
+
+def _ask(settings: Settings, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     """One request to Airflow's API, logged in as the embedded Airflow's operator."""
     secret = (settings.home / "secrets" / "airflow.password").read_text().strip()
     with requests.Session() as session:
@@ -47,7 +66,8 @@ def _post(settings: Settings, path: str, body: dict[str, Any]) -> dict[str, Any]
             timeout=_TIMEOUT_SECONDS,
         )
         login.raise_for_status()
-        answer = session.post(
+        answer = session.request(
+            method,
             f"{settings.airflow_url}/api/v2/{path}",
             json=body,
             headers={"Authorization": f"Bearer {login.json()['access_token']}"},

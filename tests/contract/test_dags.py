@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from contracts.alarms import TITLES
 from contracts.tables import TABLES
-from jobs.steps import DAILY_STEPS, RETRAIN_STEPS, STEPS
+from jobs.steps import DAILY_STEPS, REQUEST_APPROVAL, RETRAIN_STEPS, STEPS
 
 pytestmark = [
     pytest.mark.contract,
@@ -27,9 +30,21 @@ def dags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setenv("FORETASTE_HOME", str(tmp_path))
     monkeypatch.setenv("FORETASTE_SCHEDULE_START", "2011-03-01")
     monkeypatch.setenv("FORETASTE_SCHEDULE_END", "2011-03-02")
+    return parsed(monkeypatch)
+
+
+@pytest.fixture
+def approved_by_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("FORETASTE_HOME", str(tmp_path))
+    monkeypatch.setenv("FORETASTE_APPROVAL", "person")
+    monkeypatch.setenv("FORETASTE_APPROVAL_HOURS", "2")
+    return parsed(monkeypatch)["foretaste_retrain"]
+
+
+def parsed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.syspath_prepend(str(DAGS))
-    for name in ("dag_kit", "foretaste_daily", "foretaste_retrain"):
-        sys.modules.pop(name, None)
+    for path in DAGS.glob("*.py"):
+        sys.modules.pop(path.stem, None)
     modules = [importlib.import_module(name) for name in ("foretaste_daily", "foretaste_retrain")]
     # The decorated function is called at the end of each file; calling it again gives the same Dag.
     return {dag.dag_id: dag for dag in (getattr(module, module.__name__)() for module in modules)}
@@ -42,6 +57,77 @@ def step_tasks(dag: Any) -> list[str]:
 def test_every_step_is_a_task_in_the_order_of_the_cli(dags: dict[str, Any]) -> None:
     assert step_tasks(dags["foretaste_daily"]) == [step.name for step in DAILY_STEPS]
     assert step_tasks(dags["foretaste_retrain"]) == [step.name for step in RETRAIN_STEPS]
+
+
+def test_a_person_is_asked_between_training_and_promotion(approved_by_a_person: Any) -> None:
+    names = [step.name for step in RETRAIN_STEPS]
+    names.insert(names.index("promote"), REQUEST_APPROVAL.name)
+    assert step_tasks(approved_by_a_person) == names
+    ask = approved_by_a_person.get_task("request_approval")
+    assert ask.options == ["Approve", "Decline"]
+    assert ask.defaults == ["Decline"]  # what no answer means
+    assert ask.response_timeout.total_seconds() == 2 * 3600
+    assert list(ask.params) == ["note"]
+    assert ask.upstream_task_ids == {"train"}
+    assert ask.downstream_task_ids == {"promote"}
+
+
+class Asked:
+    """What a task of the approval finds, and what it leaves."""
+
+    def __init__(self) -> None:
+        self.left: dict[str, Any] = {}
+        self.dag_id, self.task_id = "foretaste_retrain", "request_approval"
+
+    def xcom_push(self, *, key: str, value: Any) -> None:
+        self.left[key] = value
+
+    def xcom_pull(self, *, task_ids: str, key: str) -> Any:
+        return self.left.get(key)
+
+
+@pytest.mark.parametrize(
+    ("option", "user", "note", "told"),
+    [
+        ("Approve", "ada", "good figures", "--note, good figures, --by, ada"),
+        ("Decline", "ada", None, "--note, , --decline, --by, ada"),
+        ("Decline", None, "x", "--note, , --unanswered, --by, nobody"),
+    ],
+)
+def test_an_answer_is_recorded_with_whose_it_is(
+    approved_by_a_person: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+    user: str | None,
+    note: str,
+    told: str,
+) -> None:
+    ask, called = approved_by_a_person.get_task("request_approval"), []
+
+    def run(command: list[str], **options: Any) -> Any:
+        called.append(command)
+        return subprocess.CompletedProcess(command, 0, '{"answer": "a", "told": "in words"}\n', "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    event = {
+        "chosen_options": [option],
+        "params_input": {"note": note},
+        "responded_at": datetime(2026, 1, 21, tzinfo=UTC),
+        "responded_by_user": user and {"id": "1", "name": user},
+        "timedout": user is None,
+    }
+    context = {"ti": Asked(), "params": {"day": "2026-01-20"}}
+    assert ask.execute_complete(context, event)["why"] == "in words"
+    assert ", ".join(called[0][3:]) == f"approve, --answer-only, --day, 2026-01-20, {told}"
+
+
+def test_nobody_is_waited_for_about_a_challenger_that_asks_nobody(
+    approved_by_a_person: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = approved_by_a_person.get_task("request_approval")
+    monkeypatch.setattr(ask, "_run", lambda command: {"asks": False, "why": "refused"})
+    context = {"ti": Asked(), "params": {"day": "2026-01-20"}, "dag_run": SimpleNamespace(run_id="r")}
+    assert ask.execute(context) == {"asks": False, "why": "refused"}
 
 
 def test_a_task_is_named_as_its_step(dags: dict[str, Any]) -> None:
@@ -67,6 +153,76 @@ def test_every_dag_has_an_owner_tags_params_with_descriptions_and_a_page_for_the
         assert dag.max_active_runs == 1
         for name in dag.params:
             assert dag.params.get_param(name).description
+
+
+def test_every_param_has_a_type_a_title_and_bounds_that_refuse_what_is_wrong(dags: dict[str, Any]) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    wrong = {"day": "tomorrow", "accept_reason": "x", "reason": ""}
+    for dag in dags.values():
+        for name in dag.params:
+            param = dag.params.get_param(name)
+            assert param.schema["type"]
+            assert param.schema["title"]
+            assert not param.schema["title"].islower()
+            param.resolve()  # what stands there by default is right
+            with pytest.raises(ParamValidationError):
+                param.resolve(wrong[name])
+
+
+def test_every_alarm_is_told_of_on_the_page_of_a_dag_and_leads_to_its_runbook(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORETASTE_HOME", str(tmp_path))
+    monkeypatch.setenv("FORETASTE_REPORTS_URL", "http://reports")
+    told = "".join(dag.doc_md for dag in parsed(monkeypatch).values())
+    assert [kind for kind in TITLES if f"(http://reports/runbook/{kind}.html)" not in told] == []
+
+
+def test_every_failure_is_told_and_so_is_what_needs_somebody(dags: dict[str, Any]) -> None:
+    for dag in dags.values():
+        for task in dag.tasks:
+            assert [type(callback).__name__ for callback in task.on_failure_callback] == ["AlarmNotifier"]
+    [refused] = dags["foretaste_retrain"].get_task("promote").on_skipped_callback
+    assert refused.kind == "challenger-refused"
+    for task_id in ("monitor", "score"):
+        assert len(dags["foretaste_daily"].get_task(task_id).on_success_callback) == 1
+
+
+def test_the_asset_graph_shows_for_every_asset_who_makes_it_and_who_reads_it(dags: dict[str, Any]) -> None:
+    tasks = [task for dag in dags.values() for task in dag.tasks]
+    made = {outlet.uri: outlet for task in tasks for outlet in task.outlets}
+    read = {inlet.uri for task in tasks for inlet in task.inlets} | {"foretaste://loop/drift_alarm"}
+    assert set(made) == read
+    assert {asset.group for asset in made.values()} == {
+        "raw",
+        "features",
+        "training",
+        "recommendations",
+        "loop",
+    }
+
+
+@pytest.mark.parametrize(
+    ("run_id", "alarms", "asked"),
+    [
+        ("asset_triggered__1", [{"day": "2026-01-20", "reasons": ["moved"]}], ("drift alarm of 2026-01-20: moved", "alarm")),
+        ("scheduled__1", [], ("weekly", "schedule")),
+        ("manual__1", [], ("I want to", "person")),
+    ],
+)  # fmt: skip
+def test_a_retraining_carries_its_reason_and_who_asked_for_it(
+    dags: dict[str, Any], run_id: str, alarms: list[dict[str, Any]], asked: tuple[str, str]
+) -> None:
+    import dag_kit
+
+    events = {"alarm": [SimpleNamespace(extra=extra) for extra in alarms]}
+    context = {
+        "triggering_asset_events": events,
+        "dag_run": SimpleNamespace(run_id=run_id),
+        "params": {"reason": "I want to"},
+    }
+    assert dag_kit._why(context) == asked
 
 
 def test_the_alarm_that_daily_rings_wakes_the_retraining(dags: dict[str, Any]) -> None:
