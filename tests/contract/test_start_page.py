@@ -20,7 +20,11 @@ NOW = datetime(2026, 1, 21, 8, 30, tzinfo=UTC)
 SECRET = "s3cr3t-of-airflow"
 SERVERS = [
     ServiceStatus(
-        "airflow", "running", "http://127.0.0.1:8080", f"operator / {SECRET}", "operator, password in F"
+        "airflow",
+        "running",
+        "http://127.0.0.1:8080",
+        f"operator / {SECRET}",
+        public_login="operator, password in F",
     ),
     ServiceStatus(
         "valkey", "running", "redis://127.0.0.1:6379/0", "password in V", public_login="password in V"

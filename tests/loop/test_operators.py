@@ -107,6 +107,20 @@ def log_in(page: Page, settings: Settings) -> None:
     assert page.says("Dags"), page.text()
 
 
+def ring(settings: Settings) -> None:
+    """Announce the alarm as the monitor does; Airflow on SQLite is too busy for a request now and then."""
+    for attempt in range(5):
+        try:
+            announce(settings, "Drift alarm", {"day": str(DAY), "reasons": ["tastes lost 40%"]})
+        except requests.HTTPError as error:
+            if error.response.status_code < 500:
+                raise
+            time.sleep(attempt)
+        else:
+            return
+    raise AssertionError("Airflow takes no alarm")
+
+
 def test_a_storm_of_alarms_asks_one_question_that_a_person_answers_in_the_browser(
     home: Path, posted: list[dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -119,7 +133,7 @@ def test_a_storm_of_alarms_asks_one_question_that_a_person_answers_in_the_browse
                 trigger(settings, "foretaste_retrain", wrong)
 
         for _ in range(20):
-            announce(settings, "Drift alarm", {"day": str(DAY), "reasons": ["tastes lost 40%"]})
+            ring(settings)
         waiting = wait_for(runs, "request_approval", "awaiting_input")
         assert waiting.run_type == "asset_triggered"
         assert (
