@@ -33,7 +33,6 @@ def request(day: date, context: StepContext) -> dict[str, Any]:
     from jobs.reports import build_reports
 
     # The page that the question links to has to be there before the question is.
-    record = {name: value for name, value in record.items() if name != "is_promoted"}
     record["approval"] = approval_of(record, context) or WAITING_FOR_ANSWER
     context.state.put(RETRAININGS, day.isoformat(), record)
     build_reports(context.settings, now=datetime.combine(day, datetime.min.time(), UTC))
