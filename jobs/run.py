@@ -89,29 +89,14 @@ def retrain(
     settings: Settings, day: date, *, run_id: str, reason: str, trigger: str, listener: Listener
 ) -> list[Result]:
     """Train, judge, promote or refuse, and publish, as of a day."""
-    options: dict[str, dict[str, Any]] = {"prepare-retraining": {"reason": reason, "trigger": trigger}}
-    return _run_and_report(settings, RETRAIN_STEPS, day, run_id, listener, options)
+    options = {"prepare-retraining": {"reason": reason, "trigger": trigger}}
+    return _run_steps(settings, RETRAIN_STEPS, day, run_id, listener, options)
 
 
 def finish_retraining(settings: Settings, day: date, *, run_id: str, listener: Listener) -> list[Result]:
     """What comes after a person's answer: promote or refuse, publish, and the page."""
     begun = [step.name for step in RETRAIN_STEPS].index("promote")
-    return _run_and_report(settings, RETRAIN_STEPS[begun:], day, run_id, listener, {})
-
-
-def _run_and_report(
-    settings: Settings,
-    steps: Sequence[Step],
-    day: date,
-    run_id: str,
-    listener: Listener,
-    options: dict[str, dict[str, Any]],
-) -> list[Result]:
-    """The steps of a retraining; a challenger that is refused has a page all the same."""
-    results = _run_steps(settings, steps, day, run_id, listener, options)
-    if 0 < len(results) < len(steps) or (not results and steps[0].name == "promote"):
-        results += _run_steps(settings, steps[-1:], day, run_id, listener, {})
-    return results
+    return _run_steps(settings, RETRAIN_STEPS[begun:], day, run_id, listener, {})
 
 
 def _run_steps(

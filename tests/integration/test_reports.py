@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from contracts import names
+from contracts.alarms import TITLES
 from contracts.errors import NothingToDo
 from contracts.settings import Settings, load_settings
 from contracts.tables import TABLES
@@ -36,6 +37,7 @@ from jobs.report_pages.gather import gather
 from jobs.reports import build_reports
 from jobs.runs import StepContext
 from jobs.site import publish_site
+from jobs.start_page import write_start_page
 from tests.publishing import s3_of
 from tests.site_records import put_records, year_of_records
 
@@ -98,8 +100,9 @@ def test_every_link_of_every_page_leads_somewhere(settings: Settings) -> None:
     import re
 
     root = build_reports(settings, NOW).parent
+    write_start_page(settings, NOW)
     pages = sorted(root.rglob("*.html"))
-    assert len(pages) == 8
+    assert len(pages) == 8 + len(("start", "runbook", *TITLES))
     for page in pages:
         for href in re.findall(r'href="([^"#]+)(?:#[^"]*)?"', page.read_text()):
             assert href == "data:," or (page.parent / href).exists(), f"{page}: {href}"
