@@ -8,7 +8,7 @@ from typing import Any
 from contracts import names
 from contracts.errors import NothingToDo
 from jobs.horizon import judge_horizon
-from jobs.io.state import LANDINGS, RETRAININGS
+from jobs.io.state import LANDINGS, PROMOTIONS, RETRAININGS
 from jobs.monitoring.thresholds import load_thresholds
 from jobs.runs import StepContext, champion_of, fix_manifest, is_newest, standing
 
@@ -43,16 +43,23 @@ def prepare(
         begun = {"reason": reason, "trigger": trigger, "run_id": context.run_id}
         context.state.put(RETRAININGS, key, {"day": key, **begun, "approved_by": context.settings.approval})
     champion = standing(context.state, champion_of(context.state, day), day)
-    settings = context.settings
-    judge_days = judge_horizon(
-        context.lake, day, most=settings.judge_days, enough=settings.judge_users, threads=settings.threads
+    manifest = fix_manifest(
+        context, names.RETRAIN, day, champion, judge_days=_judge_days(day, champion, context)
     )
-    manifest = fix_manifest(context, names.RETRAIN, day, champion, judge_days=judge_days)
     return {
         "reason": (recorded or {"reason": reason})["reason"],
         "champion": manifest["champion"],
         "judge_days": manifest["settings"]["judge_days"],
     }
+
+
+def _judge_days(day: date, champion: str | None, context: StepContext) -> int:
+    """On how many days the challenger is judged: on none that the champion was trained on."""
+    settings, most = context.settings, context.settings.judge_days
+    promotion = context.state.get(PROMOTIONS, champion) if champion else None
+    if promotion is not None:
+        most = max(1, min(most, (day - date.fromisoformat(promotion["day"])).days))
+    return judge_horizon(context.lake, day, most=most, enough=settings.judge_users, threads=settings.threads)
 
 
 def _refuse_in_cooldown(day: date, context: StepContext) -> None:

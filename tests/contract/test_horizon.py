@@ -16,7 +16,7 @@ from jobs import retrain
 from jobs.horizon import judge_horizon
 from jobs.io.lake import Lake
 from jobs.io.schemas import arrow_schema
-from jobs.io.state import LANDINGS, State
+from jobs.io.state import LANDINGS, PROMOTIONS, State
 from jobs.runs import StepContext
 from tests.shop import Shop
 
@@ -87,3 +87,15 @@ def test_a_retraining_is_fixed_to_its_horizon(context: StepContext) -> None:
     assert retrain.prepare(DAY, context)["judge_days"] == 2
     act(context.lake, DAY, range(1))
     assert retrain.prepare(DAY, context)["judge_days"] == 2  # run again, it is what it was
+
+
+@pytest.mark.parametrize(("days_ago", "judge_days"), [(1, 1), (3, 3), (9, 7)])
+def test_nobody_is_judged_on_days_that_the_champion_was_trained_on(
+    context: StepContext, days_ago: int, judge_days: int
+) -> None:
+    """The challenger that is judged would be older than the champion, and lose for it."""
+    Shop(context.settings.home)
+    act(context.lake, DAY, range(1))  # too few to be judged by: as many days as there may be
+    context.state.put(LANDINGS, str(DAY), {"touched": []})
+    context.state.put(PROMOTIONS, "4", {"day": str(DAY - timedelta(days=days_ago))})
+    assert retrain.prepare(DAY, context)["judge_days"] == judge_days
