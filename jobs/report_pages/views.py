@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from contracts.alarms import DATA_INVALID, DRIFT, runbook_page
 from jobs.annotations import Annotation
 
 Record = dict[str, Any]
@@ -119,6 +120,12 @@ class DayView:
             "champion_age": _days_between(self.champion_day, self.day),
             "live_age": _days_between(live, self.day),
         }
+
+    @property
+    def runbook(self) -> str:
+        """The runbook's page about the day's verdict, below the reports' folder; empty where nothing is to be done."""
+        kind = {"drift": DRIFT, "invalid": DATA_INVALID}.get(self.status)
+        return runbook_page(kind) if kind else ""
 
     @property
     def sentence(self) -> str:

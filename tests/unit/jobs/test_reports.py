@@ -585,3 +585,13 @@ def contrast(first: str, second: str) -> float:
 def test_what_is_wrong_with_the_annotations_is_said_on_the_index() -> None:
     site = Site("A shop", [day_view()], [], {}, problems=["No annotations are shown: entry 1, mark: <wrong>"])
     assert "entry 1, mark: &lt;wrong&gt;" in dict(pages_of(site, NOW))["index.html"]
+
+
+@pytest.mark.parametrize(
+    ("status", "page"),
+    [("drift", "runbook/drift.html"), ("invalid", "runbook/data-invalid.html"), ("ok", "")],
+)
+def test_a_verdict_that_asks_for_somebody_leads_to_its_runbook_page(status: str, page: str) -> None:
+    found = pages(day_view(verdict=verdict() | {"verdict": status}))[f"days/{DAY}.html"]
+    assert ("What to do about it" in found) is bool(page)
+    assert f'href="../{page}"' in found or not page
