@@ -10,7 +10,7 @@ import argparse
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
@@ -105,8 +105,12 @@ def run_demo(world: World, settings: Settings) -> None:
                 task.task_id == "ring_drift_alarm" and task.state == "success" for task in runs.tasks()
             )
             if has_rung and not retraining:
-                console.print("   The drift alarm has rung: a retraining starts by itself.", markup=False)
+                console.print(
+                    "   The drift alarm has rung: a retraining starts by itself. Why:", markup=False
+                )
+                _show_reasons(json.loads(foretaste("status", "--json", is_shown=False))["drift"]["reasons"])
                 retraining = wait_for_run(runs, "foretaste_retrain", 1)
+                _show_outcome(json.loads(foretaste("status", "--json", is_shown=False))["retrainings"][-1])
     if world.is_judged_at_end and not retraining:
         with stage(6 + len(world.live_days), "No alarm has rung: an operator starts a retraining in Airflow"):
             last = world.live_days[-1]
@@ -115,6 +119,20 @@ def run_demo(world: World, settings: Settings) -> None:
             )
             wait_for_run(runs, "foretaste_retrain", 1)
     show_summary(settings, runs)
+    if world.recovery():
+        console.print(f"[bold]{world.recovery()}[/bold]")
+
+
+def _show_reasons(reasons: Sequence[str]) -> None:
+    for reason in reasons:
+        console.print(f"     {reason}", markup=False)
+
+
+def _show_outcome(retraining: dict[str, Any]) -> None:
+    """Say what came of a retraining, and why."""
+    outcome = "promoted" if retraining.get("is_promoted") else "refused"
+    console.print(f"   Challenger {retraining.get('challenger')} is {outcome}:", markup=False)
+    _show_reasons(retraining["verdict"]["reasons"])
 
 
 def show_summary(settings: Settings, runs: AirflowRuns) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from simulator.command import foretaste
 from simulator.incidents import TasteShift
+from simulator.policies import optimal_lists
 from simulator.published import Published
 from simulator.shop import Shop, ShopConfig
 
@@ -28,6 +29,9 @@ class World(Protocol):
 
     def deliver(self, days: Sequence[date], published: Published | None) -> str:
         """Deliver some days to the feed; returns one line about them."""
+
+    def recovery(self) -> str:
+        """What the new lists are worth to the people who see them, in a sentence; empty where nobody can know."""
 
 
 def _scheduled(live_days: Sequence[date]) -> dict[str, str]:
@@ -56,6 +60,9 @@ class SimulatedShop:
         self.is_judged_at_end = False  # without a shift of taste nothing should retrain
         self.settings = _scheduled(self.live_days)
         self._feed = feed
+        self._worth: dict[
+            date, tuple[float, float]
+        ] = {}  # clicks a visit: of what was shown, and of the best lists
         incidents = (TasteShift(shift_day),) if shift_day else ()
         self._shop = Shop(ShopConfig(seed=seed, start=self.first, incidents=incidents))
 
@@ -70,7 +77,28 @@ class SimulatedShop:
                 version=published.version if published else None,
             )
             num_events += delivered["events"]
-        return f"{num_events:,} events of {len(days)} days"
+            if published:
+                self._worth[day] = (_clicks_a_visit(delivered), self._best(day))
+        told = f"{num_events:,} events of {len(days)} days"
+        if not published:
+            return told
+        shown, best = self._worth[days[-1]]
+        return f"{told}; of the lists of {published.version} people click {shown:.2f} items a visit (the best lists: {best:.2f})"
+
+    def recovery(self) -> str:
+        """Clicks a visit on the first live day and on the last, as shares of what the best lists would have had."""
+        if len(self._worth) < 2:
+            return ""
+        (shown, best), (later, later_best) = self._worth[min(self._worth)], self._worth[max(self._worth)]
+        return (
+            f"Recovery: on {min(self._worth)} people clicked {shown:.2f} items a visit, {shown / best:.0%} of what the best lists "
+            f"would have had; on {max(self._worth)}, with the new champion's lists, {later:.2f}, {later / later_best:.0%}"
+        )
+
+    def _best(self, day: date) -> float:
+        """Clicks a visit if everybody had been shown the best lists that there can be; only the world knows them."""
+        best = optimal_lists(self._shop, self._feed, day)
+        return _clicks_a_visit(self._shop.live(day, best, "best", self._feed).outcome)
 
 
 class OnlineRetail:
@@ -107,3 +135,12 @@ class OnlineRetail:
             f"{found['events']:,} events of {found['days']} days; {found['returns']:,} are returns, "
             f"{found['anonymous']:,} name no customer, {found['service_lines']:,} are about postage and fees"
         )
+
+    def recovery(self) -> str:
+        """Nobody has seen the lists."""
+        return ""
+
+
+def _clicks_a_visit(outcome: Mapping[str, Any]) -> float:
+    """The expected clicks of a visit by somebody who has a list."""
+    return float(outcome["expected_clicks"]) / max(int(outcome["visits"]), 1)

@@ -17,6 +17,7 @@ import pytest
 from contracts.settings import load_settings
 from jobs.io.state import RUNS, State
 from simulator.airflow_runs import AirflowRuns
+from simulator.incidents import TasteShift
 from simulator.operator import backfill
 from simulator.published import read_published
 from simulator.shop import Shop, ShopConfig
@@ -26,15 +27,17 @@ pytestmark = [pytest.mark.loop, pytest.mark.timeout(900)]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FIRST = date(2026, 1, 5)
-CHAMPION_DAY = FIRST + timedelta(days=14)
-LIVE_DAY = FIRST + timedelta(days=15)
+CHAMPION_DAY = FIRST + timedelta(days=20)
+SHIFT_DAY = FIRST + timedelta(days=21)
+LIVE_DAY = FIRST + timedelta(days=22)
+NEXT_DAY = FIRST + timedelta(days=23)
 SETTINGS = {
     "SCHEDULE_START": str(LIVE_DAY),
-    "SCHEDULE_END": str(LIVE_DAY),
+    "SCHEDULE_END": str(NEXT_DAY),
     "DELIVERY_POLL_SECONDS": "5",
     "JUDGE_DAYS": "3",
     "SASREC_EPOCHS": "4",
-    "SASREC_WIDTH": "16",
+    "SASREC_WIDTH": "32",
     "LIST_LENGTH": "20",
     "PROMOTE_MIN_USERS": "20",
     "VOLUME_MIN_DAYS": "3",
@@ -55,7 +58,12 @@ class Loop:
             **topology.environment,
             "FORETASTE_HOME": str(home),
         }
-        self.shop = Shop(ShopConfig(seed=11, num_users=400, num_items=96, start=FIRST))
+        shift = TasteShift(SHIFT_DAY, share=0.9)
+        self.shop = Shop(
+            ShopConfig(
+                seed=11, num_users=800, num_items=144, sessions_per_user=0.33, start=FIRST, incidents=(shift,)
+            )
+        )
 
     def foretaste(self, *arguments: str, expect: int = 0) -> str:
         done = subprocess.run(
@@ -67,14 +75,17 @@ class Loop:
         )
         return done.stdout
 
-    def deliver(self, first: date, last: date, published: Any = None) -> None:
+    def deliver(self, first: date, last: date, published: Any = None) -> dict[str, Any]:
+        """Deliver some days; returns what the world says of the last one."""
+        delivered: dict[str, Any] = {}
         for offset in range((last - first).days + 1):
-            self.shop.deliver(
+            delivered = self.shop.deliver(
                 self.home / "feed",
                 first + timedelta(days=offset),
                 published=published.lists if published else None,
                 version=published.version if published else None,
             )
+        return delivered
 
     @property
     def settings(self) -> Any:
@@ -105,36 +116,53 @@ def loop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
             loop.foretaste("down")
 
 
-def wait_for(runs: AirflowRuns, dag_id: str, run_type: str, seconds: int = 420) -> None:
-    """Wait until the Dag's run of this type has ended well."""
+def wait_for(runs: AirflowRuns, dag_id: str, run_type: str, number: int = 1, seconds: int = 420) -> None:
+    """Wait until so many of the Dag's runs of this type have ended well."""
     for _ in range(seconds):
-        tasks = [task for task in runs.tasks() if (task.dag_id, task.run_type) == (dag_id, run_type)]
-        if tasks and tasks[0].run_state in ("success", "failed"):
-            told = [(task.task_id, task.state) for task in tasks]
-            assert tasks[0].run_state == "success", told
+        states = {
+            task.run_id: task.run_state
+            for task in runs.tasks()
+            if (task.dag_id, task.run_type) == (dag_id, run_type)
+        }
+        over = [state for state in states.values() if state in ("success", "failed")]
+        if len(over) >= number or "failed" in over:
+            told = [(task.run_id, task.task_id, task.state) for task in runs.tasks() if task.dag_id == dag_id]
+            assert set(over) == {"success"}, told
             return
         time.sleep(1)
-    raise AssertionError(f"{dag_id}: no {run_type} run is over after {seconds} s: {runs.states(dag_id)}")
+    raise AssertionError(
+        f"{dag_id}: no {run_type} run {number} is over after {seconds} s: {runs.states(dag_id)}"
+    )
 
 
-def test_raw_events_become_published_lists_by_schedule(loop: Loop) -> None:
+def test_a_shift_of_taste_is_noticed_and_mended_by_schedule(loop: Loop) -> None:
     loop.foretaste("load", "--day", str(FIRST), "--to", str(CHAMPION_DAY))
     loop.foretaste("retrain", "--day", str(CHAMPION_DAY), "--reason", "first model")
-    first = read_published(loop.settings)
+    loop.deliver(SHIFT_DAY, SHIFT_DAY)
+    loop.foretaste("load", "--day", str(SHIFT_DAY), "--to", str(SHIFT_DAY))
     runs = AirflowRuns(loop.settings)
-    loop.deliver(LIVE_DAY, LIVE_DAY, first)
+    first = read_published(loop.settings)
+    before = loop.deliver(LIVE_DAY, LIVE_DAY, first)
     wait_for(runs, "foretaste_daily", "scheduled")
 
     status = json.loads(loop.foretaste("status", "--json"))
+    assert status["published"]["day"] == str(LIVE_DAY)
+    assert status["drift"]["day"] == str(LIVE_DAY)
+    assert status["drift"]["verdict"] == "drift", status["drift"]
+
+    # The alarm starts a retraining, its challenger is promoted, and everybody gets new lists.
+    wait_for(runs, "foretaste_retrain", "asset_triggered")
+    status = json.loads(loop.foretaste("status", "--json"))
+    retrained = status["retrainings"][-1]
+    assert (retrained["day"], retrained["trigger"]) == (str(LIVE_DAY), "alarm")
+    assert retrained["reason"].startswith(f"drift alarm of {LIVE_DAY}: data: tastes lost")
+    assert retrained["is_promoted"], retrained["verdict"]
     published = read_published(loop.settings)
     assert published is not None
-    assert status["published"]["day"] == str(LIVE_DAY)
     assert status["published"]["version"] == published.version
+    assert status["published"]["champion"] == retrained["challenger"] == status["champion"]["version"]
     assert status["published"]["num_users"] == len(published.lists) > 50
-    assert status["drift"]["day"] == str(LIVE_DAY)
     assert {len(items) for items in published.lists.values()} == {20}
-    scheduled = [task.run_type for task in runs.tasks() if task.dag_id == "foretaste_daily"]
-    assert set(scheduled) == {"scheduled"}
 
     # What one person sees is what was published; a stranger gets popular items and is told so.
     user = next(iter(published.lists))
@@ -142,9 +170,16 @@ def test_raw_events_become_published_lists_by_schedule(loop: Loop) -> None:
     assert [item["item_id"] for item in answer["items"]] == published.lists[user][:10]
     assert json.loads(loop.foretaste("recommend", "nobody-knows-me", "--json"))["source"] == "popular"
 
+    # People like what they see better than before, and the next day runs by itself.
+    after = loop.deliver(NEXT_DAY, NEXT_DAY, published)
+    clicks_a_visit = [day["expected_clicks"] / day["visits"] for day in (before, after)]
+    assert clicks_a_visit[1] > 1.2 * clicks_a_visit[0], clicks_a_visit
+    wait_for(runs, "foretaste_daily", "scheduled", number=2)
+
     # A backfill through Airflow gives the day's digest and moves nothing.
+    live = json.loads(loop.foretaste("status", "--json"))["published"]["version"]
     digest = loop.digest("daily", LIVE_DAY)
     backfill(loop.settings, "foretaste_daily", LIVE_DAY)
     wait_for(runs, "foretaste_daily", "backfill")
     assert loop.digest("daily", LIVE_DAY) == digest
-    assert json.loads(loop.foretaste("status", "--json"))["published"]["version"] == published.version
+    assert json.loads(loop.foretaste("status", "--json"))["published"]["version"] == live
