@@ -22,23 +22,23 @@ MIN_USERS = 10
 MIN_ITEMS = 10
 
 
-def sequences_frame(sequences: pa.Table, day: date, judge_days: int) -> pd.DataFrame:
+def sequences_frame(sequences: pa.Table, day: date, judge_days: int, rank_days: int) -> pd.DataFrame:
     """Rows by user and day, with the split that each should be in by its day, and what is wrong in its items."""
-    frame = _with_split_of_date(as_frame(sequences), day, judge_days)
+    frame = _with_split_of_date(as_frame(sequences), day, judge_days, rank_days)
     count_items(frame, sequences, "item_ids")
     return frame
 
 
-def impressions_frame(impressions: pa.Table, day: date, judge_days: int) -> pd.DataFrame:
+def impressions_frame(impressions: pa.Table, day: date, judge_days: int, rank_days: int) -> pd.DataFrame:
     """Impressions, with the split that each should be in by its day."""
-    return _with_split_of_date(as_frame(impressions), day, judge_days)
+    return _with_split_of_date(as_frame(impressions), day, judge_days, rank_days)
 
 
-def _with_split_of_date(frame: pd.DataFrame, day: date, judge_days: int) -> pd.DataFrame:
+def _with_split_of_date(frame: pd.DataFrame, day: date, judge_days: int, rank_days: int) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
-    horizon, rank = timedelta(days=judge_days), timedelta(days=max(1, judge_days // 2))
+    horizon, rank = timedelta(days=judge_days), timedelta(days=rank_days)
     ends = [pd.Timestamp(end) for end in (day - horizon - rank, day - horizon)]
     dates = frame["event_date"]
     frame["split_of_date"] = pd.Series(

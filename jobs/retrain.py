@@ -7,6 +7,7 @@ from typing import Any
 
 from contracts import names
 from contracts.errors import NothingToDo
+from jobs.features.cutoffs import rank_days_of
 from jobs.horizon import judge_horizon
 from jobs.io.state import LANDINGS, PROMOTIONS, RETRAININGS
 from jobs.monitoring.thresholds import load_thresholds
@@ -44,7 +45,12 @@ def prepare(
         context.state.put(RETRAININGS, key, {"day": key, **begun, "approved_by": context.settings.approval})
     champion = standing(context.state, champion_of(context.state, day), day)
     manifest = fix_manifest(
-        context, names.RETRAIN, day, champion, judge_days=_judge_days(day, champion, context)
+        context,
+        names.RETRAIN,
+        day,
+        champion,
+        judge_days=_judge_days(day, champion, context),
+        rank_days=rank_days_of(context.settings.judge_days),
     )
     return {
         "reason": (recorded or {"reason": reason})["reason"],

@@ -11,6 +11,7 @@ from typing import Any
 from contracts import names
 from contracts.errors import PartitionMissing
 from contracts.settings import SETTINGS_BEFORE, Settings
+from jobs.features.cutoffs import rank_days_of
 from jobs.feed_reader import read_description
 from jobs.io.commit import digest_of
 from jobs.io.lake import Lake
@@ -158,7 +159,8 @@ def manifest_of(state: State, kind: str, day: date) -> dict[str, Any]:
 
 def settings_in(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a recorded run; where there was no such setting yet, the one that does what it did."""
-    return {**SETTINGS_BEFORE, **manifest["settings"]}
+    chosen = {**SETTINGS_BEFORE, **manifest["settings"]}
+    return {"rank_days": rank_days_of(chosen["judge_days"]), **chosen}
 
 
 def settings_of_run(context: StepContext, day: date) -> dict[str, Any]:
@@ -169,8 +171,8 @@ def settings_of_run(context: StepContext, day: date) -> dict[str, Any]:
     daily, retraining = (
         _recorded_settings(context.state, kind, day) for kind in (names.DAILY, names.RETRAIN)
     )
-    chosen = daily or retraining or context.settings.run_settings()
-    return chosen | {"judge_days": (retraining or chosen)["judge_days"]}
+    chosen = daily or retraining or settings_in({"settings": context.settings.run_settings()})
+    return chosen | {name: (retraining or chosen)[name] for name in ("judge_days", "rank_days")}
 
 
 def _recorded_settings(state: State, kind: str, day: date) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """Train a challenger as of a day: fit, judge on the last days, refit with the same settings, register.
 
-With h = judge_days and g half of it (``jobs/features/cutoffs.py``), a retraining of day D
+With h = judge_days and g = rank_days (``jobs/features/cutoffs.py``), a retraining of day D
 1. fits a transformer up to D - h - g and a ranker on what followed until D - h; the number of epochs is
    chosen there, by the same days' outcomes;
 2. fits a transformer up to D - h and judges it with that ranker on D - h + 1 … D, against the champion
@@ -20,7 +20,7 @@ import torch
 
 from contracts import names
 from contracts.errors import GateRefused
-from jobs.features.cutoffs import cutoffs
+from jobs.features.cutoffs import cutoffs_of
 from jobs.io.commit import digest_of
 from jobs.io.model_files import load_model, save_model
 from jobs.io.registry import model_folder, open_registry
@@ -43,7 +43,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     torch.set_num_threads(chosen["threads"])
     repeats_allowed = bool(manifest["feed"]["repeats_allowed"])
     sequences = read_sequences(lake, day)
-    ends = cutoffs(day, chosen["judge_days"])
+    ends = cutoffs_of(day, chosen)
     impressions = read_impressions(lake, day, ends.end_of_fit)
     for table in names.BY_FEATURE_DAY:
         lake.files(table, ends)  # hours of training end at no missing partition

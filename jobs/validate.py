@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from contracts import names
 from contracts.errors import GateRefused, PartitionMissing
 from contracts.tables import FIT, TABLES
-from jobs.features.cutoffs import cutoffs
+from jobs.features.cutoffs import cutoffs_of
 from jobs.io.lake import Lake
 from jobs.io.state import LANDINGS
 from jobs.runs import StepContext, lists_table, manifest_of, settings_of_run
@@ -196,12 +196,12 @@ def run_training(day: date, context: StepContext) -> dict[str, Any]:
     )
     if gate.has_columns((names.SEQUENCES, names.TRAINING_COVISITATION, names.TRAINING_IMPRESSIONS), [day]):
         rows = context.lake.read(names.SEQUENCES, day)
-        frame = training.sequences_frame(rows, day, chosen["judge_days"])
+        frame = training.sequences_frame(rows, day, chosen["judge_days"], chosen["rank_days"])
         splits = training.splits_frame(rows)
         gate.judge(names.SEQUENCES, training.sequences(day, chosen["history_days"]), frame)
         gate.judge(f"{names.SEQUENCES} (splits)", training.splits(), splits)
         gate.judge(f"{names.SEQUENCES} (fit)", training.fit(), splits[splits["split"] == FIT])
-        _, *earlier = cutoffs(day, chosen["judge_days"])
+        _, *earlier = cutoffs_of(day, chosen)
         _judge_covisitation(gate, day, context, chosen["history_days"], earlier)
         _judge_impressions(gate, day, context, chosen)
     return gate.finish()
@@ -270,7 +270,7 @@ def _judge_impressions(gate: Gate, day: date, context: StepContext, chosen: dict
     ):
         gate.note(table, "Empty, as the shop told of no list that was seen: nothing is learnt from outcomes.")
         return
-    frame = training.impressions_frame(rows, day, chosen["judge_days"])
+    frame = training.impressions_frame(rows, day, chosen["judge_days"], chosen["rank_days"])
     gate.judge(table, training.impressions(day, chosen["history_days"]), frame)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from contracts import names
 from contracts.errors import PartitionMissing
 from contracts.tables import TABLES
-from jobs.features.cutoffs import cutoffs
+from jobs.features.cutoffs import cutoffs_of
 from jobs.io.lake import Lake, Manifest
 from jobs.runs import StepContext, settings_of_run
 
@@ -36,8 +36,8 @@ _OF_TRAINING = (names.SEQUENCES, names.TRAINING_COVISITATION)
 _OF_IMPRESSIONS = (names.TRAINING_IMPRESSIONS,)
 _SETTINGS = {
     _OF_DAY: ("history_days", "history_length"),
-    _OF_TRAINING: ("history_days", "judge_days"),
-    _OF_IMPRESSIONS: ("history_days", "judge_days"),
+    _OF_TRAINING: ("history_days", "judge_days", "rank_days"),
+    _OF_IMPRESSIONS: ("history_days", "judge_days", "rank_days"),
 }
 
 
@@ -214,7 +214,7 @@ def _put_together(
     num_user_buckets = max(map(len, user_days))
     pair_days = tuple(lake.files(names.PAIR_DAYS, event_days))
     of_items = partial(ItemBucket, pair_days, num_buckets=_item_buckets(num_pairs))
-    ends = cutoffs(day, chosen["judge_days"])
+    ends = cutoffs_of(day, chosen)
     num_shown = sum(manifest.num_rows for manifest in impressions)
     shown = tuple(tuple(lake.files(names.FCT_IMPRESSIONS, [_day_of(manifest)])) for manifest in impressions)
     task_of: dict[

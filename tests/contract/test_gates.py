@@ -378,10 +378,11 @@ def test_a_training_set_cut_at_other_days_than_the_retraining_is_refused(shop: S
 def test_histories_are_those_of_the_daily_run_and_splits_those_of_the_retraining(shop: StepContext) -> None:
     chosen = settings_of_run(shop, DAY)
     assert (chosen["history_length"], chosen["judge_days"]) == (50, HORIZON)
-    begin(shop, names.RETRAIN, history_length=7, judge_days=3)
+    begin(shop, names.RETRAIN, history_length=7, judge_days=3, rank_days=2)
     chosen = settings_of_run(shop, DAY)
-    assert (chosen["history_length"], chosen["judge_days"]) == (50, 3)
-    assert settings_of_run(shop, DAY + timedelta(days=1)) == shop.settings.run_settings()  # nothing has begun
+    assert (chosen["history_length"], chosen["judge_days"], chosen["rank_days"]) == (50, 3, 2)
+    nothing_begun = settings_of_run(shop, DAY + timedelta(days=1))
+    assert nothing_begun == {**shop.settings.run_settings(), "rank_days": 1}
 
 
 def test_a_training_set_without_anybody_to_judge_by_is_refused(shop: StepContext) -> None:

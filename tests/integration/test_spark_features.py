@@ -196,7 +196,7 @@ def test_a_history_keeps_the_latest_items_and_everything_seen() -> None:
 
 
 def test_the_training_set_is_split_in_time() -> None:
-    assert tuples(training_set(user_days(frame(EVENTS)), cutoffs(DAY, 3))) == [
+    assert tuples(training_set(user_days(frame(EVENTS)), cutoffs(DAY, 3, 1))) == [
         ("anna", date(2011, 2, 24), ["lamp", "vase"], "fit"),
         ("anna", date(2011, 2, 26), ["vase"], "rank"),
         ("anna", date(2011, 2, 28), ["lamp", "rug", "lamp"], "judge"),
@@ -206,7 +206,7 @@ def test_the_training_set_is_split_in_time() -> None:
 
 @pytest.mark.parametrize("days", range(1, 30))
 def test_a_ranker_learns_right_before_the_days_that_count(days: int) -> None:
-    ends = cutoffs(DAY, days)
+    ends = cutoffs(DAY, days, max(1, days // 2))
     assert ends.day - ends.end_of_rank == timedelta(days=days)
     assert ends.end_of_rank - ends.end_of_fit == ends.day - ends.end_of_refit
     assert (
@@ -219,7 +219,7 @@ def neighbours(events: list[Event], days: Sequence[date]) -> list[tuple[Any, ...
 
 
 def test_covisitation_adds_up_the_lesser_weights_of_a_day() -> None:
-    *late, middle, early = cutoffs(DAY, 3)
+    *late, middle, early = cutoffs(DAY, 3, 1)
     expected = []
     for cutoff in (*late, middle, early):  # 02-24: lamp 5 (9 capped), vase 1; 02-25: rug 5, bowl 1
         expected += [(cutoff, "bowl", "rug", 1, 1), (cutoff, "rug", "bowl", 1, 1)]
@@ -227,7 +227,7 @@ def test_covisitation_adds_up_the_lesser_weights_of_a_day() -> None:
     for cutoff in late:  # 02-28: lamp 2, rug 1; equal weights: bowl before lamp, rug before vase
         expected += [(cutoff, "lamp", "rug", 1, 1), (cutoff, "rug", "lamp", 1, 2)]
     in_order = sorted(expected, key=lambda row: (row[1], row[0], row[4]))
-    assert neighbours(EVENTS, cutoffs(DAY, 3)) == in_order
+    assert neighbours(EVENTS, cutoffs(DAY, 3, 1)) == in_order
 
 
 def test_heavier_neighbours_come_first() -> None:

@@ -113,6 +113,7 @@ def test_days_in_another_split_and_blank_items_show() -> None:
         ),
         DAY,
         2,
+        1,
     )
     assert frame["split_of_date"].to_list() == ["judge", "fit", "fit", "rank"]
     assert frame["num_item_ids"].to_list() == [4, 2, 1, 1]

@@ -132,7 +132,7 @@ def training_set() -> pa.Table:
 
 
 def sequences() -> pd.DataFrame:
-    return training.sequences_frame(training_set(), DAY, 1)
+    return training.sequences_frame(training_set(), DAY, 1, 1)
 
 
 def impressions() -> pd.DataFrame:
@@ -150,7 +150,7 @@ def impressions() -> pd.DataFrame:
         {**placed, "event_id": "2", "event_date": DAY, "outcome": "purchased", "split": "judge"},
         {**shown, "event_id": "3"},
     )
-    return training.impressions_frame(table, DAY, 1)
+    return training.impressions_frame(table, DAY, 1, 1)
 
 
 def lists() -> pd.DataFrame:

@@ -228,7 +228,7 @@ def exported(**changes: Any) -> dict[str, Any]:
 def of_training(*given: dict[str, Any], day: date = DAY) -> list[dict[str, Any]]:
     rows = pa.Table.from_pylist(list(given), schema=arrow_schema(FCT_IMPRESSIONS))
     rows = rows.select(list(training_impressions.NEEDED))
-    return training_impressions.training_impressions(rows, cutoffs(day, 3)).to_pylist()
+    return training_impressions.training_impressions(rows, cutoffs(day, 3, 1)).to_pylist()
 
 
 def test_an_outcome_is_the_strongest_that_the_day_knows() -> None:
