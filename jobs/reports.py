@@ -42,7 +42,11 @@ _KINDS = {
 def build_reports(settings: Settings, now: datetime) -> Path:
     """Write every page, CSV and flat table that has changed; returns the index."""
     site = read_site(settings)
-    for name, text in (*pages_of(site, now), *csvs_of(site)):
+
+    def is_written(name: str, inputs: str) -> bool:
+        return _inputs_of(settings.reports_path / name) == inputs
+
+    for name, text in (*pages_of(site, now, is_written), *csvs_of(site)):
         _write_if_changed(settings.reports_path / name, text)
     for name, (table, rows) in rows_of(site).items():
         write_parquet(settings.reports_path / "data" / f"{name}.parquet", table, rows)
@@ -63,8 +67,15 @@ def day_page(settings: Settings, day: date) -> Path:
     return settings.reports_path / "days" / f"{day}.html"
 
 
-def pages_of(site: Site, now: datetime) -> Iterator[tuple[str, str]]:
-    """Each page's path under the reports, and its text."""
+def pages_of(
+    site: Site, now: datetime, is_written: Callable[[str, str], bool] = lambda name, inputs: False
+) -> Iterator[tuple[str, str]]:
+    """Each page's path under the reports, and its text.
+
+    Args:
+        is_written: has a page been written of these inputs before? A year of days takes seconds to write, and
+            nearly all of them are as they were.
+    """
     render: Callable[..., str] = partial(_render, _environment(), site)
     charts = charts_of(site.days)
     yield "index.html", render("index", "", now=now, charts=charts, **_index(site))
@@ -81,10 +92,41 @@ def pages_of(site: Site, now: datetime) -> Iterator[tuple[str, str]]:
             "kinds": _kinds(day),
             **neighbours(site.days, place),
         }
-        yield f"days/{day.day}.html", render("day", "../", **values)
+        name, inputs = f"days/{day.day}.html", _digest(site, values)
+        if not is_written(name, inputs):
+            yield name, render("day", "../", inputs=inputs, **values)
     for record in site.retrainings:
         values = retraining_values(record)
-        yield f"retrainings/{record['day']}.html", render("retraining", "../", **values)
+        name, inputs = f"retrainings/{record['day']}.html", _digest(site, values)
+        if not is_written(name, inputs):
+            yield name, render("retraining", "../", inputs=inputs, **values)
+
+
+_INPUTS = '<meta name="inputs" content="'
+
+
+def _digest(site: Site, values: dict[str, Any]) -> str:
+    """What a page is made of: its values, what every page says of the site, and this code."""
+    made_of = (values, site.shop, site.currency, site.dbt_docs, _digest_of_code())
+    return hashlib.sha256(repr(made_of).encode()).hexdigest()
+
+
+@cache
+def _digest_of_code() -> str:
+    digest = hashlib.sha256()
+    for path in (Path(__file__), *sorted(_TEMPLATES.glob("*.*"))):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _inputs_of(page: Path) -> str:
+    """What a page that lies there was made of; empty where none does, or where it does not say."""
+    try:
+        with page.open(encoding="utf-8") as text:
+            head = text.read(2000)
+    except FileNotFoundError:
+        return ""
+    return head.partition(_INPUTS)[2].partition('"')[0]
 
 
 def csvs_of(site: Site) -> Iterator[tuple[str, str]]:

@@ -595,3 +595,22 @@ def test_a_verdict_that_asks_for_somebody_leads_to_its_runbook_page(status: str,
     found = pages(day_view(verdict=verdict() | {"verdict": status}))[f"days/{DAY}.html"]
     assert ("What to do about it" in found) is bool(page)
     assert f'href="../{page}"' in found or not page
+
+
+def test_only_pages_whose_inputs_have_changed_are_written_again() -> None:
+    days = [day_view(0), day_view(1)]
+    known = {
+        name: re.findall(r'<meta name="inputs" content="(\w+)">', text)[0]
+        for name, text in pages(*days).items()
+        if name.startswith("days/")
+    }
+
+    def written(*changed: DayView) -> set[str]:
+        site = Site("A shop", list(changed), [], {})
+        found = pages_of(site, NOW, lambda name, inputs: known.get(name) == inputs)
+        return {name for name, _ in found if name.startswith("days/")}
+
+    assert len(known) == 2
+    assert written(*days) == set()
+    assert written(day_view(0, champion="2"), days[1]) == {f"days/{DAY}.html"}
+    assert written(*days[:1]) == {f"days/{DAY}.html"}  # it has no day before it any more
