@@ -6,23 +6,16 @@ same things. What differs is what the lists lead to.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from contracts.settings import inherited_environment, load_settings
-from simulator.command import REPOSITORY, DemoFailed
+from simulator.followed_home import FORETASTE, FollowedHome
 from simulator.policies import items_for_sale
-from simulator.published import Published, read_published
 from simulator.shop import Shop, ShopConfig
 
-#: What the arms call when nobody sabotages them.
-FORETASTE = (sys.executable, "-m", "jobs.cli")
 _SHOWN = 10
 
 Lists = Mapping[str, Sequence[str]]
@@ -111,7 +104,7 @@ class ListArm:
 
 @dataclass(frozen=True)
 class LoopArm:
-    """An arm that is Foretaste: a home of its own, with servers, driven from outside through feed and lists."""
+    """An arm that is Foretaste, in a home of its own."""
 
     name: str
     config: ShopConfig
@@ -124,72 +117,21 @@ class LoopArm:
 
     def run(self, history: Sequence[date], live: Sequence[date]) -> ArmResult:
         """Load the history, train a first champion on it, follow the live days; leaves no server running."""
-        shop = Shop(self.config)
-        self.home.mkdir(parents=True)
-        (self.home / "settings.env").write_text(
-            "".join(f"FORETASTE_{name}={value}\n" for name, value in self.settings.items())
-        )
+        shop, result = Shop(self.config), ArmResult(self.name)
+        followed = FollowedHome(f"arm {self.name}", self.home, self.settings, self.command)
+        followed.begin()
         for day in history:
-            shop.deliver(self.home / "feed", day)
-        self._foretaste("up", "--without-airflow")
-        try:
-            self._foretaste("load", "--day", str(history[0]), "--to", str(history[-1]))
-            self._foretaste("retrain", "--day", str(history[-1]), "--reason", "first model")
-            return self._follow(shop, live)
-        finally:
-            self._foretaste("down")
-
-    def _follow(self, shop: Shop, live: Sequence[date]) -> ArmResult:
-        result = ArmResult(self.name)
-        when = ("--retrain", self.retrain_when, "--every", str(self.every_days))
-        arguments = ("--day", str(live[0]), "--to", str(live[-1]), *when)
-        with (self.home / "follow.log").open("w") as log:
-            follower = subprocess.Popen(
-                [*self.command, "follow", *arguments, "--poll", "0.1", "--json"],
-                cwd=REPOSITORY, env=self._environment, stdout=subprocess.PIPE, stderr=log, text=True,
-            )  # fmt: skip
-            try:
+            shop.deliver(followed.feed, day)
+        with followed.servers():
+            followed.train_first(history[0], history[-1])
+            with followed.following(
+                live[0], live[-1], retrain_when=self.retrain_when, every_days=self.every_days
+            ) as next_day:
                 for day in live:
-                    lists = self._published().lists
-                    delivered = shop.deliver(
-                        self.home / "feed", day, published=lists, version=self._published().version
-                    )
+                    seen = followed.published()
+                    delivered = shop.deliver(followed.feed, day, published=seen.lists, version=seen.version)
                     if self.spoil is not None:
-                        self.spoil(self.home / "feed", day)
-                    result.days.append(outcome_of(shop, day, delivered, lists))
-                    result.verdicts.append(self._next_day(follower))
-                follower.wait()
-            finally:
-                follower.terminate()
-                follower.wait()
+                        self.spoil(followed.feed, day)
+                    result.days.append(outcome_of(shop, day, delivered, seen.lists))
+                    result.verdicts.append(next_day())
         return result
-
-    def _next_day(self, follower: subprocess.Popen[str]) -> dict[str, Any]:
-        assert follower.stdout is not None
-        line = follower.stdout.readline()
-        if not line:
-            told = (self.home / "follow.log").read_text().strip().splitlines()
-            raise DemoFailed(
-                f"arm {self.name}: the follower ended early: {told[-1] if told else 'it said nothing'}"
-            )
-        return dict(json.loads(line))
-
-    def _published(self) -> Published:
-        published = read_published(load_settings(home=self.home))
-        assert published is not None, f"arm {self.name} has published nothing"
-        return published
-
-    @property
-    def _environment(self) -> dict[str, str]:
-        return {**inherited_environment(drop_prefixes=("FORETASTE_",)), "FORETASTE_HOME": str(self.home)}
-
-    def _foretaste(self, *arguments: str) -> None:
-        done = subprocess.run(
-            [*self.command, *arguments],
-            cwd=REPOSITORY, env=self._environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            told = (done.stderr or done.stdout).strip().splitlines()
-            raise DemoFailed(
-                f"arm {self.name}: foretaste {' '.join(arguments)}: {told[-1] if told else 'it said nothing'}"
-            )

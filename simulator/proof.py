@@ -21,11 +21,13 @@ from typing import Any
 
 from contracts.errors import ForetasteError
 from contracts.settings import load_settings
-from simulator.arms import FORETASTE, ArmResult, DayOutcome, ListArm, Lists, LoopArm, Spoiler
+from simulator.arms import ArmResult, DayOutcome, ListArm, Lists, LoopArm, Spoiler
 from simulator.command import console
+from simulator.followed_home import FORETASTE
 from simulator.incidents import EventsLost, Holiday, NewCategory, TasteShift, ViralItem
 from simulator.policies import optimal_lists, popular_lists, random_lists
 from simulator.proof_report import judge_proof, show_table, write_pages
+from simulator.proof_retail import prove_online_retail, show_retail
 from simulator.shop import Shop, ShopConfig
 
 START = date(2026, 1, 5)
@@ -187,12 +189,19 @@ def main() -> None:
     parser.add_argument("--seeds", default=str(SEEDS[0]), help="seeds, separated by commas; 'all' for ten")
     parser.add_argument("--days", type=int, help="live days")
     parser.add_argument("--docs", type=Path, help="write proof.md and proof.svg into this folder")
+    parser.add_argument("--data", choices=["simulated", "online-retail"], default="simulated")
+    parser.add_argument("--source", type=Path, help="folder of the real data set")
     arguments = parser.parse_args()
+    if arguments.data == "online-retail" and arguments.source is None:
+        parser.error("--data online-retail needs --source: make proof DATA=online-retail SOURCE=folder")
     seeds = SEEDS if arguments.seeds == "all" else tuple(int(seed) for seed in arguments.seeds.split(","))
     plan = replace(Plan(), live_days=arguments.days) if arguments.days else Plan()
     folder = load_settings().home / "proof"
     folder.mkdir(parents=True, exist_ok=True)
     try:
+        if arguments.data == "online-retail":
+            show_retail(prove_online_retail(folder / "online-retail", arguments.source.absolute()))
+            return
         results = prove(folder, plan, seeds)
     except ForetasteError as error:
         console.print(f"[bold red]{type(error).__name__}[/bold red]: {error}")
