@@ -48,7 +48,8 @@ class Plan:
     new_category_on: int | None = 31
     holiday_on: int | None = 38
     settings: tuple[tuple[str, str], ...] = (
-        ("SASREC_EPOCHS", "12"),
+        ("SASREC_EPOCHS", "6"),
+        ("SASREC_WIDTH", "32"),
         ("LIST_LENGTH", "20"),
         ("REPORTS_KEPT", "5"),
     )
