@@ -69,6 +69,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
         late,
         sequences,
         sequences.between(unseen_after, day),
+        impressions.between(unseen_after, day),
         trainer,
     )
     rng = np.random.default_rng(chosen["seed"])

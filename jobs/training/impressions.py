@@ -43,6 +43,16 @@ class Impressions:
         dates = self.rows.column("event_date")
         return Impressions(self.rows.filter(pc.and_(pc.greater(dates, after), pc.less_equal(dates, until))))
 
+    def prompted(self, world: World) -> tuple[IntArray, IntArray]:
+        """Users and items of a world, by their indices, where a user took what it was shown."""
+        import pyarrow.compute as pc
+
+        taken = self.rows.filter(pc.not_equal(self.rows.column("outcome"), IGNORED))
+        users_I = index_of(taken.column("user_id"), world.user_ids)
+        items_I = index_of(taken.column("item_id"), world.item_ids)
+        is_known_I = (users_I >= 0) & (items_I >= 0)
+        return users_I[is_known_I], items_I[is_known_I]
+
 
 @dataclass(frozen=True)
 class Evidence:
