@@ -15,6 +15,16 @@ impressions as (
 
 ),
 
+-- Days on which the shop tells of a view which decision it came from: there a view that names none came from elsewhere.
+-- Only views that were known on their day say so, so that a late one changes nothing about the others.
+telling_days as (
+
+    select distinct event_date
+    from events
+    where event_type = 'view' and decision_id is not null and known_date = event_date
+
+),
+
 outcomes as (
 
     select
@@ -32,6 +42,12 @@ outcomes as (
             -- What names a decision is no outcome of another; what names none may be any's.
             and coalesce(impressions.decision_id = events.decision_id, true)
             and events.event_type in ('view', 'cart', 'purchase')
+    left join telling_days on impressions.event_date = telling_days.event_date
+    where
+        events.event_type != 'view'
+        or telling_days.event_date is null
+        or impressions.decision_id is null
+        or events.decision_id is not null
     group by impressions.event_id
 
 )
