@@ -11,13 +11,14 @@ from datetime import date, timedelta
 from typing import Any
 
 from jobs import alarms
-from jobs.io.state import RETRAININGS
+from jobs.io.state import PROMOTIONS, RETRAININGS, VERDICTS
 from jobs.monitoring import keep
-from jobs.monitoring.columns import DRIFT
-from jobs.monitoring.judgement import judge_day
+from jobs.monitoring.columns import DRIFT, INVALID
+from jobs.monitoring.judgement import Found, judge_day
 from jobs.monitoring.kpis import day_kpis
 from jobs.monitoring.moves import moved
-from jobs.monitoring.thresholds import load_thresholds
+from jobs.monitoring.settling import Settling, settling
+from jobs.monitoring.thresholds import Thresholds, load_thresholds
 from jobs.monitoring.windows import Windows
 from jobs.reports import day_page
 from jobs.runs import StepContext, why_not_live
@@ -31,8 +32,12 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     found = judge_day(day, context, thresholds)
     newest = why_not_live(state, day) is None
     retrained = [date.fromisoformat(key) for key in state.all(RETRAININGS)]
-    rings = does_ring(found.verdict.verdict, newest, day, retrained, thresholds.alarm.cooldown_days)
+    settled = _settling(day, context, found, thresholds)
+    asked = DRIFT if settled.reason else found.verdict.verdict
+    rings = does_ring(asked, newest, day, retrained, thresholds.alarm.cooldown_days)
+    reasons = [*found.verdict.reasons, *([settled.reason] if settled.reason and rings else [])]
     record = found.as_record() | figures(context, found.windows, day)
+    record |= {"reasons": reasons, "settling": settled.as_record()}
     keep.keep_files(settings, day, record, found.report)
     keep.keep_row(context, day, record)
     keep.keep_record(context, day, record, rings=rings, is_newest=newest)
@@ -40,10 +45,10 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     return {
         "day": day.isoformat(),
         "verdict": found.verdict.verdict,
-        "reasons": list(found.verdict.reasons),
+        "reasons": reasons,
         "rings": rings,
         "is_newest": newest,
-        "alarms": alarms.of_verdict(found.verdict.verdict, found.verdict.reasons, rings=rings),
+        "alarms": alarms.of_verdict(found.verdict.verdict, tuple(reasons), rings=rings),
         "report": str(day_page(settings, day)),
         "reports_s3": told["reports_s3"],
         "page_url": f"{settings.reports_url}/days/{day}.html" if settings.reports_url else "",
@@ -62,6 +67,23 @@ def figures(context: StepContext, windows: Windows | None, day: date) -> dict[st
         if windows
         else None,
     }
+
+
+def _settling(day: date, context: StepContext, found: Found, thresholds: Thresholds) -> Settling:
+    """Where the shop is after a drift; an invalid day says nothing new about it."""
+    before = context.state.get(VERDICTS, (day - timedelta(days=1)).isoformat()) or {}
+    since = (before.get("settling") or {}).get("drift_since")
+    drift_since = date.fromisoformat(since) if since else None
+    if found.verdict.verdict == INVALID:
+        return Settling(drift_since)
+    promotion = context.state.get(PROMOTIONS, found.champion) if found.champion else None
+    return settling(
+        day,
+        is_drift=found.verdict.verdict == DRIFT,
+        drift_since=drift_since,
+        trained_until=date.fromisoformat(promotion["day"]) if promotion else None,
+        thresholds=thresholds.alarm,
+    )
 
 
 def does_ring(

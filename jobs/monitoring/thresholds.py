@@ -105,6 +105,8 @@ class Alarm(_Section):
 
     cooldown_days: Annotated[int, Field(ge=0)]
     recent_days: Annotated[int, Field(ge=2)]
+    settle_growth: Annotated[float, Field(gt=1)]
+    settle_days: Annotated[int, Field(ge=0)]
 
 
 class Thresholds(_Section):

@@ -133,7 +133,7 @@ class DayView:
         if self.verdict is None:
             return "This day has not been judged."
         told = _VERDICT_SENTENCES[self.status]
-        if self.status == "drift" and self.verdict.get("has_rung"):
+        if self.verdict.get("has_rung"):
             told += " The alarm rang."
         if self.retraining and self.retrained in ("promoted", "refused"):
             told += f" Challenger {self.retraining.get('challenger', '')} was {self.retrained}."

@@ -245,6 +245,25 @@ def test_tastes_that_moved_ring_the_alarm_once(context: StepContext) -> None:
     assert record["has_rung"]
 
 
+def test_days_after_a_drift_ring_again_when_they_have_grown_by_half(context: StepContext) -> None:
+    """Nothing drifts: the champion of PROMOTED knows four days of the new world, and sixteen more have passed."""
+    Shop(context).build()
+    since = (PROMOTED - timedelta(days=3)).isoformat()
+    monitor.run(YESTERDAY, context)
+    before = context.state.get(VERDICTS, YESTERDAY.isoformat()) or {}
+    context.state.put(VERDICTS, YESTERDAY.isoformat(), {**before, "settling": {"drift_since": since}})
+    result = monitor.run(DAY, context)
+    assert (result["verdict"], result["rings"]) == ("ok", True)
+    assert result["reasons"] == [
+        f"settling: people have lived 20 days since tastes drifted on {since}, and the champion knows 4 of them"
+    ]
+    assert result["alarms"][0]["kind"] == "drift"
+    record = context.state.get(VERDICTS, DAY.isoformat())
+    assert record is not None
+    assert record["settling"]["drift_since"] == since
+    assert record["reasons"] == result["reasons"]
+
+
 def test_a_fashion_moves_categories_and_items(context: StepContext) -> None:
     Shop(context, fashion_from=PROMOTED + timedelta(days=5)).build()
     monitor.run(DAY, context)

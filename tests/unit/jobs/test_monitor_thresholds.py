@@ -22,6 +22,7 @@ from jobs.monitoring.list_outcomes import accuracy_measure, list_measure
 from jobs.monitoring.outcomes import click_measure, conversion_measure
 from jobs.monitoring.panel import Panel
 from jobs.monitoring.people import share_columns, taste_measure, unknown_measure
+from jobs.monitoring.settling import settling
 from jobs.monitoring.snapshots import feature_column, list_columns
 from jobs.monitoring.thresholds import Thresholds, load_thresholds, parse_thresholds
 from jobs.monitoring.traffic import traffic_reasons
@@ -356,6 +357,28 @@ def turn_cooldown_days() -> None:
         assert does_ring("drift", True, FIRST, retrained, cooldown) is rings
 
 
+def turn_settle_growth() -> None:
+    since = FIRST
+    for growth, asks in ((1.5, True), (1.51, False)):  # four days known, six passed
+        alarm = with_threshold("alarm.settle_growth", growth).alarm
+        found = settling(
+            since + timedelta(days=5),
+            is_drift=False,
+            drift_since=since,
+            trained_until=since + timedelta(days=3),
+            thresholds=alarm,
+        )
+        assert bool(found.reason) is asks
+
+
+def turn_settle_days() -> None:
+    for days, is_over in ((10, True), (11, False)):
+        alarm = with_threshold("alarm.settle_days", days).alarm
+        day = FIRST + timedelta(days=10)
+        found = settling(day, is_drift=False, drift_since=FIRST, trained_until=FIRST, thresholds=alarm)
+        assert (found.drift_since is None) is is_over
+
+
 def turn_recent_days() -> None:
     for days in (2, 3):
         assert (
@@ -455,6 +478,8 @@ def turn_exposure(name: str, place: int) -> Callable[[], None]:
 TURNS: dict[str, Callable[[], None]] = {
     "rollback.clicks_lost": turn_rollback_clicks_lost,
     "alarm.recent_days": turn_recent_days,
+    "alarm.settle_growth": turn_settle_growth,
+    "alarm.settle_days": turn_settle_days,
     "people.taste_lost_recently": turn_taste_lost_recently,
     "people.unknown_items": turn_unknown_items,
     "outcomes.conversion_lost": turn_conversion_lost,

@@ -1,0 +1,51 @@
+"""After a drift: is there so much more of the new world by now that a retraining would know it far better?
+
+The champion that an alarm has made knows the days since the drift, and at first they are few. Nothing drifts any more,
+and yet a model that knows half as many days again is a better one. So the alarm rings once more whenever the days
+since the drift have grown by a factor, until the new world is as old as the old one was: at 2, 3, 5, 8, 12 days and so on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from jobs.monitoring.thresholds import Alarm
+
+
+@dataclass(frozen=True)
+class Settling:
+    """Where a shop is after a drift."""
+
+    drift_since: date | None  # the first day of the drift that was noticed last; None: none of late
+    reason: str = ""  # why to retrain although nothing drifts; empty: there is no reason
+
+    def as_record(self) -> dict[str, str | None]:
+        return {
+            "drift_since": self.drift_since.isoformat() if self.drift_since else None,
+            "reason": self.reason,
+        }
+
+
+def settling(
+    day: date, *, is_drift: bool, drift_since: date | None, trained_until: date | None, thresholds: Alarm
+) -> Settling:
+    """Judge a day that is not invalid.
+
+    Args:
+        is_drift: the day's own verdict is drift, which rings by itself.
+        drift_since: what the day before came to.
+        trained_until: the day that the champion was trained to.
+    """
+    since = drift_since if drift_since and (day - drift_since).days < thresholds.settle_days else None
+    if since is None:
+        return Settling(day - timedelta(days=thresholds.recent_days - 1) if is_drift else None)
+    if is_drift or trained_until is None or trained_until < since:
+        return Settling(since)
+    known, passed = ((until - since).days + 1 for until in (trained_until, day))
+    if passed < thresholds.settle_growth * known:
+        return Settling(since)
+    return Settling(
+        since,
+        f"settling: people have lived {passed} days since tastes drifted on {since}, and the champion knows {known} of them",
+    )
