@@ -233,8 +233,8 @@ def _list_table(published: Published) -> Table:
     return table
 
 
-#: What `make test` and `make bench` leave in the home folder is nobody's state.
-_OF_OTHER_COMMANDS = ("tests", "bench", "bench.jsonl")
+#: What `make test`, `make bench`, `make proof` and `make calibrate` leave in the home folder is nobody's state.
+_OF_OTHER_COMMANDS = ("tests", "bench", "bench.jsonl", "proof", "calibration")
 
 
 def fresh_home(settings: Settings, world: World) -> Settings:

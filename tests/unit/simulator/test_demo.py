@@ -11,7 +11,10 @@ from contracts.settings import load_settings
 from simulator.demo import MARKER, DemoFailed, fresh_home
 
 
-@pytest.mark.parametrize(("left", "is_taken"), [("tests", True), ("bench", True), ("lake", False)])
+@pytest.mark.parametrize(
+    ("left", "is_taken"),
+    [("tests", True), ("bench", True), ("proof", True), ("calibration", True), ("lake", False)],
+)
 def test_what_tests_leave_is_nobodys_state(tmp_path: Path, left: str, is_taken: bool) -> None:
     home = tmp_path / "home"
     (home / left).mkdir(parents=True)
