@@ -28,9 +28,9 @@ pytestmark = [pytest.mark.loop, pytest.mark.timeout(900)]
 REPOSITORY = Path(__file__).resolve().parents[2]
 FIRST = date(2026, 1, 5)
 CHAMPION_DAY = FIRST + timedelta(days=20)
-SHIFT_DAY = FIRST + timedelta(days=21)
-LIVE_DAY = FIRST + timedelta(days=22)
-NEXT_DAY = FIRST + timedelta(days=23)
+SHIFT_DAY = FIRST + timedelta(days=22)
+LIVE_DAY = FIRST + timedelta(days=23)  # the first one that lies outside of the first retraining's cool-down
+NEXT_DAY = FIRST + timedelta(days=24)
 SETTINGS = {
     "SCHEDULE_START": str(LIVE_DAY),
     "SCHEDULE_END": str(NEXT_DAY),
@@ -138,8 +138,9 @@ def wait_for(runs: AirflowRuns, dag_id: str, run_type: str, number: int = 1, sec
 def test_a_shift_of_taste_is_noticed_and_mended_by_schedule(loop: Loop) -> None:
     loop.foretaste("load", "--day", str(FIRST), "--to", str(CHAMPION_DAY))
     loop.foretaste("retrain", "--day", str(CHAMPION_DAY), "--reason", "first model")
-    loop.deliver(SHIFT_DAY, SHIFT_DAY)
-    loop.foretaste("load", "--day", str(SHIFT_DAY), "--to", str(SHIFT_DAY))
+    since = CHAMPION_DAY + timedelta(days=1)
+    loop.deliver(since, SHIFT_DAY)
+    loop.foretaste("load", "--day", str(since), "--to", str(SHIFT_DAY))
     runs = AirflowRuns(loop.settings)
     first = read_published(loop.settings)
     before = loop.deliver(LIVE_DAY, LIVE_DAY, first)
