@@ -20,7 +20,7 @@ from jobs.monitoring.engine import engine, source
 from jobs.monitoring.list_outcomes import list_outcome
 from jobs.monitoring.thresholds import Thresholds, load_thresholds
 from jobs.monitoring.windows import Span
-from jobs.runs import StepContext, champion_of, champion_of_run, is_newest, manifest_of
+from jobs.runs import StepContext, champion_of, is_newest, manifest_of
 
 log = logging.getLogger("foretaste.guard")
 
@@ -55,8 +55,11 @@ def guard_champion(day: date, context: StepContext) -> str:
     state = context.state
     manifest = manifest_of(state, names.DAILY, day)
     champion = manifest["champion"]
-    if champion is None or champion != champion_of_run(state, manifest) or not is_newest(state, day):
-        return str((state.get(DEMOTIONS, champion or "") or {}).get("reason", ""))
+    demoted = state.get(DEMOTIONS, champion) if champion else None
+    if demoted is not None:  # on another day: that day has told it
+        return str(demoted["reason"]) if demoted["day"] == day.isoformat() else ""
+    if champion is None or not is_newest(state, day):
+        return ""
     promoted = date.fromisoformat((state.get(PROMOTIONS, champion) or {"day": str(day)})["day"])
     former = champion_of(state, promoted)
     reason = _why_demote(day, promoted, context, bool(manifest["feed"]["repeats_allowed"])) if former else ""

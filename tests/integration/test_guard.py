@@ -137,6 +137,16 @@ def test_a_tracker_that_loses_events_demotes_nobody(context: StepContext, regist
     assert guard.guard_champion(DAY, context) == ""
 
 
+def test_a_day_before_the_demotion_that_is_run_again_tells_nothing(
+    context: StepContext, registry: _Registry
+) -> None:
+    build(context, clicks_since=1, wanted_first=0)
+    later = str(DAY + timedelta(days=1))
+    context.state.put(DEMOTIONS, "2", {"day": later, "to": "1", "reason": "clicks fell"})
+    context.state.put(PUBLICATIONS, "v0009", {"day": later})
+    assert guard.guard_champion(DAY, context) == ""
+
+
 def test_a_backfill_demotes_nobody(context: StepContext, registry: _Registry) -> None:
     build(context, clicks_since=1, wanted_first=0)
     context.state.put(PUBLICATIONS, "v0009", {"day": str(DAY + timedelta(days=1))})
