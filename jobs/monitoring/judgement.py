@@ -149,13 +149,7 @@ def _what_is_broken(
             thresholds.validity,
         ),
         *completeness.reasons(thresholds.validity, thresholds.evidence),
-        *price_reasons(
-            lake,
-            day - timedelta(days=thresholds.alarm.recent_days),
-            day,
-            thresholds.validity,
-            threads=threads,
-        ),
+        *price_reasons(lake, windows.reference.last, day, thresholds.validity, threads=threads),
     ]
 
 

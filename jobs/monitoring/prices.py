@@ -1,4 +1,8 @@
-"""Has the catalogue's price column broken? Prices do change; many do not change manifold overnight."""
+"""Has the catalogue's price column broken? Prices do change; many do not change manifold in the time of a champion.
+
+They are held against the last day that the champion knows: against yesterday's, a fault that lasts would soon be taken for
+normal, and its mending for a fault.
+"""
 
 from __future__ import annotations
 
