@@ -5,14 +5,23 @@ from __future__ import annotations
 import shutil
 import sys
 
-from benchmarks import loop
+from benchmarks import loop, proof
 from benchmarks.figure import Benchmark, keep
 from contracts.settings import load_settings
 
 BENCHMARKS: dict[str, Benchmark] = {
     "loop.day_seconds": loop.day_seconds,
     "loop.large_day_seconds": loop.large_day_seconds,
+    "loop.alarm_to_published": loop.alarm_to_published,
+    "loop.monitor_seconds": loop.alarm_to_published,
+    "proof.recovery": proof.proof_of_a_seed,
+    "proof.share_of_daily": proof.proof_of_a_seed,
 }
+
+
+def _each_once(names: list[str]) -> list[str]:
+    """Without those whose figures another's measurement prints as well."""
+    return list({BENCHMARKS[name]: name for name in reversed(names)}.values())[::-1]
 
 
 def main(names: list[str]) -> None:
@@ -21,7 +30,7 @@ def main(names: list[str]) -> None:
         raise SystemExit(f"{unknown[0]!r} is no benchmark; there are {', '.join(BENCHMARKS)}")
     home = load_settings().home
     print(f"{'figure':<28}{'value':>12}{'reference':>12}{'ratio':>8}  unit; reference")
-    for name in names or BENCHMARKS:
+    for name in _each_once(names or list(BENCHMARKS)):
         folder = home / "bench" / name
         shutil.rmtree(folder, ignore_errors=True)
         for measured in BENCHMARKS[name](folder):

@@ -73,3 +73,22 @@ class AirflowRuns:
         with self._engine.connect() as connection:
             row = connection.execute(query, {"dag_id": dag_id, "task_id": task_id}).one()
         return float((row.run_ended - row.task_ended).total_seconds())
+
+    def seconds_between(self, first: tuple[str, str], last: tuple[str, str]) -> float:
+        """Seconds from the start of one task to the end of another, each (Dag, task); of their latest runs."""
+        started, ended = self._latest(*first)[0], self._latest(*last)[1]
+        return float((ended - started).total_seconds())
+
+    def _latest(self, dag_id: str, task_id: str) -> tuple[datetime, datetime]:
+        """When the latest run of a task that is over began and ended."""
+        query = sa.text(
+            """
+            select start_date, end_date from task_instance
+            where dag_id = :dag_id and task_id = :task_id and end_date is not null and start_date is not null
+            order by start_date desc
+            limit 1
+            """
+        ).columns(start_date=sa.DateTime, end_date=sa.DateTime)
+        with self._engine.connect() as connection:
+            row = connection.execute(query, {"dag_id": dag_id, "task_id": task_id}).one()
+        return row.start_date, row.end_date
