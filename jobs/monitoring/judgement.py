@@ -22,7 +22,7 @@ from jobs.monitoring.exposure import Exposure, exposure_measures, read_exposure
 from jobs.monitoring.list_outcomes import ListOutcome, accuracy_measure, list_measure, list_outcome
 from jobs.monitoring.outcomes import click_measure, conversion_measure
 from jobs.monitoring.panel import Panel, first_event_day, read_panel
-from jobs.monitoring.people import share_columns, taste_measure, unknown_measure
+from jobs.monitoring.people import KnownCatalogue, share_columns, taste_measure, unknown_measures
 from jobs.monitoring.prices import price_reasons
 from jobs.monitoring.snapshots import MAX_LISTS, feature_columns, first_items, list_columns
 from jobs.monitoring.tastes import Leads
@@ -111,8 +111,8 @@ def judge_day(day: date, context: StepContext, thresholds: Thresholds) -> Found:
     measures = [
         tastes,
         taste_measure(panel, recent, thresholds, _rng("tastes_lost_recently"), is_recent=True)[0],
-        unknown_measure(
-            panel, recent, _known_items(lake, promoted, settings.threads), thresholds, _rng("unknown_items")
+        *unknown_measures(
+            panel, recent, _known_catalogue(lake, promoted, settings.threads), thresholds, _rng("unknown")
         ),
         *(
             measure_column(column, report.values[column.name], evidence, _rng(column.name))
@@ -153,12 +153,19 @@ def _what_is_broken(
     ]
 
 
-def _known_items(lake: Lake, promoted: date | None, threads: int) -> set[str]:
+def _known_catalogue(lake: Lake, promoted: date | None, threads: int) -> KnownCatalogue:
     """The catalogue on the day that the champion was trained to; empty without one."""
     if promoted is None or lake.manifest(names.DIM_ITEMS, promoted) is None:
-        return set()
-    rows = engine(threads).sql(f"select item_id from {source(lake, names.DIM_ITEMS, [promoted])}").fetchall()
-    return {item for (item,) in rows}
+        return KnownCatalogue()
+    rows = (
+        engine(threads)
+        .sql(f"select item_id, category from {source(lake, names.DIM_ITEMS, [promoted])}")
+        .fetchall()
+    )
+    return KnownCatalogue(
+        frozenset(item for item, _ in rows),
+        frozenset(category for _, category in rows if category is not None),
+    )
 
 
 def _first_exposure(context: StepContext) -> Exposure | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -138,26 +139,58 @@ class _TasteCounts:
         return counts_UC
 
 
-def unknown_measure(
+@dataclass(frozen=True)
+class KnownCatalogue:
+    """What was in the catalogue on the day that the champion was trained to."""
+
+    items: frozenset[str] = frozenset()
+    categories: frozenset[str] = frozenset()
+
+
+def unknown_measures(
     panel: Panel,
     windows: Windows,
-    known_items: Collection[str],
+    known: KnownCatalogue,
+    thresholds: Thresholds,
+    rng: np.random.Generator,
+) -> list[Measure]:
+    """How much of what people act upon lately the champion cannot know: items and categories that came after it.
+
+    New items in known categories are a shop's daily life. A new category is news at a far smaller share: nobody's
+    taste for it can be known.
+    """
+    people = thresholds.people
+    return [
+        _unknown_measure(
+            "unknown_items", "Acted upon and unknown to the champion", "item_id",
+            known.items, people.unknown_items, panel, windows, thresholds, rng,
+        ),
+        _unknown_measure(
+            "unknown_categories", "Acted upon in categories unknown to the champion", "category",
+            known.categories, people.unknown_categories, panel, windows, thresholds, rng,
+        ),
+    ]  # fmt: skip
+
+
+def _unknown_measure(
+    name: str,
+    label: str,
+    column: str,
+    known: Collection[str],
+    threshold: float,
+    panel: Panel,
+    windows: Windows,
     thresholds: Thresholds,
     rng: np.random.Generator,
 ) -> Measure:
-    """How much of what people act upon lately the champion cannot know: items that came after it was trained.
-
-    Args:
-        known_items: the catalogue on the day that the champion was trained to.
-    """
-    name, label, evidence = "unknown_items", "Acted upon and unknown to the champion", thresholds.evidence
-    events = panel.within(windows.current)
-    if not known_items:
+    evidence = thresholds.evidence
+    events = panel.within(windows.current).dropna(subset=[column])
+    if not known:
         return unjudged("data", name, label, "the catalogue of the champion's day is not kept")
     if len(events) < evidence.min_rows:
         note = f"{len(events)} events in {windows.current}, {evidence.min_rows} are needed"
         return unjudged("data", name, label, note, num_current=len(events))
-    is_unknown = ~events["item_id"].isin(list(known_items))
+    is_unknown = ~events[column].isin(list(known))
     by_day = is_unknown.groupby(events["event_date"]).mean()
     by_user = is_unknown.groupby(events["user_id"]).agg(["sum", "count"]).to_numpy(dtype=np.float64)
     drawn = rng.poisson(1.0, size=(evidence.noise_draws * 4, len(by_user))).astype(np.float64) @ by_user
@@ -169,8 +202,8 @@ def unknown_measure(
             "share",
             UNJUDGED,
             value=float(is_unknown.mean()),
-            threshold=thresholds.people.unknown_items,
-            num_reference=len(known_items),
+            threshold=threshold,
+            num_reference=len(known),
             num_current=len(events),
             halves=tuple(float(share) for share in by_day),
         ),

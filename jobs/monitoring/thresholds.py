@@ -81,6 +81,7 @@ class People(_Section):
     taste_lost_recently: Share
     min_taste_lead: Share
     unknown_items: Share
+    unknown_categories: Share
 
 
 class Outcomes(_Section):

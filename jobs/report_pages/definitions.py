@@ -191,6 +191,15 @@ GROUPS: tuple[tuple[str, tuple[Definition, ...]], ...] = (
                 _VERDICT,
             ),
             Definition(
+                "unknown_categories",
+                "Acted upon in categories unknown to the champion",
+                "Events of the last days in categories that no item had when the champion was trained.",
+                "share of events",
+                "events of sampled people",
+                _NOISE,
+                _VERDICT,
+            ),
+            Definition(
                 "events-category",
                 "Categories acted upon",
                 "Jensen–Shannon divergence between the categories of what people acted upon, reference and now.",

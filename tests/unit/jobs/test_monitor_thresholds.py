@@ -21,7 +21,7 @@ from jobs.monitoring.exposure import Exposure, exposure_measures
 from jobs.monitoring.list_outcomes import accuracy_measure, list_measure
 from jobs.monitoring.outcomes import click_measure, conversion_measure
 from jobs.monitoring.panel import Panel
-from jobs.monitoring.people import share_columns, taste_measure, unknown_measure
+from jobs.monitoring.people import KnownCatalogue, share_columns, taste_measure, unknown_measures
 from jobs.monitoring.settling import settling
 from jobs.monitoring.snapshots import feature_column, list_columns
 from jobs.monitoring.thresholds import Thresholds, load_thresholds, parse_thresholds
@@ -397,10 +397,21 @@ def turn_taste_lost_recently() -> None:
 
 def turn_unknown_items() -> None:
     panel = taste_panel(500, 0)  # a quarter of what they act upon is item i0
-    known = {"i1", "i2", "i3"}
+    known = KnownCatalogue(frozenset({"i1", "i2", "i3"}), frozenset({"c0"}))
     for share, status in ((0.24, DRIFT), (0.26, OK)):
         thresholds = with_threshold("people.unknown_items", share)
-        assert unknown_measure(panel, two_weeks().recent(2), known, thresholds, rng()).status == status
+        assert unknown_measures(panel, two_weeks().recent(2), known, thresholds, rng())[0].status == status
+
+
+def turn_unknown_categories() -> None:
+    panel = taste_panel(500, 0)
+    categories = panel.within(two_weeks().recent(2).current)["category"]
+    known = KnownCatalogue(frozenset({"i1"}), frozenset(categories) - {"c0"})
+    share = (categories == "c0").mean()
+    assert 0 < share < 1
+    for threshold, status in ((share - 0.01, DRIFT), (share + 0.01, OK)):
+        thresholds = with_threshold("people.unknown_categories", threshold)
+        assert unknown_measures(panel, two_weeks().recent(2), known, thresholds, rng())[1].status == status
 
 
 def turn_conversion_lost() -> None:
@@ -482,6 +493,7 @@ TURNS: dict[str, Callable[[], None]] = {
     "alarm.settle_days": turn_settle_days,
     "people.taste_lost_recently": turn_taste_lost_recently,
     "people.unknown_items": turn_unknown_items,
+    "people.unknown_categories": turn_unknown_categories,
     "outcomes.conversion_lost": turn_conversion_lost,
     "outcomes.accuracy_lost": turn_accuracy_lost,
     "validity.max_silent_days": turn_max_silent_days,
