@@ -82,15 +82,18 @@ class Shop:
         items = chosen + NUM_CATEGORIES * rng.integers(0, NUM_ITEMS // NUM_CATEGORIES, num)
         self.replace(names.FCT_INTERACTIONS, day, **events(day, users, items))
 
-    def write_catalogue(self, day: date, prices: list[int] | None = None) -> None:
+    def write_catalogue(
+        self, day: date, prices: list[int] | None = None, *, until: int = NUM_ITEMS, missing: str = ""
+    ) -> None:
+        known = [item for item in range(until) if f"c{item % NUM_CATEGORIES}" != missing]
         self.replace(
             names.DIM_ITEMS,
             day,
-            item_id=[item_id(item) for item in range(NUM_ITEMS)],
-            feature_date=[day] * NUM_ITEMS,
-            category=[f"c{item % NUM_CATEGORIES}" for item in range(NUM_ITEMS)],
-            is_available=[True] * NUM_ITEMS,
-            price_cents=prices or [1999] * NUM_ITEMS,
+            item_id=[item_id(item) for item in known],
+            feature_date=[day] * len(known),
+            category=[f"c{item % NUM_CATEGORIES}" for item in known],
+            is_available=[True] * len(known),
+            price_cents=prices or [1999] * len(known),
         )
 
     def write_features(self, day: date, rng: np.random.Generator) -> None:
@@ -243,6 +246,19 @@ def test_tastes_that_moved_ring_the_alarm_once(context: StepContext) -> None:
     record = context.state.get(VERDICTS, DAY.isoformat())
     assert record is not None
     assert record["has_rung"]
+
+
+def test_a_category_that_came_after_the_champion_is_a_drift_and_an_item_that_came_is_none(
+    context: StepContext,
+) -> None:
+    shop = Shop(context)
+    shop.build()
+    shop.write_catalogue(PROMOTED, until=NUM_ITEMS - 4)  # some 7 % of the events, in known categories
+    monitor.run(DAY, context)
+    assert drifted(context) == set()
+    shop.write_catalogue(PROMOTED, missing="c5", until=NUM_ITEMS)
+    monitor.run(DAY, context)
+    assert "unknown_categories" in drifted(context)
 
 
 def test_days_after_a_drift_ring_again_when_they_have_grown_by_half(context: StepContext) -> None:
