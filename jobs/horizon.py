@@ -12,7 +12,7 @@ from contracts import names
 from jobs.io.lake import Lake
 from jobs.monitoring.engine import engine, source
 
-#: One day alone may be an odd one.
+#: One day alone may be an odd one: it has to do only where there are no more.
 _FEWEST_DAYS = 2
 
 

@@ -82,6 +82,7 @@ def _settling(day: date, context: StepContext, found: Found, thresholds: Thresho
         is_drift=found.verdict.verdict == DRIFT,
         drift_since=drift_since,
         trained_until=date.fromisoformat(promotion["day"]) if promotion else None,
+        well_known_days=context.settings.monitor_days,
         thresholds=thresholds.alarm,
     )
 

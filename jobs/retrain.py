@@ -9,7 +9,7 @@ from contracts import names
 from contracts.errors import NothingToDo
 from jobs.features.cutoffs import rank_days_of
 from jobs.horizon import judge_horizon
-from jobs.io.state import LANDINGS, PROMOTIONS, RETRAININGS
+from jobs.io.state import LANDINGS, PROMOTIONS, RETRAININGS, VERDICTS
 from jobs.monitoring.thresholds import load_thresholds
 from jobs.runs import StepContext, champion_of, fix_manifest, is_newest, standing
 
@@ -60,11 +60,19 @@ def prepare(
 
 
 def _judge_days(day: date, champion: str | None, context: StepContext) -> int:
-    """On how many days the challenger is judged: on none that the champion was trained on."""
+    """On how many days the challenger is judged.
+
+    On none that the champion was trained on; and after a drift on half of the days since at most: a challenger that
+    knows none of them says nothing about the one that would be promoted.
+    """
     settings, most = context.settings, context.settings.judge_days
     promotion = context.state.get(PROMOTIONS, champion) if champion else None
     if promotion is not None:
-        most = max(1, min(most, (day - date.fromisoformat(promotion["day"])).days))
+        most = min(most, (day - date.fromisoformat(promotion["day"])).days)
+    verdict = context.state.get(VERDICTS, day.isoformat()) or {}
+    if since := (verdict.get("settling") or {}).get("drift_since"):
+        most = min(most, ((day - date.fromisoformat(since)).days + 1) // 2)
+    most = max(1, most)
     return judge_horizon(context.lake, day, most=most, enough=settings.judge_users, threads=settings.threads)
 
 

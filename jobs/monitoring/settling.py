@@ -28,7 +28,13 @@ class Settling:
 
 
 def settling(
-    day: date, *, is_drift: bool, drift_since: date | None, trained_until: date | None, thresholds: Alarm
+    day: date,
+    *,
+    is_drift: bool,
+    drift_since: date | None,
+    trained_until: date | None,
+    well_known_days: int,
+    thresholds: Alarm,
 ) -> Settling:
     """Judge a day that is not invalid.
 
@@ -36,13 +42,15 @@ def settling(
         is_drift: the day's own verdict is drift, which rings by itself.
         drift_since: what the day before came to.
         trained_until: the day that the champion was trained to.
+        well_known_days: a champion that knows so many days since the drift knows the new world.
     """
     since = drift_since if drift_since and (day - drift_since).days < thresholds.settle_days else None
-    if since is None:
-        return Settling(day - timedelta(days=thresholds.recent_days - 1) if is_drift else None)
-    if is_drift or trained_until is None or trained_until < since:
+    known = (trained_until - since).days + 1 if since and trained_until else 0
+    if is_drift and (since is None or known >= well_known_days):
+        return Settling(day - timedelta(days=thresholds.recent_days - 1))
+    if since is None or is_drift or known <= 0:
         return Settling(since)
-    known, passed = ((until - since).days + 1 for until in (trained_until, day))
+    passed = (day - since).days + 1
     if passed < thresholds.settle_growth * known:
         return Settling(since)
     return Settling(

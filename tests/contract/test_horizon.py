@@ -16,7 +16,7 @@ from jobs import retrain
 from jobs.horizon import judge_horizon
 from jobs.io.lake import Lake
 from jobs.io.schemas import arrow_schema
-from jobs.io.state import LANDINGS, PROMOTIONS, State
+from jobs.io.state import LANDINGS, PROMOTIONS, VERDICTS, State
 from jobs.runs import StepContext
 from tests.shop import Shop
 
@@ -98,4 +98,17 @@ def test_nobody_is_judged_on_days_that_the_champion_was_trained_on(
     act(context.lake, DAY, range(1))  # too few to be judged by: as many days as there may be
     context.state.put(LANDINGS, str(DAY), {"touched": []})
     context.state.put(PROMOTIONS, "4", {"day": str(DAY - timedelta(days=days_ago))})
+    assert retrain.prepare(DAY, context)["judge_days"] == judge_days
+
+
+@pytest.mark.parametrize(("days_since", "judge_days"), [(1, 1), (2, 1), (5, 2), (9, 4), (30, 7)])
+def test_after_a_drift_the_challenger_that_is_judged_knows_half_of_the_days_since(
+    context: StepContext, days_since: int, judge_days: int
+) -> None:
+    """One that knows none of them would be refused for what the promoted one would know."""
+    Shop(context.settings.home)
+    act(context.lake, DAY, range(1))  # too few to be judged by: as many days as there may be
+    context.state.put(LANDINGS, str(DAY), {"touched": []})
+    since = DAY - timedelta(days=days_since - 1)
+    context.state.put(VERDICTS, str(DAY), {"settling": {"drift_since": str(since)}})
     assert retrain.prepare(DAY, context)["judge_days"] == judge_days

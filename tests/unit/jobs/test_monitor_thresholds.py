@@ -366,6 +366,7 @@ def turn_settle_growth() -> None:
             is_drift=False,
             drift_since=since,
             trained_until=since + timedelta(days=3),
+            well_known_days=7,
             thresholds=alarm,
         )
         assert bool(found.reason) is asks
@@ -375,7 +376,9 @@ def turn_settle_days() -> None:
     for days, is_over in ((10, True), (11, False)):
         alarm = with_threshold("alarm.settle_days", days).alarm
         day = FIRST + timedelta(days=10)
-        found = settling(day, is_drift=False, drift_since=FIRST, trained_until=FIRST, thresholds=alarm)
+        found = settling(
+            day, is_drift=False, drift_since=FIRST, trained_until=FIRST, well_known_days=7, thresholds=alarm
+        )
         assert (found.drift_since is None) is is_over
 
 

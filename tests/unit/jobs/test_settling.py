@@ -17,6 +17,7 @@ def at(passed: int, known: int, *, is_drift: bool = False, since: date | None = 
         is_drift=is_drift,
         drift_since=since,
         trained_until=SINCE + timedelta(days=known - 1),
+        well_known_days=7,
         thresholds=ALARM,
     )
 
@@ -50,3 +51,8 @@ def test_a_drift_rings_by_itself_and_needs_no_other_reason() -> None:
 
 def test_a_champion_from_before_the_drift_has_not_begun_to_settle() -> None:
     assert at(6, 0).reason == ""
+
+
+def test_what_drifts_once_the_new_world_is_well_known_is_another_drift() -> None:
+    assert at(20, 6, is_drift=True).drift_since == SINCE
+    assert at(20, 7, is_drift=True).drift_since == SINCE + timedelta(days=18)
