@@ -51,8 +51,8 @@ check: setup ## Lint and type-check: ruff, mypy, import-linter, sqlfluff
 proof: setup ## Prove that the loop closes: six arms in a world of incidents (SEEDS=301,302 or all; DOCS=docs writes the page)
 	@$(PY) -m simulator.proof $(if $(DATA),--data "$(DATA)") $(if $(SOURCE),--source "$(SOURCE)") $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(DOCS),--docs "$(DOCS)")
 
-calibrate: setup ## Count the monitor's false alarms in quiet years, and what it finds of incidents (DAYS=90 for shorter years)
-	@$(PY) -m simulator.calibration $(if $(DAYS),--days "$(DAYS)")
+calibrate: setup ## Count the monitor's false alarms in quiet years, and what it finds of incidents (DAYS=90: shorter years; DOCS=docs writes the page)
+	@$(PY) -m simulator.calibration $(if $(DAYS),--days "$(DAYS)") $(if $(DOCS),--docs "$(DOCS)")
 
 bench: setup ## Run the benchmarks (ONLY=name for some); figures go to FORETASTE_HOME/bench.jsonl
 	@$(PY) -m benchmarks $(ONLY)

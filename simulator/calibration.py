@@ -11,19 +11,19 @@ import argparse
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
-from math import sqrt
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-from rich.table import Table
+from typing import Any, TypeVar
 
 from contracts.errors import ForetasteError
 from contracts.settings import load_settings
 from simulator.arms import LoopArm
+from simulator.calibration_report import IncidentFound, QuietYear, is_calibrated, show, write_page
+from simulator.code_digest import code_digest
 from simulator.command import console
 from simulator.incidents import (
     Bots,
@@ -43,11 +43,9 @@ HISTORY_DAYS, YEAR, REGULAR_DAYS = 45, 365, 28
 INCIDENT_LIVE_DAYS, INCIDENT_ON = 10, 5
 #: Days, the incident's own included, within which it has to be found.
 FOUND_WITHIN = 2
-#: False alarms a quarter, on average.
-MOST_FALSE_ALARMS = 1.0
 QUIET_SEEDS, INCIDENT_SEEDS = (401, 402, 403, 404), (411,)
+Found = TypeVar("Found", QuietYear, IncidentFound)
 SETTINGS = {"SASREC_EPOCHS": "6", "SASREC_WIDTH": "32", "LIST_LENGTH": "20", "REPORTS_KEPT": "5"}
-_QUARTERS_A_YEAR = 4
 
 
 @dataclass(frozen=True)
@@ -82,31 +80,6 @@ EXPECTED = (
     Expected("viral item", "", may_promote=False),
     Expected("holiday", "", may_promote=False),
 )
-
-
-@dataclass(frozen=True)
-class QuietYear:
-    """A year in which nothing happens, and the days on which something was called."""
-
-    seed: int
-    num_days: int
-    alarms: dict[str, list[str]]  # by day, with their reasons
-    invalid: dict[str, list[str]]
-    refused: dict[str, str]
-    seconds: float
-
-
-@dataclass(frozen=True)
-class IncidentFound:
-    """What was called on the days from an incident's first one on."""
-
-    name: str
-    seed: int
-    expected: str
-    days_to_find: int | None  # 1: on its first day; None: not within the live days
-    called: dict[str, str]  # by day: every verdict other than ok, and its first reason
-    promotions: list[str]  # days on which an alarm's retraining was promoted
-    is_as_expected: bool
 
 
 def quiet_year(folder: Path, seed: int, num_days: int = YEAR) -> QuietYear:
@@ -162,59 +135,44 @@ def _lived(folder: Path, config: ShopConfig, num_days: int, every_days: int = 0)
 
 
 def calibrate(folder: Path, num_days: int) -> tuple[list[QuietYear], list[IncidentFound]]:
-    """All quiet years and all incidents, two at a time."""
+    """All quiet years and all incidents, two at a time; what an earlier run has finished with the same code is kept."""
+    code = code_digest()
+
+    def kept(kind: type[Found], name: str, measure: Callable[[Path], Found]) -> Found:
+        record = folder / f"{name}.json"
+        if record.exists() and (known := json.loads(record.read_text()))["code"] == code:
+            console.print(f"{name} is finished: {record}", markup=False)
+            return kind(**known["found"])
+        found = measure(folder / name)
+        record.write_text(json.dumps({"code": code, "found": asdict(found)}, indent=1))
+        console.print(f"{name} is finished", markup=False)
+        return found
+
     with ThreadPoolExecutor(2) as pool:
-        years = [pool.submit(quiet_year, folder / f"quiet-{seed}", seed, num_days) for seed in QUIET_SEEDS]
+        years = [
+            pool.submit(
+                kept, QuietYear, f"quiet-{seed}-{num_days}", partial(quiet_year, seed=seed, num_days=num_days)
+            )
+            for seed in QUIET_SEEDS
+        ]
         incidents = [
-            pool.submit(incident_found, folder / f"{expected.name.replace(' ', '-')}-{seed}", expected, seed)
+            pool.submit(
+                kept,
+                IncidentFound,
+                f"{expected.name.replace(' ', '-')}-{seed}",
+                partial(incident_found, expected=expected, seed=seed),
+            )
             for seed in INCIDENT_SEEDS
             for expected in EXPECTED
         ]
         return [year.result() for year in years], [incident.result() for incident in incidents]
 
 
-def false_alarms(years: Sequence[QuietYear]) -> tuple[float, float]:
-    """False alarms a quarter, and half of their 95 % interval (of a Poisson count)."""
-    quarters = sum(year.num_days for year in years) / YEAR * _QUARTERS_A_YEAR
-    count = sum(len(year.alarms) for year in years)
-    return count / quarters, 1.96 * sqrt(max(count, 1)) / quarters
-
-
-def show(years: Sequence[QuietYear], incidents: Sequence[IncidentFound]) -> bool:
-    """Print what was found; says whether all is as it should be."""
-    for year in years:
-        for what, days in (("alarm", year.alarms), ("invalid", year.invalid)):
-            for day, reasons in days.items():
-                console.print(f"quiet seed {year.seed} {day}: {what}: {'; '.join(reasons)}", markup=False)
-        for day, reason in year.refused.items():
-            console.print(f"quiet seed {year.seed} {day}: refused: {reason}", markup=False)
-    rate, half = false_alarms(years)
-    num_invalid = sum(len(year.invalid) + len(year.refused) for year in years)
-    console.print(
-        f"{sum(year.num_days for year in years)} quiet days of {len(years)} worlds: {rate:.2f} ± {half:.2f} false alarms a quarter "
-        f"(at most {MOST_FALSE_ALARMS:g}), {num_invalid} days called invalid or refused",
-        markup=False,
-    )
-    table = Table(title="Incidents", title_justify="left")
-    for column in ("incident", "seed", "should be", "found on day", "as expected", "what was called"):
-        table.add_column(column, overflow="fold")
-    for found in incidents:
-        table.add_row(
-            found.name,
-            str(found.seed),
-            found.expected or "no promotion",
-            str(found.days_to_find or "–") if found.expected else "",
-            "yes" if found.is_as_expected else "NO",
-            "\n".join(f"{day} {told}" for day, told in found.called.items()),
-        )
-    console.print(table)
-    return rate <= MOST_FALSE_ALARMS and not num_invalid and all(found.is_as_expected for found in incidents)
-
-
 def main() -> None:
-    """``make calibrate``; DAYS=90 lives shorter years."""
+    """``make calibrate``; DAYS=90 lives shorter years, DOCS=docs writes docs/calibration.md."""
     parser = argparse.ArgumentParser(prog="make calibrate", description=__doc__)
     parser.add_argument("--days", type=int, default=YEAR, help="days of each quiet world")
+    parser.add_argument("--docs", type=Path, help="write calibration.md into this folder")
     arguments = parser.parse_args()
     folder = load_settings().home / "calibration"
     folder.mkdir(parents=True, exist_ok=True)
@@ -224,11 +182,11 @@ def main() -> None:
     except ForetasteError as error:
         console.print(f"[bold red]{type(error).__name__}[/bold red]: {error}")
         raise SystemExit(error.exit_code) from None
-    record = {"quiet": [asdict(year) for year in years], "incidents": [asdict(each) for each in incidents]}
-    (folder / "calibration.json").write_text(json.dumps(record, indent=1))
-    is_calibrated = show(years, incidents)
+    show(years, incidents)
+    if arguments.docs:
+        write_page(arguments.docs, years, incidents)
     console.print(f"The calibration took {time.perf_counter() - begun:.0f} s.")
-    raise SystemExit(0 if is_calibrated else 1)
+    raise SystemExit(0 if is_calibrated(years, incidents) else 1)
 
 
 if __name__ == "__main__":

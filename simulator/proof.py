@@ -22,6 +22,7 @@ from typing import Any
 from contracts.errors import ForetasteError
 from contracts.settings import load_settings
 from simulator.arms import ArmResult, DayOutcome, ListArm, Lists, LoopArm, Spoiler
+from simulator.code_digest import code_digest
 from simulator.command import console
 from simulator.followed_home import FORETASTE
 from simulator.incidents import EventsLost, Holiday, NewCategory, TasteShift, ViralItem
@@ -48,8 +49,11 @@ class Plan:
     new_category_on: int | None = 31
     holiday_on: int | None = 38
     settings: tuple[tuple[str, str], ...] = (
+        ("HISTORY_DAYS", "60"),
         ("SASREC_EPOCHS", "6"),
         ("SASREC_WIDTH", "32"),
+        ("SASREC_BLOCKS", "1"),
+        ("SASREC_HEADS", "1"),
         ("LIST_LENGTH", "20"),
         ("REPORTS_KEPT", "5"),
     )
@@ -98,6 +102,7 @@ class SeedResult:
     plan: Plan
     arms: dict[str, ArmResult]
     seconds: float
+    code: str  # the digest of the code that it was measured with
 
     def as_record(self) -> dict[str, Any]:
         return asdict(self)
@@ -109,7 +114,7 @@ class SeedResult:
             for name, arm in record["arms"].items()
         }
         plan = Plan(**{**record["plan"], "settings": tuple(map(tuple, record["plan"]["settings"]))})
-        return cls(record["seed"], plan, arms, record["seconds"])
+        return cls(record["seed"], plan, arms, record["seconds"], record["code"])
 
 
 def prove_seed(
@@ -153,7 +158,8 @@ def prove_seed(
             results += future.result()
     by_name = {result.name: result for result in results}
     order = ("adaptive", "frozen", "daily", "popular", "random", "optimum")
-    return SeedResult(seed, plan, {name: by_name[name] for name in order}, time.perf_counter() - begun)
+    in_order = {name: by_name[name] for name in order}
+    return SeedResult(seed, plan, in_order, time.perf_counter() - begun, code_digest())
 
 
 def _run_all(arms: Sequence[ListArm | LoopArm], plan: Plan) -> list[ArmResult]:
@@ -165,13 +171,13 @@ def _random(shop: Shop, feed: Path, day: date) -> Lists:
 
 
 def prove(folder: Path, plan: Plan, seeds: Sequence[int]) -> list[SeedResult]:
-    """Prove some seeds one after the other; what was finished by an earlier run is kept."""
-    results = []
+    """Prove some seeds one after the other; what an earlier run has finished with the same plan and code is kept."""
+    results, code = [], code_digest()
     for seed in seeds:
         kept = folder / f"seed-{seed}.json"
         if kept.exists():
             found = SeedResult.from_record(json.loads(kept.read_text()))
-            if found.plan == plan:
+            if (found.plan, found.code) == (plan, code):
                 console.print(f"Seed {seed} is finished: {kept}", markup=False)
                 results.append(found)
                 continue

@@ -46,7 +46,7 @@ def result(seed: int = 1, after: float = 0.97, **adaptive: Any) -> SeedResult:
         "daily": arm("daily", [1.0] * 20, retrainings=20),
         "optimum": arm("optimum", [2.0] * 20),
     }
-    return SeedResult(seed, PLAN, arms, 1.0)
+    return SeedResult(seed, PLAN, arms, 1.0, "code")
 
 
 def failing(**changes: Any) -> list[str]:
@@ -83,7 +83,7 @@ def test_a_loop_that_stays_frozen_wins_back_nothing_and_reaches_less() -> None:
 
 def test_where_daily_retraining_gains_nothing_there_is_nothing_to_win_back() -> None:
     found = result()
-    assert recovery(SeedResult(1, PLAN, found.arms | {"daily": found.arms["frozen"]}, 1.0)) == 0
+    assert recovery(SeedResult(1, PLAN, found.arms | {"daily": found.arms["frozen"]}, 1.0, "code")) == 0
 
 
 def test_an_estimate_has_an_interval_from_two_seeds_on() -> None:
@@ -93,7 +93,7 @@ def test_an_estimate_has_an_interval_from_two_seeds_on() -> None:
 
 
 def test_a_result_is_kept_and_read_again() -> None:
-    found = SeedResult(7, SHORT, result().arms, 2.5)
+    found = SeedResult(7, SHORT, result().arms, 2.5, "abc")
     assert SeedResult.from_record(json.loads(json.dumps(found.as_record()))) == found
 
 
