@@ -9,11 +9,12 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from contracts import names
-from contracts.errors import NothingToDo
+from contracts.errors import DayRefused, GateRefused, ModelRefused, NothingToDo
 from contracts.feed import days_between
 from contracts.settings import Settings
 from jobs.durations import keep_seconds
 from jobs.io.state import State
+from jobs.refusals import forget_refusal, keep_refusal
 from jobs.runs import StepContext, champion_of, fix_manifest
 from jobs.start_page import write_start_page
 from jobs.steps import DAILY_STEPS, LAST_STEPS, LOAD_STEPS, RETRAIN_STEPS, STEPS, Result, Step
@@ -37,7 +38,12 @@ def run_step(
     (settings.home / "tmp").mkdir(exist_ok=True)
     with state.lease(run_id, name, settings.lease_seconds, is_last=is_last) as lease:
         context = StepContext.of(settings, lease)
-        result = step.run(day, context, **options)
+        try:
+            result = step.run(day, context, **options)
+        except (DayRefused, GateRefused, ModelRefused) as refusal:
+            keep_refusal(context, name, day, refusal)
+            raise
+        forget_refusal(state, name, day)
         keep_seconds(state, name, day, time.perf_counter() - context.begun)
         if name == "land":
             fix_manifest(context, names.DAILY, day, champion_of(state, day))

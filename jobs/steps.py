@@ -83,5 +83,13 @@ LOAD_STEPS = tuple(step for step in DAILY_STEPS if step.name in ("land", "valida
 
 STEPS: dict[str, Step] = {step.name: step for step in (*DAILY_STEPS, *RETRAIN_STEPS, REQUEST_APPROVAL)}
 
+_OF_RETRAINING = frozenset(step.name for step in RETRAIN_STEPS)
+
+
+def kind_of(step: str) -> str:
+    """The kind of run that a step belongs to."""
+    return names.RETRAIN if step in _OF_RETRAINING else names.DAILY
+
+
 #: A run is over, and gives its lease back, after one of these.
 LAST_STEPS = (DAILY_STEPS[-1].name, RETRAIN_STEPS[-1].name)

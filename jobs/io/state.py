@@ -61,6 +61,7 @@ DEMOTIONS = (
 RETRAININGS = "retrainings"  # day → reason and verdict
 ROLLBACKS = "rollbacks"  # fence → from which version to which
 VERDICTS = "verdicts"  # day → the drift monitor's verdict
+REFUSALS = "refusals"  # kind/day → the step that said no last, and why; gone once it has passed
 DURATIONS = "durations"  # kind/day → the seconds that each step of the run took
 APPROVALS = "approvals"  # day → what a person said to that day's challenger
 ALARMS = "alarms"  # kind/Dag → when it was last told, and how often it was held back since

@@ -17,6 +17,7 @@ from jobs.io.state import (
     LANDINGS,
     PROMOTIONS,
     PUBLICATIONS,
+    REFUSALS,
     RETRAININGS,
     ROLLBACKS,
     RUNS,
@@ -34,7 +35,7 @@ def gather(
     """Read every record once."""
     landings, verdicts, retrainings = state.all(LANDINGS), state.all(VERDICTS), state.all(RETRAININGS)
     runs, promotions, durations = state.all(RUNS), state.all(PROMOTIONS), state.all(DURATIONS)
-    demotions = state.all(DEMOTIONS)
+    demotions, refusals = state.all(DEMOTIONS), state.all(REFUSALS)
     demoted = {record["day"]: {**record, "version": version} for version, record in demotions.items()}
     publications = {
         version: {**record, "version": version}
@@ -45,7 +46,12 @@ def gather(
     flips = flips_of(publications, state.all(ROLLBACKS))
     received = _received(state.all(DELIVERIES))
     keys = sorted(
-        {*landings, *verdicts, *retrainings, *(str(record["day"]) for record in publications.values())},
+        {
+            *landings,
+            *verdicts,
+            *retrainings,
+            *(str(record["day"]) for record in (*publications.values(), *refusals.values())),
+        },
         reverse=True,
     )
     days = []
@@ -63,7 +69,7 @@ def gather(
                 verdict=verdicts.get(key),
                 landing=landings.get(key),
                 publications=[record for record in publications.values() if record["day"] == key],
-                retraining=_retraining(retrainings.get(key), runs, durations, day),
+                retraining=_retraining(retrainings.get(key), runs, durations, refusals, day),
                 champion=champion,
                 gates=_gates(reports, key),
                 files=_files(reports, key),
@@ -72,6 +78,7 @@ def gather(
                 champion_day=date.fromisoformat(promotion["day"]) if promotion else None,
                 newest_delivery=max((came for landed, came in received if landed <= day), default=None),
                 rollbacks=[flip.rollback for flip in flips if flip.rollback and flip.day == day],
+                refusal=refusals.get(run_key(names.DAILY, day)),
                 demotion=demotion,
                 annotations=annotations_of(annotations, day),
             )
@@ -116,14 +123,23 @@ def flips_of(publications: dict[str, Record], rollbacks: dict[str, Record]) -> l
 
 
 def _retraining(
-    record: Record | None, runs: dict[str, Record], durations: dict[str, Record], day: date
+    record: Record | None,
+    runs: dict[str, Record],
+    durations: dict[str, Record],
+    refusals: dict[str, Record],
+    day: date,
 ) -> Record | None:
-    """A retraining with what fixed its run, for its model card, and the seconds of its steps."""
+    """A retraining with what fixed its run, for its model card, the seconds of its steps, and which said no."""
     if record is None:
         return None
     key = run_key(names.RETRAIN, day)
     manifest = (runs.get(key) or {}).get("manifest") or {}
-    return {**record, "manifest": manifest, "seconds": _in_order(durations.get(key, {}))}
+    return {
+        **record,
+        "manifest": manifest,
+        "seconds": _in_order(durations.get(key, {})),
+        "refusal": refusals.get(key),
+    }
 
 
 def _in_order(seconds: dict[str, float]) -> dict[str, float]:

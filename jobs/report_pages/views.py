@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from contracts.alarms import DATA_INVALID, DRIFT, runbook_page
+from contracts.alarms import DATA_INVALID, DRIFT, GATE_REFUSED, LANDING_REFUSED, runbook_page
 from jobs.annotations import Annotation
 
 Record = dict[str, Any]
@@ -45,16 +45,20 @@ class DayView:
     champion_day: date | None = None  # the last day that the champion was trained on
     newest_delivery: date | None = None  # of events, landed by this day
     rollbacks: list[Record] = field(default_factory=list)  # away from a version of this day
+    refusal: Record | None = None  # of a step that said no to the day's run: "step", "why"
     demotion: Record | None = None  # of the champion that the day began with: "version", "to", "reason"
     annotations: list[Annotation] = field(default_factory=list)
 
     @property
     def status(self) -> str:
+        if self.refusal:
+            return "refused"
         return str(self.verdict["verdict"]) if self.verdict else "none"
 
     @property
     def reasons(self) -> list[str]:
-        return list(self.verdict["reasons"]) if self.verdict else []
+        told = [f"{self.refusal['step']}: {self.refusal['why']}"] if self.refusal else []
+        return told + (list(self.verdict["reasons"]) if self.verdict else [])
 
     @property
     def accounts(self) -> dict[str, dict[str, int]]:
@@ -124,12 +128,16 @@ class DayView:
     @property
     def runbook(self) -> str:
         """The runbook's page about the day's verdict, below the reports' folder; empty where nothing is to be done."""
+        if self.refusal:
+            return runbook_page(LANDING_REFUSED if self.refusal["step"] == "land" else GATE_REFUSED)
         kind = {"drift": DRIFT, "invalid": DATA_INVALID}.get(self.status)
         return runbook_page(kind) if kind else ""
 
     @property
     def sentence(self) -> str:
         """The day in one sentence."""
+        if self.refusal:
+            return f"This day was refused by {self.refusal['step']}: what was served before is served on."
         if self.verdict is None:
             return "This day has not been judged."
         told = _VERDICT_SENTENCES[self.status]

@@ -13,7 +13,7 @@ import pytest
 
 from contracts import names
 from contracts.alarms import TITLES
-from contracts.errors import NothingToDo
+from contracts.errors import DayRefused, NothingToDo
 from contracts.settings import Settings, load_settings
 from contracts.tables import TABLES
 from jobs import retrain, run
@@ -27,6 +27,7 @@ from jobs.io.state import (
     LANDINGS,
     PROMOTIONS,
     PUBLICATIONS,
+    REFUSALS,
     RETRAININGS,
     ROLLBACKS,
     RUNS,
@@ -39,6 +40,7 @@ from jobs.runs import StepContext
 from jobs.site import publish_site
 from jobs.start_page import write_start_page
 from tests.publishing import s3_of
+from tests.shop import Shop, event
 from tests.site_records import put_records, year_of_records
 
 pytestmark = pytest.mark.integration
@@ -306,3 +308,30 @@ def test_a_demotion_is_told_on_its_day_and_the_former_champion_stands_again(sett
     assert "Champion 5 is demoted, 4 takes over" in (root / "days" / "2011-03-01.html").read_text()
     index = (root / "index.html").read_text()
     assert "<dd>model 4</dd>" in index
+
+
+def test_a_refused_day_is_on_the_pages_until_it_has_passed(settings: Settings) -> None:
+    """An analyst reads of it on the same day, not when the next one has run."""
+    day = date(2011, 3, 2)
+    shop = Shop(settings.home)
+    shop.deliver(day, [event(number, item_id="") for number in range(200)])
+    with pytest.raises(DayRefused):
+        run.run_step(settings, "land", day, run_id="night", is_last=False)
+    index = (settings.reports_path / "index.html").read_text()
+    assert "This day was refused by land: what was served before is served on." in index
+    page = (settings.reports_path / "days" / "2011-03-02.html").read_text()
+    assert "rows are malformed, mostly NO_ITEM" in page
+    assert 'href="../runbook/landing-refused.html"' in page
+    run.run_step(settings, "land", day, run_id="night", is_last=False, accept="the shop was closed")
+    build_reports(settings, NOW)
+    assert "was refused" not in (settings.reports_path / "index.html").read_text()
+
+
+def test_a_gate_that_ended_a_retraining_is_told_on_its_page(settings: Settings) -> None:
+    refusal = {"day": "2011-02-28", "step": "validate-training", "why": "GateRefused: no rows"}
+    State.of(settings).put(REFUSALS, "retrain/2011-02-28", refusal)
+    build_reports(settings, NOW)
+    page = (settings.reports_path / "retrainings" / "2011-02-28.html").read_text()
+    assert "It was refused by validate-training; the champion stays." in page
+    assert "GateRefused: no rows" in page
+    assert "refused by validate" not in (settings.reports_path / "index.html").read_text()
