@@ -44,13 +44,14 @@ def prepare(
         begun = {"reason": reason, "trigger": trigger, "run_id": context.run_id}
         context.state.put(RETRAININGS, key, {"day": key, **begun, "approved_by": context.settings.approval})
     champion = standing(context.state, champion_of(context.state, day), day)
+    days_since = _days_since_the_drift(day, context)
     manifest = fix_manifest(
         context,
         names.RETRAIN,
         day,
         champion,
-        judge_days=_judge_days(day, champion, context),
-        rank_days=rank_days_of(context.settings.judge_days),
+        judge_days=_judge_days(day, champion, days_since, context),
+        rank_days=min(rank_days_of(context.settings.judge_days), max(1, days_since // 3)),
     )
     return {
         "reason": (recorded or {"reason": reason})["reason"],
@@ -59,20 +60,27 @@ def prepare(
     }
 
 
-def _judge_days(day: date, champion: str | None, context: StepContext) -> int:
-    """On how many days the challenger is judged.
+#: Longer than anything is looked back on: nothing has drifted of late.
+_LONG_AGO = 10_000
 
-    On none that the champion was trained on; and after a drift on half of the days since at most: a challenger that
-    knows none of them says nothing about the one that would be promoted.
+
+def _days_since_the_drift(day: date, context: StepContext) -> int:
+    """How many days of the world after the last drift there are, as the day's verdict says.
+
+    A challenger that knows none of them says nothing about the one that would be promoted, and a ranker that learns on
+    them, over a transformer that knows few, learns not to trust it. So half of them judge at most, and a third rank.
     """
-    settings, most = context.settings, context.settings.judge_days
+    verdict = context.state.get(VERDICTS, day.isoformat()) or {}
+    since = (verdict.get("settling") or {}).get("drift_since")
+    return (day - date.fromisoformat(since)).days + 1 if since else _LONG_AGO
+
+
+def _judge_days(day: date, champion: str | None, days_since: int, context: StepContext) -> int:
+    """On how many days the challenger is judged: on none that the champion was trained on."""
+    settings, most = context.settings, min(context.settings.judge_days, max(1, days_since // 2))
     promotion = context.state.get(PROMOTIONS, champion) if champion else None
     if promotion is not None:
-        most = min(most, (day - date.fromisoformat(promotion["day"])).days)
-    verdict = context.state.get(VERDICTS, day.isoformat()) or {}
-    if since := (verdict.get("settling") or {}).get("drift_since"):
-        most = min(most, ((day - date.fromisoformat(since)).days + 1) // 2)
-    most = max(1, most)
+        most = max(1, min(most, (day - date.fromisoformat(promotion["day"])).days))
     return judge_horizon(context.lake, day, most=most, enough=settings.judge_users, threads=settings.threads)
 
 

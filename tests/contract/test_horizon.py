@@ -16,7 +16,7 @@ from jobs import retrain
 from jobs.horizon import judge_horizon
 from jobs.io.lake import Lake
 from jobs.io.schemas import arrow_schema
-from jobs.io.state import LANDINGS, PROMOTIONS, VERDICTS, State
+from jobs.io.state import LANDINGS, PROMOTIONS, RUNS, VERDICTS, State
 from jobs.runs import StepContext
 from tests.shop import Shop
 
@@ -101,14 +101,20 @@ def test_nobody_is_judged_on_days_that_the_champion_was_trained_on(
     assert retrain.prepare(DAY, context)["judge_days"] == judge_days
 
 
-@pytest.mark.parametrize(("days_since", "judge_days"), [(1, 1), (2, 1), (5, 2), (9, 4), (30, 7)])
-def test_after_a_drift_the_challenger_that_is_judged_knows_half_of_the_days_since(
-    context: StepContext, days_since: int, judge_days: int
+@pytest.mark.parametrize(
+    ("days_since", "judge_days", "rank_days"),
+    [(1, 1, 1), (2, 1, 1), (5, 2, 1), (6, 3, 2), (9, 4, 3), (30, 7, 3)],
+)
+def test_after_a_drift_half_of_the_days_since_judge_and_a_third_rank(
+    context: StepContext, days_since: int, judge_days: int, rank_days: int
 ) -> None:
-    """One that knows none of them would be refused for what the promoted one would know."""
+    """What knows none of the new world would be refused for what the promoted one would know."""
     Shop(context.settings.home)
     act(context.lake, DAY, range(1))  # too few to be judged by: as many days as there may be
     context.state.put(LANDINGS, str(DAY), {"touched": []})
     since = DAY - timedelta(days=days_since - 1)
     context.state.put(VERDICTS, str(DAY), {"settling": {"drift_since": str(since)}})
     assert retrain.prepare(DAY, context)["judge_days"] == judge_days
+    recorded = context.state.get(RUNS, f"retrain/{DAY}")
+    assert recorded is not None
+    assert recorded["manifest"]["settings"]["rank_days"] == rank_days
