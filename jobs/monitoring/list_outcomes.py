@@ -12,12 +12,11 @@ import numpy.typing as npt
 
 from contracts import names
 from jobs.io.lake import Lake
-from jobs.monitoring.columns import UNJUDGED, Measure
-from jobs.monitoring.divergence import Noise
+from jobs.monitoring.columns import Measure
 from jobs.monitoring.engine import engine, source
 from jobs.monitoring.snapshots import first_items
 from jobs.monitoring.thresholds import Thresholds
-from jobs.monitoring.verdict import judged, unjudged
+from jobs.monitoring.verdict import judged_share, unjudged
 from jobs.monitoring.windows import Windows
 from models.metrics import hit_rate_at, ndcg_at
 
@@ -123,22 +122,18 @@ def list_measure(
     mean = _weighted(inside, days, "ndcg_at_10") - popularity
     squares = sum(float(inside[day]["difference_squares"]) for day in days) / num_users
     spread = float(np.sqrt(max(squares - mean**2, 0.0) / num_users))
-    return judged(
-        Measure(
-            "outcomes",
-            "lists_below_popularity",
-            label,
-            "share",
-            UNJUDGED,
-            value=-mean / popularity,
-            threshold=thresholds.outcomes.ndcg_below_popularity,
-            num_reference=num_users,
-            num_current=num_users,
-            halves=tuple(_below(inside, part) for part in (days[:middle], days[middle:])),
-            facts=facts,
-        ),
-        Noise(0.0, spread / popularity),
+    return judged_share(
+        "outcomes",
+        "lists_below_popularity",
+        label,
         evidence,
+        value=-mean / popularity,
+        threshold=thresholds.outcomes.ndcg_below_popularity,
+        sd=spread / popularity,
+        num_reference=num_users,
+        num_current=num_users,
+        halves=tuple(_below(inside, part) for part in (days[:middle], days[middle:])),
+        facts=facts,
     )
 
 
@@ -168,25 +163,20 @@ def accuracy_measure(
     middle = len(days) // 2
     now = _weighted(outcomes, days, "ndcg_at_10")
     variance = _variance(first, before) / num_first + _variance(outcomes, now) / num_now
-    return judged(
-        Measure(
-            "outcomes",
-            name,
-            label,
-            "share",
-            UNJUDGED,
-            value=1 - now / before,
-            threshold=thresholds.outcomes.accuracy_lost,
-            num_reference=num_first,
-            num_current=num_now,
-            halves=tuple(
-                1 - _weighted(outcomes, part, "ndcg_at_10") / before
-                for part in (days[:middle], days[middle:])
-            ),
-            facts={"ndcg_before": before, "ndcg_now": now},
-        ),
-        Noise(0.0, float(np.sqrt(variance)) / before),
+    return judged_share(
+        "outcomes",
+        name,
+        label,
         evidence,
+        value=1 - now / before,
+        threshold=thresholds.outcomes.accuracy_lost,
+        sd=float(np.sqrt(variance)) / before,
+        num_reference=num_first,
+        num_current=num_now,
+        halves=tuple(
+            1 - _weighted(outcomes, part, "ndcg_at_10") / before for part in (days[:middle], days[middle:])
+        ),
+        facts={"ndcg_before": before, "ndcg_now": now},
     )
 
 

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from jobs.monitoring.columns import UNJUDGED, Measure
-from jobs.monitoring.divergence import Noise
+from jobs.monitoring.columns import Measure
 from jobs.monitoring.panel import Panel
 from jobs.monitoring.thresholds import Thresholds
-from jobs.monitoring.verdict import judged, unjudged
+from jobs.monitoring.verdict import judged_share, unjudged
 from jobs.monitoring.windows import Windows
 
 if TYPE_CHECKING:
@@ -42,26 +41,22 @@ def click_measure(
         )
     drawn = [_drawn_rates(window, evidence.noise_draws * 4, rng) for window in (before, now)]
     halves = [panel.impressions_within(half) for half in windows.current.halves()]
-    return judged(
-        Measure(
-            "outcomes",
-            "clicks_lost",
-            label,
-            "share",
-            UNJUDGED,
-            value=1 - rates[1] / rates[0],
-            threshold=thresholds.outcomes.ctr_lost,
-            num_reference=shown_before,
-            num_current=shown_now,
-            halves=tuple(
-                1 - half["num_clicked"].sum() / half["num_shown"].sum() / rates[0]
-                for half in halves
-                if half["num_shown"].sum()
-            ),
-            facts={"rate_before": rates[0], "rate_now": rates[1]},
-        ),
-        Noise(0.0, float((drawn[0] - drawn[1]).std(ddof=1)) / rates[0]),
+    return judged_share(
+        "outcomes",
+        "clicks_lost",
+        label,
         evidence,
+        value=1 - rates[1] / rates[0],
+        threshold=thresholds.outcomes.ctr_lost,
+        sd=float((drawn[0] - drawn[1]).std(ddof=1)) / rates[0],
+        num_reference=shown_before,
+        num_current=shown_now,
+        halves=tuple(
+            1 - half["num_clicked"].sum() / half["num_shown"].sum() / rates[0]
+            for half in halves
+            if half["num_shown"].sum()
+        ),
+        facts={"rate_before": rates[0], "rate_now": rates[1]},
     )
 
 
@@ -87,24 +82,20 @@ def conversion_measure(panel: Panel, windows: Windows, thresholds: Thresholds) -
     rate_before, rate_now = bought_before / days_before, int(now["num_buying"].sum()) / days_now
     variance = rate_before * (1 - rate_before) * (1 / days_before + 1 / days_now)
     halves = [panel.traffic_within(half) for half in windows.current.halves()]
-    return judged(
-        Measure(
-            "outcomes",
-            name,
-            label,
-            "share",
-            UNJUDGED,
-            value=1 - rate_now / rate_before,
-            threshold=thresholds.outcomes.conversion_lost,
-            num_reference=days_before,
-            num_current=days_now,
-            halves=tuple(
-                1 - half["num_buying"].sum() / half["num_user_days"].sum() / rate_before
-                for half in halves
-                if half["num_user_days"].sum()
-            ),
-            facts={"rate_before": rate_before, "rate_now": rate_now},
-        ),
-        Noise(0.0, float(np.sqrt(variance)) / rate_before),
+    return judged_share(
+        "outcomes",
+        name,
+        label,
         evidence,
+        value=1 - rate_now / rate_before,
+        threshold=thresholds.outcomes.conversion_lost,
+        sd=float(np.sqrt(variance)) / rate_before,
+        num_reference=days_before,
+        num_current=days_now,
+        halves=tuple(
+            1 - half["num_buying"].sum() / half["num_user_days"].sum() / rate_before
+            for half in halves
+            if half["num_user_days"].sum()
+        ),
+        facts={"rate_before": rate_before, "rate_now": rate_now},
     )

@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from jobs.monitoring.columns import SHARES, UNJUDGED, Column, Measure
-from jobs.monitoring.divergence import Noise
 from jobs.monitoring.panel import Panel, sample_rows
 from jobs.monitoring.tastes import Leads, leads, noise_of, taste_lost
 from jobs.monitoring.thresholds import Thresholds
-from jobs.monitoring.verdict import judged, unjudged
+from jobs.monitoring.verdict import judged, judged_share, unjudged
 from jobs.monitoring.windows import Span, Windows
 
 if TYPE_CHECKING:
@@ -194,19 +193,15 @@ def _unknown_measure(
     by_day = is_unknown.groupby(events["event_date"]).mean()
     by_user = is_unknown.groupby(events["user_id"]).agg(["sum", "count"]).to_numpy(dtype=np.float64)
     drawn = rng.poisson(1.0, size=(evidence.noise_draws * 4, len(by_user))).astype(np.float64) @ by_user
-    return judged(
-        Measure(
-            "data",
-            name,
-            label,
-            "share",
-            UNJUDGED,
-            value=float(is_unknown.mean()),
-            threshold=threshold,
-            num_reference=len(known),
-            num_current=len(events),
-            halves=tuple(float(share) for share in by_day),
-        ),
-        Noise(0.0, float((drawn[:, 0] / np.maximum(drawn[:, 1], 1)).std(ddof=1))),
+    return judged_share(
+        "data",
+        name,
+        label,
         evidence,
+        value=float(is_unknown.mean()),
+        threshold=threshold,
+        sd=float((drawn[:, 0] / np.maximum(drawn[:, 1], 1)).std(ddof=1)),
+        num_reference=len(known),
+        num_current=len(events),
+        halves=tuple(float(share) for share in by_day),
     )

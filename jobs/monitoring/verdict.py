@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +101,34 @@ def _judged_shares(column: Column, measure: Measure, evidence: Evidence, rng: np
         if half.notna().any()
     )
     return judged(replace(measure, halves=halves), noise, evidence)
+
+
+def judged_share(
+    kind: Kind,
+    name: str,
+    label: str,
+    evidence: Evidence,
+    *,
+    value: float,
+    threshold: float,
+    sd: float,
+    num_reference: int,
+    num_current: int,
+    halves: Iterable[float],
+    facts: Mapping[str, float] | None = None,
+) -> Measure:
+    """A share that may not grow over its threshold.
+
+    Args:
+        sd: standard deviation of the value by chance alone.
+        halves: the same share on parts of the current window.
+    """
+    measure = Measure(
+        kind, name, label, "share", UNJUDGED,
+        value=value, threshold=threshold, num_reference=num_reference, num_current=num_current,
+        halves=tuple(halves), facts=dict(facts or {}),
+    )  # fmt: skip
+    return judged(measure, Noise(0.0, sd), evidence)
 
 
 def judged(measure: Measure, noise: Noise, evidence: Evidence) -> Measure:

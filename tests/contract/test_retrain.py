@@ -17,6 +17,7 @@ from contracts.errors import LeaseHeld, NothingToDo, PartitionMissing
 from contracts.settings import load_settings
 from jobs import promote, retrain
 from jobs.io.state import DELIVERIES, DEMOTIONS, LANDINGS, PROMOTIONS, PUBLICATIONS, RETRAININGS, RUNS, State
+from jobs.monitoring.thresholds import load_thresholds
 from jobs.runs import (
     StepContext,
     champion_of,
@@ -121,12 +122,13 @@ def test_a_run_that_is_tried_again_goes_on_and_a_person_may_repeat_a_day(context
 
 def test_no_alarm_starts_a_retraining_within_the_cool_down(context: StepContext) -> None:
     retrain.prepare(DAY, context)
-    for offset, trigger in ((1, retrain.ALARM), (2, retrain.SCHEDULE)):
-        land(context, DAY + timedelta(days=offset))
+    end = DAY + timedelta(days=load_thresholds().alarm.cooldown_days)
+    for trigger in (retrain.ALARM, retrain.SCHEDULE):
+        land(context, end - timedelta(days=1))
         with pytest.raises(NothingToDo, match="cooldown_days in expectations/drift.toml"):
-            retrain.prepare(DAY + timedelta(days=offset), context, trigger=trigger)
-    land(context, DAY + timedelta(days=3))
-    retrain.prepare(DAY + timedelta(days=3), context, trigger=retrain.ALARM)
+            retrain.prepare(end - timedelta(days=1), context, trigger=trigger)
+    land(context, end)
+    retrain.prepare(end, context, trigger=retrain.ALARM)
 
 
 def test_a_person_is_not_held_back_by_the_cool_down(context: StepContext) -> None:
