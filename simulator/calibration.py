@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from contracts.errors import ForetasteError
 from contracts.settings import load_settings
-from simulator.arms import LoopArm
+from simulator.arms import SMALL_SHOP, LoopArm
 from simulator.calibration_report import IncidentFound, QuietYear, is_calibrated, show, write_page
 from simulator.code_digest import code_digest
 from simulator.command import console
@@ -45,7 +45,6 @@ INCIDENT_LIVE_DAYS, INCIDENT_ON = 10, 5
 FOUND_WITHIN = 2
 QUIET_SEEDS, INCIDENT_SEEDS = (401, 402, 403, 404), (411,)
 Found = TypeVar("Found", QuietYear, IncidentFound)
-SETTINGS = {"SASREC_EPOCHS": "6", "SASREC_WIDTH": "32", "LIST_LENGTH": "20", "REPORTS_KEPT": "5"}
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def _lived(folder: Path, config: ShopConfig, num_days: int, every_days: int = 0)
     shutil.rmtree(folder, ignore_errors=True)
     history = [START + timedelta(days=number) for number in range(HISTORY_DAYS)]
     live = [START + timedelta(days=HISTORY_DAYS + number) for number in range(num_days)]
-    arm = LoopArm("calibrated", config, folder, "on-alarm", SETTINGS, every_days=every_days)
+    arm = LoopArm("calibrated", config, folder, "on-alarm", dict(SMALL_SHOP), every_days=every_days)
     verdicts = arm.run(history, live).verdicts
     shutil.rmtree(folder)
     return verdicts

@@ -21,7 +21,7 @@ from typing import Any
 
 from contracts.errors import ForetasteError
 from contracts.settings import load_settings
-from simulator.arms import ArmResult, DayOutcome, ListArm, Lists, LoopArm, Spoiler
+from simulator.arms import SMALL_SHOP, ArmResult, DayOutcome, ListArm, Lists, LoopArm, Spoiler
 from simulator.code_digest import code_digest
 from simulator.command import console
 from simulator.followed_home import FORETASTE
@@ -48,15 +48,7 @@ class Plan:
     tracker_on: int | None = 27
     new_category_on: int | None = 31
     holiday_on: int | None = 38
-    settings: tuple[tuple[str, str], ...] = (
-        ("HISTORY_DAYS", "60"),
-        ("SASREC_EPOCHS", "6"),
-        ("SASREC_WIDTH", "32"),
-        ("SASREC_BLOCKS", "1"),
-        ("SASREC_HEADS", "1"),
-        ("LIST_LENGTH", "20"),
-        ("REPORTS_KEPT", "5"),
-    )
+    settings: tuple[tuple[str, str], ...] = SMALL_SHOP
 
     @property
     def history(self) -> list[date]:
