@@ -51,7 +51,7 @@ def prepare(
         day,
         champion,
         judge_days=_judge_days(day, champion, days_since, context),
-        rank_days=min(rank_days_of(context.settings.judge_days), max(1, days_since // 3)),
+        rank_days=min(rank_days_of(context.settings.judge_days), days_since // 3 or _LONG_AGO),
     )
     return {
         "reason": (recorded or {"reason": reason})["reason"],
@@ -69,6 +69,7 @@ def _days_since_the_drift(day: date, context: StepContext) -> int:
 
     A challenger that knows none of them says nothing about the one that would be promoted, and a ranker that learns on
     them, over a transformer that knows few, learns not to trust it. So half of them judge at most, and a third rank.
+    Of two days none is a third: there the ranker learns on days before the drift as well, where its transformer is good.
     """
     verdict = context.state.get(VERDICTS, day.isoformat()) or {}
     since = (verdict.get("settling") or {}).get("drift_since")
