@@ -45,13 +45,14 @@ def prepare(
         context.state.put(RETRAININGS, key, {"day": key, **begun, "approved_by": context.settings.approval})
     champion = standing(context.state, champion_of(context.state, day), day)
     days_since = _days_since_the_drift(day, context)
+    judge_days = _judge_days(day, champion, days_since, context)
     manifest = fix_manifest(
         context,
         names.RETRAIN,
         day,
         champion,
-        judge_days=_judge_days(day, champion, days_since, context),
-        rank_days=min(rank_days_of(context.settings.judge_days), days_since // 3 or _LONG_AGO),
+        judge_days=judge_days,
+        rank_days=_rank_days(days_since - judge_days, context),
     )
     return {
         "reason": (recorded or {"reason": reason})["reason"],
@@ -67,9 +68,7 @@ _LONG_AGO = 10_000
 def _days_since_the_drift(day: date, context: StepContext) -> int:
     """How many days of the world after the last drift there are, as the day's verdict says.
 
-    A challenger that knows none of them says nothing about the one that would be promoted, and a ranker that learns on
-    them, over a transformer that knows few, learns not to trust it. So half of them judge at most, and a third rank.
-    Of two days none is a third: there the ranker learns on days before the drift as well, where its transformer is good.
+    A challenger that knows none of them says nothing about the one that would be promoted: half of them judge at most.
     """
     verdict = context.state.get(VERDICTS, day.isoformat()) or {}
     since = (verdict.get("settling") or {}).get("drift_since")
@@ -83,6 +82,16 @@ def _judge_days(day: date, champion: str | None, days_since: int, context: StepC
     if promotion is not None:
         most = max(1, min(most, (day - date.fromisoformat(promotion["day"])).days))
     return judge_horizon(context.lake, day, most=most, enough=settings.judge_users, threads=settings.threads)
+
+
+def _rank_days(days_since: int, context: StepContext) -> int:
+    """On how many days a ranker learns, of those since a drift on which nobody is judged.
+
+    One that learns on most of them, over a transformer that knows few, learns not to trust it: a third is enough. Where
+    only one is left it learns on days before the drift as well, where its transformer is good.
+    """
+    most = rank_days_of(context.settings.judge_days)
+    return most if days_since < 2 else min(most, max(1, days_since // 3))
 
 
 def _refuse_in_cooldown(day: date, context: StepContext) -> None:

@@ -103,7 +103,7 @@ def test_nobody_is_judged_on_days_that_the_champion_was_trained_on(
 
 @pytest.mark.parametrize(
     ("days_since", "judge_days", "rank_days"),
-    [(1, 1, 3), (2, 1, 3), (3, 1, 1), (5, 2, 1), (6, 3, 2), (9, 4, 3), (30, 7, 3)],
+    [(1, 1, 3), (2, 1, 3), (3, 1, 1), (5, 2, 1), (9, 4, 1), (12, 6, 2), (15, 7, 2), (30, 7, 3)],
 )
 def test_after_a_drift_half_of_the_days_since_judge_and_a_third_rank(
     context: StepContext, days_since: int, judge_days: int, rank_days: int
