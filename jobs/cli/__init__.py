@@ -1,0 +1,9 @@
+"""``foretaste <verb>``: the doorway to every step, and what people type."""
+
+from __future__ import annotations
+
+from jobs.cli import feeds, loop, operating, quarantine, serving
+from jobs.cli.doorway import main
+from jobs.cli.group import cli
+
+__all__ = ["cli", "feeds", "loop", "main", "operating", "quarantine", "serving"]
