@@ -53,6 +53,7 @@ class Validity(_Section):
     min_events_a_person: Share
     crowd_factor: Positive
     max_crowd_share: Share
+    max_busiest_rise: Share
     price_factor: Annotated[float, Field(gt=1)]
     max_price_jumps: Share
 

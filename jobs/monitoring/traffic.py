@@ -19,6 +19,9 @@ from jobs.monitoring.windows import Windows
 if TYPE_CHECKING:
     import pandas as pd
 
+#: So few people make a crowd in a small shop.
+_FEW = 5
+
 
 def traffic_reasons(
     reference: pd.DataFrame,
@@ -36,7 +39,7 @@ def traffic_reasons(
     return [
         *_silence(recent, windows, calendar, thresholds),
         *_losses(reference, recent, thresholds),
-        *_crowds(reference, recent, thresholds),
+        *(_crowds(reference, recent, thresholds) or _busiest(reference, recent, thresholds)),
     ]
 
 
@@ -96,4 +99,23 @@ def _crowds(reference: pd.DataFrame, recent: pd.DataFrame, thresholds: Validity)
     return [
         f"{len(far_out)} days of single people hold {share:.0%} of all events, up to {int(far_out.max())} each; nobody had more "
         f"than {most} in the reference: crawlers, or one id for many (limit {thresholds.max_crowd_share:.0%})"
+    ]
+
+
+def _busiest(reference: pd.DataFrame, recent: pd.DataFrame, thresholds: Validity) -> list[str]:
+    """The few busiest hold more of every recent day than of any day before: in a small shop nobody stands out alone."""
+    if not len(reference) or not len(recent):
+        return []
+    before, now = (
+        [
+            float(np.sum(counts[:_FEW])) / float(total)
+            for counts, total in zip(window["top_counts"], window["num_events"], strict=True)
+        ]
+        for window in (reference, recent)
+    )
+    if min(now) <= max(before) + thresholds.max_busiest_rise:
+        return []
+    return [
+        f"the {_FEW} busiest hold {min(now):.0%} of a day's events or more, at most {max(before):.0%} in the reference "
+        f"(limit {thresholds.max_busiest_rise:.0%} above that): crawlers, or one id for many"
     ]

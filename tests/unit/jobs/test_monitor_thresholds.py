@@ -452,17 +452,35 @@ def turn_min_events_a_person() -> None:
     assert len(broken_traffic(halved, with_threshold("validity.min_events_a_person", 0.51))) == 1
 
 
+def crowds_alone(path: str, value: float) -> Thresholds:
+    """Whoever stands out, and not the few busiest together."""
+    thresholds = with_threshold(path, value)
+    validity = thresholds.validity.model_copy(update={"max_busiest_rise": 1.0})
+    return thresholds.model_copy(update={"validity": validity})
+
+
 def turn_crowd_factor() -> None:
     crawled = two_days(100, 10, busiest=100)
-    assert broken_traffic(crawled, with_threshold("validity.crowd_factor", 2.5)) == []
-    (reason,) = broken_traffic(crawled, with_threshold("validity.crowd_factor", 2.4))
+    assert broken_traffic(crawled, crowds_alone("validity.crowd_factor", 2.5)) == []
+    (reason,) = broken_traffic(crawled, crowds_alone("validity.crowd_factor", 2.4))
     assert "nobody had more than 40" in reason
 
 
 def turn_max_crowd_share() -> None:
     crawled = two_days(100, 10, busiest=100)  # a tenth of all events
-    assert broken_traffic(crawled, with_threshold("validity.max_crowd_share", 0.1)) == []
-    assert len(broken_traffic(crawled, with_threshold("validity.max_crowd_share", 0.09))) == 1
+    assert broken_traffic(crawled, crowds_alone("validity.max_crowd_share", 0.1)) == []
+    assert len(broken_traffic(crawled, crowds_alone("validity.max_crowd_share", 0.09))) == 1
+
+
+def turn_max_busiest_rise() -> None:
+    crawled = two_days(
+        100, 10, busiest=79
+    )  # under twice as many as anybody had: 0.089 of a day's events after 0.05
+    assert broken_traffic(crawled, with_threshold("validity.max_busiest_rise", 0.039)) == []
+    (reason,) = broken_traffic(crawled, with_threshold("validity.max_busiest_rise", 0.038))
+    assert "the 5 busiest hold 9% of a day's events or more, at most 5% in the reference" in reason
+    one_day = pd.concat([crawled.head(1), two_days(100, 10).tail(1)])
+    assert broken_traffic(one_day, with_threshold("validity.max_busiest_rise", 0.01)) == []
 
 
 def turn_min_rows_of_type() -> None:
@@ -504,6 +522,7 @@ TURNS: dict[str, Callable[[], None]] = {
     "validity.min_events_a_person": turn_min_events_a_person,
     "validity.crowd_factor": turn_crowd_factor,
     "validity.max_crowd_share": turn_max_crowd_share,
+    "validity.max_busiest_rise": turn_max_busiest_rise,
     "evidence.min_rows_of_type": turn_min_rows_of_type,
     "loop.coverage_lost": turn_exposure("coverage_lost", 0),
     "loop.gini_risen": turn_exposure("gini_risen", 1),
