@@ -24,6 +24,9 @@ from jobs.reports import day_page
 from jobs.runs import StepContext, why_not_live
 from jobs.site import finish_run
 
+#: So many windows of days since a drift make a world that a champion knows well: half of what it is compared with.
+_WELL_KNOWN_WINDOWS = 2
+
 
 def run(day: date, context: StepContext) -> dict[str, Any]:
     """Judge the day, keep what was found, and say whether the alarm rings."""
@@ -33,9 +36,10 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     newest = why_not_live(state, day) is None
     retrained = [date.fromisoformat(key) for key in state.all(RETRAININGS)]
     settled = _settling(day, context, found, thresholds)
-    asked = DRIFT if settled.reason else found.verdict.verdict
-    rings = does_ring(asked, newest, day, retrained, thresholds.alarm.cooldown_days)
-    reasons = [*found.verdict.reasons, *([settled.reason] if settled.reason and rings else [])]
+    is_asked = settled.rings_for(found.verdict.verdict == DRIFT)
+    rings = is_asked and does_ring(newest, day, retrained, thresholds.alarm.cooldown_days)
+    why = settled.waits or (settled.reason if rings else "")
+    reasons = [*found.verdict.reasons, *([why] if why else [])]
     record = found.as_record() | figures(context, found.windows, day)
     record |= {"reasons": reasons, "settling": settled.as_record()}
     keep.keep_files(settings, day, record, found.report)
@@ -82,15 +86,13 @@ def _settling(day: date, context: StepContext, found: Found, thresholds: Thresho
         is_drift=found.verdict.verdict == DRIFT,
         drift_since=drift_since,
         trained_until=date.fromisoformat(promotion["day"]) if promotion else None,
-        well_known_days=context.settings.monitor_days,
+        well_known_days=_WELL_KNOWN_WINDOWS * context.settings.monitor_days,
         thresholds=thresholds.alarm,
     )
 
 
-def does_ring(
-    verdict: str, is_newest: bool, day: date, retrained: Iterable[date], cooldown_days: int
-) -> bool:
-    """A drift rings on the newest day, unless a retraining was begun within the cool-down."""
+def does_ring(is_newest: bool, day: date, retrained: Iterable[date], cooldown_days: int) -> bool:
+    """The alarm rings on the newest day, unless a retraining was begun within the cool-down."""
     cooldown = timedelta(days=cooldown_days)
     is_cooling = any(timedelta(0) <= day - other < cooldown for other in retrained)
-    return verdict == DRIFT and is_newest and not is_cooling
+    return is_newest and not is_cooling

@@ -8,7 +8,7 @@ from typing import Any
 from contracts import names
 from contracts.errors import NothingToDo
 from jobs.features.cutoffs import rank_days_of
-from jobs.horizon import judge_horizon
+from jobs.horizon import judge_horizon, people_by_horizon
 from jobs.io.state import LANDINGS, PROMOTIONS, RETRAININGS, VERDICTS
 from jobs.monitoring.thresholds import load_thresholds
 from jobs.runs import StepContext, champion_of, fix_manifest, is_newest, standing
@@ -23,10 +23,11 @@ def prepare(
     """Fix the manifest of a retraining, unless one is too near or the day is not the newest.
 
     Raises:
-        NothingToDo: a retraining within the cool-down has been done, or a later day has been landed since.
+        NothingToDo: a retraining within the cool-down has been done, a later day has been landed since, or an alarm comes so
+            early after a drift that nobody could judge the challenger.
     """
     key = day.isoformat()
-    recorded = context.state.get(RETRAININGS, key)
+    recorded, days_since = context.state.get(RETRAININGS, key), _days_since_the_drift(day, context)
     if trigger != PERSON and recorded is not None and recorded.get("run_id") != context.run_id:
         raise NothingToDo(
             f"the retraining of {day} has been begun already, for this reason: {recorded['reason']}"
@@ -36,6 +37,8 @@ def prepare(
             raise NothingToDo(f"{day} has not been landed: run it first, foretaste run --day {day}")
         if trigger != PERSON:
             _refuse_in_cooldown(day, context)
+        if trigger == ALARM:
+            _refuse_too_early(day, days_since, context)
         if not is_newest(context.state, day):
             latest = max(context.state.all(LANDINGS))
             raise NothingToDo(
@@ -44,7 +47,6 @@ def prepare(
         begun = {"reason": reason, "trigger": trigger, "run_id": context.run_id}
         context.state.put(RETRAININGS, key, {"day": key, **begun, "approved_by": context.settings.approval})
     champion = standing(context.state, champion_of(context.state, day), day)
-    days_since = _days_since_the_drift(day, context)
     judge_days = _judge_days(day, champion, days_since, context)
     manifest = fix_manifest(
         context,
@@ -63,6 +65,8 @@ def prepare(
 
 #: Longer than anything is looked back on: nothing has drifted of late.
 _LONG_AGO = 10_000
+#: From so many days after a drift on a challenger knows two of them and is judged on two.
+_DAYS_TO_JUDGE = 4
 
 
 def _days_since_the_drift(day: date, context: StepContext) -> int:
@@ -92,6 +96,20 @@ def _rank_days(days_since: int, context: StepContext) -> int:
     """
     most = rank_days_of(context.settings.judge_days)
     return most if days_since < 2 else min(most, max(1, days_since // 3))
+
+
+def _refuse_too_early(day: date, days_since: int, context: StepContext) -> None:
+    """On the first days after a drift one day judges, and it has to hold enough people; then there are two."""
+    if days_since >= _DAYS_TO_JUDGE:
+        return
+    enough, threads = context.settings.judge_users, context.settings.threads
+    people = people_by_horizon(context.lake, day, most=1, threads=threads).get(1, 0)
+    if people < enough:
+        raise NothingToDo(
+            f"tastes drifted {days_since} days ago, and of the {people} people who acted on {day} a challenger cannot be judged "
+            f"(FORETASTE_JUDGE_USERS is {enough}): the alarm rings again, and from the {_DAYS_TO_JUDGE}th day on two days judge. "
+            f"A person need not wait: foretaste retrain --day {day}"
+        )
 
 
 def _refuse_in_cooldown(day: date, context: StepContext) -> None:

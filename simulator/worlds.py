@@ -58,7 +58,8 @@ class SimulatedShop:
         )
         self.story = f"Taste shifts on {shift_day}" if has_shift else "Nothing happens"
         self.is_judged_at_end = False  # without a shift of taste nothing should retrain
-        self.settings = _scheduled(self.live_days)
+        # Some 150 people come on a day: enough for a show that ends two days after the shift.
+        self.settings = {**_scheduled(self.live_days), "JUDGE_USERS": "100"}
         self._feed = feed
         self._worth: dict[
             date, tuple[float, float]

@@ -10,13 +10,14 @@ import pyarrow as pa
 import pytest
 
 from contracts import names
+from contracts.errors import NothingToDo
 from contracts.settings import load_settings
 from contracts.tables import TABLES
 from jobs import retrain
 from jobs.horizon import judge_horizon
 from jobs.io.lake import Lake
 from jobs.io.schemas import arrow_schema
-from jobs.io.state import LANDINGS, PROMOTIONS, RUNS, VERDICTS, State
+from jobs.io.state import LANDINGS, PROMOTIONS, RETRAININGS, RUNS, VERDICTS, State
 from jobs.runs import StepContext
 from tests.shop import Shop
 
@@ -118,3 +119,25 @@ def test_after_a_drift_half_of_the_days_since_judge_and_a_third_rank(
     recorded = context.state.get(RUNS, f"retrain/{DAY}")
     assert recorded is not None
     assert recorded["manifest"]["settings"]["rank_days"] == rank_days
+
+
+@pytest.mark.parametrize(
+    ("days_since", "users", "is_due"), [(2, 19, False), (3, 19, False), (2, 20, True), (4, 19, True)]
+)
+def test_an_alarm_waits_for_people_who_can_judge(
+    context: StepContext, days_since: int, users: int, is_due: bool
+) -> None:
+    """A challenger that nobody can judge would be refused, and the cool-down would cost the next one its day."""
+    Shop(context.settings.home)
+    act(context.lake, DAY - timedelta(days=30), range(40))
+    act(context.lake, DAY, range(users))
+    context.state.put(LANDINGS, str(DAY), {"touched": []})
+    since = DAY - timedelta(days=days_since - 1)
+    context.state.put(VERDICTS, str(DAY), {"settling": {"drift_since": str(since)}})
+    if not is_due:
+        with pytest.raises(
+            NothingToDo, match=f"of the {users} people who acted on {DAY} a challenger cannot be judged"
+        ):
+            retrain.prepare(DAY, context, trigger=retrain.ALARM)
+        assert context.state.get(RETRAININGS, str(DAY)) is None
+    assert retrain.prepare(DAY, context, trigger=retrain.ALARM if is_due else retrain.PERSON)["judge_days"]

@@ -35,6 +35,7 @@ SETTINGS = {
     "SCHEDULE_START": str(LIVE_DAY),
     "SCHEDULE_END": str(NEXT_DAY),
     "DELIVERY_POLL_SECONDS": "5",
+    "JUDGE_USERS": "100",
     "SASREC_EPOCHS": "4",
     "SASREC_WIDTH": "32",
     "LIST_LENGTH": "20",
