@@ -37,7 +37,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     retrained = [date.fromisoformat(key) for key in state.all(RETRAININGS)]
     settled = _settling(day, context, found, thresholds)
     is_asked = settled.rings_for(found.verdict.verdict == DRIFT)
-    rings = is_asked and does_ring(newest, day, retrained, thresholds.alarm.cooldown_days)
+    rings = does_ring(is_asked, newest, day, retrained, thresholds.alarm.cooldown_days)
     why = settled.waits or (settled.reason if rings else "")
     reasons = [*found.verdict.reasons, *([why] if why else [])]
     record = found.as_record() | figures(context, found.windows, day)
@@ -91,8 +91,10 @@ def _settling(day: date, context: StepContext, found: Found, thresholds: Thresho
     )
 
 
-def does_ring(is_newest: bool, day: date, retrained: Iterable[date], cooldown_days: int) -> bool:
-    """The alarm rings on the newest day, unless a retraining was begun within the cool-down."""
+def does_ring(
+    is_asked: bool, is_newest: bool, day: date, retrained: Iterable[date], cooldown_days: int
+) -> bool:
+    """What asks for a retraining rings on the newest day, unless one was begun within the cool-down."""
     cooldown = timedelta(days=cooldown_days)
     is_cooling = any(timedelta(0) <= day - other < cooldown for other in retrained)
-    return is_newest and not is_cooling
+    return is_asked and is_newest and not is_cooling

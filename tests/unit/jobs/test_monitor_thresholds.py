@@ -354,7 +354,7 @@ def turn_cooldown_days() -> None:
     retrained = [FIRST - timedelta(days=2)]
     for days, rings in ((2, True), (3, False)):
         cooldown = with_threshold("alarm.cooldown_days", days).alarm.cooldown_days
-        assert does_ring(True, FIRST, retrained, cooldown) is rings
+        assert does_ring(True, True, FIRST, retrained, cooldown) is rings
 
 
 def turn_settle_growth() -> None:

@@ -140,21 +140,20 @@ def test_a_season_that_triples_the_volume_is_valid() -> None:
 
 
 def test_the_alarm_rings_on_a_drift_of_the_newest_day() -> None:
-    assert does_ring("drift", True, DAY, [], 3)
+    assert does_ring(True, True, DAY, [], 3)
 
 
-@pytest.mark.parametrize("verdict", ["ok", "invalid"])
-def test_the_alarm_is_silent_when_the_verdict_is_not_drift(verdict: str) -> None:
-    assert not does_ring(verdict, True, DAY, [], 3)
+def test_the_alarm_is_silent_when_nothing_asks_for_a_retraining() -> None:
+    assert not does_ring(False, True, DAY, [], 3)
 
 
 def test_the_alarm_is_silent_in_a_backfill() -> None:
-    assert not does_ring("drift", False, DAY, [], 3)
+    assert not does_ring(True, False, DAY, [], 3)
 
 
 @pytest.mark.parametrize(("days_ago", "rings"), [(0, False), (2, False), (3, True), (-1, True)])
 def test_the_alarm_is_silent_in_the_cool_down_of_a_retraining(days_ago: int, rings: bool) -> None:
-    assert does_ring("drift", True, DAY, [DAY - timedelta(days=days_ago)], 3) is rings
+    assert does_ring(True, True, DAY, [DAY - timedelta(days=days_ago)], 3) is rings
 
 
 def test_lists_are_judged_over_several_days_only() -> None:
