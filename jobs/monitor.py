@@ -74,8 +74,9 @@ def figures(context: StepContext, windows: Windows | None, day: date) -> dict[st
 
 
 def _settling(day: date, context: StepContext, found: Found, thresholds: Thresholds) -> Settling:
-    """Where the shop is after a drift; an invalid day says nothing new about it."""
-    before = context.state.get(VERDICTS, (day - timedelta(days=1)).isoformat()) or {}
+    """Where the shop is after a drift; an invalid day says nothing new about it, a refused one has no verdict."""
+    earlier = (day - timedelta(days=number) for number in range(1, thresholds.alarm.settle_days + 1))
+    before = next(filter(None, (context.state.get(VERDICTS, each.isoformat()) for each in earlier)), {})
     since = (before.get("settling") or {}).get("drift_since")
     drift_since = date.fromisoformat(since) if since else None
     if found.verdict.verdict == INVALID:

@@ -17,8 +17,7 @@ from simulator.policies import items_for_sale
 from simulator.shop import Shop, ShopConfig
 
 _SHOWN = 10
-#: Settings of a shop of a thousand people, without FORETASTE_: on validation one block on sixty days learns as well
-#: as two on all, in half of the time.
+#: Settings of a shop of a thousand people, without FORETASTE_: small, because it is trained dozens of times.
 SMALL_SHOP = (
     ("HISTORY_DAYS", "60"),
     ("SASREC_EPOCHS", "6"),

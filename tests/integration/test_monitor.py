@@ -280,6 +280,23 @@ def test_days_after_a_drift_ring_again_when_they_have_grown_by_half(context: Ste
     assert record["reasons"] == result["reasons"]
 
 
+def test_a_day_that_was_refused_does_not_end_the_settling(context: StepContext) -> None:
+    """It has no verdict: the newest one before it says since when things have drifted."""
+    Shop(context).build()
+    since = (PROMOTED - timedelta(days=3)).isoformat()
+    monitor.run(YESTERDAY, context)
+    judged = context.state.get(VERDICTS, YESTERDAY.isoformat()) or {}
+    last_judged = (DAY - timedelta(days=3)).isoformat()
+    context.state.put(
+        VERDICTS, last_judged, {**judged, "day": last_judged, "settling": {"drift_since": since}}
+    )
+    context.state.change(VERDICTS, YESTERDAY.isoformat(), lambda held: None)
+    assert monitor.run(DAY, context)["rings"]
+    record = context.state.get(VERDICTS, DAY.isoformat())
+    assert record is not None
+    assert record["settling"]["drift_since"] == since
+
+
 def test_a_fashion_moves_categories_and_items(context: StepContext) -> None:
     Shop(context, fashion_from=PROMOTED + timedelta(days=5)).build()
     monitor.run(DAY, context)
