@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from simulator import calibration
 from simulator.calibration_report import IncidentFound, QuietYear, false_alarms, is_calibrated, write_page
 
 FOUND = IncidentFound(
@@ -49,3 +50,28 @@ def test_its_page_tells_every_call(tmp_path: Path) -> None:
     assert "365 quiet days of 1 worlds: 0.25 ± 0.49 false alarms a quarter (at most 1)" in page.replace(
         "\n", " "
     )
+
+
+def test_what_is_finished_is_kept_as_long_as_the_code_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[str] = []
+
+    def quiet(folder: Path, seed: int, num_days: int) -> QuietYear:
+        measured.append(folder.name)
+        return year(num_days=num_days)
+
+    def incident(folder: Path, expected: calibration.Expected, seed: int) -> IncidentFound:
+        measured.append(folder.name)
+        return FOUND
+
+    monkeypatch.setattr(calibration, "quiet_year", quiet)
+    monkeypatch.setattr(calibration, "incident_found", incident)
+    monkeypatch.setattr(calibration, "code_digest", lambda: "one")
+    first = calibration.calibrate(tmp_path, 90)
+    assert len(measured) == len(calibration.QUIET_SEEDS) + len(calibration.EXPECTED)
+    assert calibration.calibrate(tmp_path, 90) == first
+    assert len(measured) == len(set(measured))  # nothing was measured twice
+    monkeypatch.setattr(calibration, "code_digest", lambda: "two")
+    calibration.calibrate(tmp_path, 90)
+    assert len(measured) == 2 * len(set(measured))

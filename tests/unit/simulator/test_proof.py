@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from simulator import proof
 from simulator.arms import ArmResult, DayOutcome
 from simulator.proof import SHORT, Plan, SeedResult
 from simulator.proof_report import Estimate, judge_proof, recovery, write_pages
@@ -109,3 +110,21 @@ def test_the_pages_say_what_was_measured(tmp_path: Path) -> None:
 def test_the_live_days_follow_the_history() -> None:
     assert PLAN.live[0] - PLAN.history[-1] == timedelta(days=1)
     assert PLAN.shift_day == PLAN.live[10] == date(2026, 1, 25)
+
+
+def test_what_is_finished_is_kept_as_long_as_plan_and_code_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = []
+
+    def measure(folder: Path, plan: Plan, seed: int) -> SeedResult:
+        folder.mkdir()
+        measured.append((plan.live_days, seed, proof.code_digest()))
+        return SeedResult(seed, plan, result().arms, 1.0, proof.code_digest())
+
+    monkeypatch.setattr(proof, "prove_seed", measure)
+    for plan, code in ((SHORT, "one"), (SHORT, "one"), (PLAN, "one"), (PLAN, "two"), (PLAN, "two")):
+        monkeypatch.setattr(proof, "code_digest", lambda code=code: code)
+        (found,) = proof.prove(tmp_path, plan, [7])
+        assert (found.plan, found.code) == (plan, code)
+    assert measured == [(SHORT.live_days, 7, "one"), (PLAN.live_days, 7, "one"), (PLAN.live_days, 7, "two")]
