@@ -7,6 +7,7 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email import message_from_string, policy
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -51,6 +52,12 @@ def mail_server() -> Iterator[tuple[int, list[str]]]:
 
     with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server, _serving(server):
         yield server.server_address[1], taken
+
+
+def body_of(mail: str) -> str:
+    """What is written in a mail, as HTML."""
+    parts = message_from_string(mail, policy=policy.default).walk()
+    return "".join(part.get_content() for part in parts if not part.is_multipart())
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from simulator.airflow_runs import AirflowRuns, TaskRun
 from simulator.operator import announce, run_note, trigger
 from simulator.shop import Shop, ShopConfig
 from tests.browser import Page, browser
-from tests.receivers import webhook
+from tests.receivers import body_of, mail_server, webhook
 
 pytestmark = [pytest.mark.loop, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -29,7 +30,8 @@ FIRST = date(2026, 1, 5)
 DAY = FIRST + timedelta(days=14)
 SETTINGS = {
     "APPROVAL": "person",
-    "NOTIFY": "log,webhook",
+    "NOTIFY": "log,webhook,email",
+    "NOTIFY_EMAIL_TO": "ada@shop.example",
     "JUDGE_DAYS": "3",
     "SASREC_EPOCHS": "4",
     "SASREC_WIDTH": "16",
@@ -54,19 +56,30 @@ def foretaste(home: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@dataclass(frozen=True)
+class Told:
+    """What has reached people, in the order of its coming."""
+
+    posted: list[dict[str, Any]]  # to the webhook
+    mails: list[str]
+
+
 @pytest.fixture
-def posted(tmp_path: Path) -> Iterator[list[dict[str, Any]]]:
-    with webhook() as (url, posted):
+def told(tmp_path: Path) -> Iterator[Told]:
+    with webhook() as (url, posted), mail_server() as (port, mails):
         (tmp_path / "home").mkdir()
-        told = {**SETTINGS, "NOTIFY_WEBHOOK_URL": url}
-        (tmp_path / "home" / "settings.env").write_text(
-            "".join(f"FORETASTE_{name}={value}\n" for name, value in told.items())
+        smtp = (
+            f"smtp://127.0.0.1:{port}/?disable_ssl=true&disable_tls=true&from_email=foretaste%40shop.example"
         )
-        yield posted
+        chosen = {**SETTINGS, "NOTIFY_WEBHOOK_URL": url, "NOTIFY_SMTP_URL": smtp}
+        (tmp_path / "home" / "settings.env").write_text(
+            "".join(f"FORETASTE_{name}={value}\n" for name, value in chosen.items())
+        )
+        yield Told(posted, mails)
 
 
 @pytest.fixture
-def home(tmp_path: Path, posted: list[dict[str, Any]]) -> Iterator[Path]:
+def home(tmp_path: Path, told: Told) -> Iterator[Path]:
     home = tmp_path / "home"
     shop = Shop(ShopConfig(seed=11, num_users=400, num_items=96, start=FIRST))
     for offset in range((DAY - FIRST).days + 1):
@@ -122,7 +135,7 @@ def ring(settings: Settings) -> None:
 
 
 def test_a_storm_of_alarms_asks_one_question_that_a_person_answers_in_the_browser(
-    home: Path, posted: list[dict[str, Any]], tmp_path: Path
+    home: Path, told: Told, tmp_path: Path
 ) -> None:
     settings = load_settings(home=home)
     runs = AirflowRuns(settings)
@@ -140,12 +153,12 @@ def test_a_storm_of_alarms_asks_one_question_that_a_person_answers_in_the_browse
             run_note(settings, "foretaste_retrain", waiting.run_id)
             == f"Why: drift alarm of {DAY}: tastes lost 40%"
         )
-        told = json.loads(foretaste(home, "status", "--json"))
-        assert told["champion"] is None
-        assert told["retrainings"][-1]["approval"]["answer"] == "waiting"
+        status = json.loads(foretaste(home, "status", "--json"))
+        assert status["champion"] is None
+        assert status["retrainings"][-1]["approval"]["answer"] == "waiting"
 
         # From the message and the start page to the question, and to its evidence one click away.
-        [message] = [message for message in posted if message["kind"] == "approval-waiting"]
+        [message] = [message for message in told.posted if message["kind"] == "approval-waiting"]
         for link in (message["page_url"], message["runbook_url"]):
             assert requests.get(link, timeout=10).status_code == 200, link
         log_in(page, settings)
@@ -164,10 +177,10 @@ def test_a_storm_of_alarms_asks_one_question_that_a_person_answers_in_the_browse
         assert page.says("response successful"), page.text()
 
     wait_until_over(runs, waiting.run_id)
-    told = json.loads(foretaste(home, "status", "--json"))
-    assert told["champion"]["version"] == "1"
-    assert told["published"]["champion"] == "1"
-    answer = told["retrainings"][-1]["approval"]
+    status = json.loads(foretaste(home, "status", "--json"))
+    assert status["champion"]["version"] == "1"
+    assert status["published"]["champion"] == "1"
+    answer = status["retrainings"][-1]["approval"]
     assert (answer["answer"], answer["by"], answer["note"]) == (
         "approved",
         "operator",
@@ -175,7 +188,12 @@ def test_a_storm_of_alarms_asks_one_question_that_a_person_answers_in_the_browse
     )
     note = run_note(settings, "foretaste_retrain", waiting.run_id)
     assert "Model 1 became the champion" in note
-    assert f"Published {told['published']['version']}" in note
+    assert f"Published {status['published']['version']}" in note
+
+    # The same message came by mail, through Airflow's connection.
+    [mail] = [body_of(mail) for mail in told.mails if message["runbook_url"] in body_of(mail)]
+    assert f"Why: {message['why']}" in mail
+    assert message["page_url"] in mail
 
     # What was left of the storm starts nothing more.
     later = wait_for(runs, "prepare_retraining", "skipped", number=1)
