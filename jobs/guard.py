@@ -16,6 +16,7 @@ from contracts import names
 from contracts.feed import days_between
 from jobs.io.lake import Lake
 from jobs.io.state import DEMOTIONS, PROMOTIONS
+from jobs.monitoring.busyness import UNSEEN_IF_HALVED, Busyness
 from jobs.monitoring.engine import engine, source
 from jobs.monitoring.list_outcomes import list_outcome
 from jobs.monitoring.thresholds import Thresholds, load_thresholds
@@ -34,7 +35,7 @@ class Following:
     num_shown: int
     num_clicked: int
     square: float  # sum over users' days of (clicked - rate · shown)²
-    events_a_person: float  # of a person and day: what a broken tracker loses as well
+    busyness: Busyness  # what a broken tracker loses as well
     rates: tuple[float, ...]  # by day
 
     @property
@@ -101,7 +102,7 @@ def why_fallen(before: Following, now: Following, thresholds: Thresholds) -> str
     evidence, bound = thresholds.evidence, thresholds.rollback.clicks_lost
     if min(before.num_shown, now.num_shown) < evidence.min_rows or not before.rate or len(now.rates) < 2:
         return ""
-    if now.events_a_person < thresholds.validity.min_events_a_person * before.events_a_person:
+    if now.busyness.events_a_person < before.busyness.floor(thresholds.validity.max_events_lost):
         return ""
     lost = 1 - now.rate / before.rate
     sd = sqrt(before.sd**2 + now.sd**2) / before.rate
@@ -159,14 +160,19 @@ def read_following(lake: Lake, span: Span, day: date, *, threads: int) -> Follow
         from user_days, total group by event_date order by event_date
         """
     ).fetchall()
-    ((num_events, num_user_days),) = query.sql(
-        f"""select count(*), count(distinct (event_date, user_id)) from {acted} where known_date <= date '{day}'"""
+    ((events_a_person, unseen),) = query.sql(
+        f"""
+        select avg(num_events), {UNSEEN_IF_HALVED}
+        from (
+            select count(*) as num_events from {acted} where known_date <= date '{day}' group by event_date, user_id
+        )
+        """
     ).fetchall()
     return Following(
         num_shown=sum(int(count) for _, count, _, _ in rows),
         num_clicked=sum(int(count) for _, _, count, _ in rows),
         square=float(sum(square for *_, square in rows)),
-        events_a_person=num_events / max(num_user_days, 1),
+        busyness=Busyness(float(events_a_person or 0), float(unseen or 0)),
         rates=tuple(float(clicked / count) for _, count, clicked, _ in rows),
     )
 

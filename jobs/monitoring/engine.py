@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from functools import cache
 from typing import TYPE_CHECKING
 
 from contracts.tables import TABLES
@@ -14,10 +15,16 @@ if TYPE_CHECKING:
 
 
 def engine(threads: int) -> duckdb.DuckDBPyConnection:
-    """DuckDB in memory."""
+    """DuckDB in memory: a connection of its own, whose temporary tables nobody else sees, to one engine of this process."""
+    return _engine(threads).cursor()
+
+
+@cache
+def _engine(threads: int) -> duckdb.DuckDBPyConnection:
+    """To make one takes longer than most of what it is asked; files are read anew each time, as a partition may change."""
     import duckdb
 
-    return duckdb.connect(config={"threads": threads})
+    return duckdb.connect(config={"threads": threads, "enable_external_file_cache": False})
 
 
 def source(lake: Lake, table: str, days: Sequence[date]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from contracts import names
 from contracts.feed import days_between
 from jobs.io.lake import Lake
+from jobs.monitoring.busyness import UNSEEN_IF_HALVED
 from jobs.monitoring.engine import engine, source
 from jobs.monitoring.windows import Span
 
@@ -29,9 +30,7 @@ class Panel:
     counts: pd.DataFrame  # event_date, event_type, num_rows: of all people
     events: pd.DataFrame  # user_id, item_id, category, event_date: what sampled people liked
     impressions: pd.DataFrame  # event_date, user_id, num_shown, num_clicked: of all people, by user and day
-    traffic: (
-        pd.DataFrame
-    )  # event_date, num_user_days, num_events, num_buying, top_counts: of all people, by day
+    traffic: pd.DataFrame  # event_date, num_user_days, num_events, num_buying, top_counts, unseen_if_halved: of all people, by day
 
     def within(self, span: Span) -> pd.DataFrame:
         """The sampled people's events of some days."""
@@ -98,7 +97,8 @@ def read_panel(lake: Lake, span: Span, day: date, *, max_rows: int, threads: int
             from {events_of} where {visible(day)} group by event_date, user_id
         )
         select event_date, count(*) as num_user_days, sum(num_events)::bigint as num_events,
-            count(*) filter (is_buying) as num_buying, max(num_events, {_BUSIEST}) as top_counts
+            count(*) filter (is_buying) as num_buying, max(num_events, {_BUSIEST}) as top_counts,
+            {UNSEEN_IF_HALVED} as unseen_if_halved
         from user_days group by event_date order by event_date
         """
     ).to_df()

@@ -50,7 +50,7 @@ class Validity(_Section):
     kept_type_share: Share
     max_silent_days: Annotated[int, Field(ge=0)]
     min_recent_volume: Share
-    min_events_a_person: Share
+    max_events_lost: Share
     crowd_factor: Positive
     max_crowd_share: Share
     max_busiest_rise: Share

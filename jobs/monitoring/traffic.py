@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from contracts.feed import Calendar, days_between
+from jobs.monitoring.busyness import Busyness
 from jobs.monitoring.thresholds import Validity
 from jobs.monitoring.windows import Windows
 
@@ -33,7 +34,7 @@ def traffic_reasons(
     """What is wrong with the last days' traffic; nothing if it is plausible.
 
     Args:
-        reference: of each day its num_user_days, num_events and top_counts, as the panel has them.
+        reference: of each day its num_user_days, num_events, unseen_if_halved and top_counts, as the panel has them.
         recent: the same of the last days.
     """
     return [
@@ -66,16 +67,22 @@ def _losses(reference: pd.DataFrame, recent: pd.DataFrame, thresholds: Validity)
     if not expected or not len(recent):
         return []
     volume = float(recent["num_events"].sum()) / expected
-    before, now = (
-        float(window["num_events"].sum()) / float(window["num_user_days"].sum())
-        for window in (reference, recent)
-    )
-    if volume >= thresholds.min_recent_volume or now >= thresholds.min_events_a_person * before:
+    before, now = _busyness(reference), _busyness(recent).events_a_person
+    floor = before.floor(thresholds.max_events_lost)
+    if volume >= thresholds.min_recent_volume or now >= floor:
         return []
     return [
         f"events are lost: {volume:.2f} of what these weekdays had (floor {thresholds.min_recent_volume:g}), and people "
-        f"seem to do less: {now:.2f} events each a day after {before:.2f} (floor {thresholds.min_events_a_person:g} of it)"
+        f"seem to do less: {now:.2f} events each a day after {before.events_a_person:.2f} (floor {floor:.2f}; "
+        f"{before.if_halved:.2f} if every other event were lost)"
     ]
+
+
+def _busyness(traffic: pd.DataFrame) -> Busyness:
+    """Of all days together."""
+    num_user_days = float(traffic["num_user_days"].sum())
+    unseen = float((traffic["unseen_if_halved"] * traffic["num_user_days"]).sum()) / num_user_days
+    return Busyness(float(traffic["num_events"].sum()) / num_user_days, unseen)
 
 
 def _expected(reference: pd.DataFrame, days: Sequence[date]) -> float:

@@ -14,6 +14,7 @@ import pytest
 from contracts.errors import SettingInvalid
 from jobs.guard import Following, why_fallen
 from jobs.monitor import does_ring
+from jobs.monitoring.busyness import Busyness
 from jobs.monitoring.columns import DRIFT, NUMBERS, OK, SHARES, SHOWN, UNJUDGED, Column, Measure
 from jobs.monitoring.completeness import _COLUMNS, Completeness
 from jobs.monitoring.divergence import Noise, js_bits, wasserstein
@@ -107,6 +108,7 @@ def traffic(
             "num_events": a_day * each,
             "num_buying": buying,
             "top_counts": [[busiest, each]] * num_days,
+            "unseen_if_halved": 0.5**each,
         }
     )
 
@@ -158,7 +160,7 @@ def click_panel(rate_now: float) -> Panel:
 def following(rate: float, num_days: int) -> Following:
     """Twenty thousand impressions a day with so many clicks."""
     shown = 20_000 * num_days
-    return Following(shown, int(rate * shown), rate * shown, 5.0, (rate,) * num_days)
+    return Following(shown, int(rate * shown), rate * shown, Busyness(5.0, 0.1), (rate,) * num_days)
 
 
 def outcome(ours: float, popular: float, num_users: int = 300) -> dict[str, Any]:
@@ -446,10 +448,10 @@ def turn_min_recent_volume() -> None:
     assert "events are lost: 0.50 of what these weekdays had" in reason
 
 
-def turn_min_events_a_person() -> None:
-    halved = two_days(100, 5)
-    assert broken_traffic(halved, with_threshold("validity.min_events_a_person", 0.5)) == []
-    assert len(broken_traffic(halved, with_threshold("validity.min_events_a_person", 0.51))) == 1
+def turn_max_events_lost() -> None:
+    fewer = two_days(60, 8)  # two of the five that every other event lost would take from each
+    assert broken_traffic(fewer, with_threshold("validity.max_events_lost", 0.41)) == []
+    assert len(broken_traffic(fewer, with_threshold("validity.max_events_lost", 0.39))) == 1
 
 
 def crowds_alone(path: str, value: float) -> Thresholds:
@@ -519,7 +521,7 @@ TURNS: dict[str, Callable[[], None]] = {
     "outcomes.accuracy_lost": turn_accuracy_lost,
     "validity.max_silent_days": turn_max_silent_days,
     "validity.min_recent_volume": turn_min_recent_volume,
-    "validity.min_events_a_person": turn_min_events_a_person,
+    "validity.max_events_lost": turn_max_events_lost,
     "validity.crowd_factor": turn_crowd_factor,
     "validity.max_crowd_share": turn_max_crowd_share,
     "validity.max_busiest_rise": turn_max_busiest_rise,
@@ -574,6 +576,37 @@ def test_every_threshold_has_such_a_test() -> None:
 
 def test_an_item_alarm_does_not_ring_at_what_online_retail_does_every_month() -> None:
     assert load_thresholds().people.item_bits > 0.16
+
+
+def test_the_weeks_after_a_peak_lose_no_events_though_each_person_does_a_little_less() -> None:
+    """What a lived year's two days before Christmas had: 0.57 of what November's weekdays had, 0.79 by each person."""
+    recent = traffic(FIRST + 2 * WEEK, 2, 72, 79)
+    windows = replace(two_weeks(), current=Span(FIRST + 2 * WEEK, FIRST + 2 * WEEK + timedelta(days=1)))
+    validity = load_thresholds().validity
+    assert traffic_reasons(traffic(FIRST, 14, 100, 100), recent, windows, None, validity) == []
+
+
+def test_every_other_event_lost_is_seen_where_people_do_little_as_well() -> None:
+    """Of people with one event each day half drop out, and the others seem to do as much as ever."""
+    rng = np.random.default_rng(1)
+    for mean in (0.5, 1.0, 3.0, 10.0):
+        did = rng.poisson(mean, 20_000)
+        seen = rng.binomial(did, 0.5)
+        reference, recent = (
+            pd.DataFrame(
+                {
+                    "event_date": pd.to_datetime([first + timedelta(days=offset) for offset in range(days)]),
+                    "num_user_days": (counts > 0).sum(),
+                    "num_events": counts.sum(),
+                    "top_counts": [np.sort(counts)[:-7:-1].tolist()] * days,
+                    "unseen_if_halved": (0.5 ** counts[counts > 0]).mean(),
+                }
+            )
+            for first, days, counts in ((FIRST, 14, did), (FIRST + 2 * WEEK, 2, seen))
+        )
+        windows = replace(two_weeks(), current=Span(FIRST + 2 * WEEK, FIRST + 2 * WEEK + timedelta(days=1)))
+        (reason,) = traffic_reasons(reference, recent, windows, None, load_thresholds().validity)
+        assert reason.startswith("events are lost: 0.5"), mean
 
 
 @pytest.mark.parametrize("name", ["user.recency_days", "user.tenure_days", "item.age_days"])
