@@ -10,7 +10,7 @@ from jobs.report_pages.trends import TRENDS, Point, Trend, measure_of
 from jobs.report_pages.views import DayView, Record
 
 WIDTH, HEIGHT = 400.0, 128.0
-_MARGIN, _TOP, _RIGHT = 8.0, 24.0, 48.0  # marks stand above the top, the axis' ends to the right
+_MARGIN, _TOP, _RIGHT = 8.0, 24.0, 56.0  # marks stand above the top, the axis' ends to the right
 _MARK_WIDTH = 12.0
 _MOST_DAYS = 120
 
