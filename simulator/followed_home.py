@@ -72,6 +72,8 @@ class FollowedHome:
             finally:
                 follower.terminate()
                 follower.wait()
+                assert follower.stdout is not None
+                follower.stdout.close()
 
     def _next_day(self, follower: subprocess.Popen[str]) -> dict[str, Any]:
         assert follower.stdout is not None

@@ -79,9 +79,10 @@ class Plan:
         return ShopConfig(seed=seed, num_users=self.num_users, start=START, incidents=tuple(incidents))
 
 
-#: A proof that shows whether a sabotage is noticed: the shift and what follows it.
+#: A proof that shows whether a sabotage is noticed: the shift and what follows it, in a world as large as the whole
+#: proof's, because of fewer people too few act on a day to judge by.
 SHORT = Plan(
-    history_days=30, live_days=14, num_users=800, viral_on=None, shift_on=2, tracker_on=None,
+    history_days=30, live_days=14, viral_on=None, shift_on=2, tracker_on=None,
     new_category_on=None, holiday_on=None,
 )  # fmt: skip
 
