@@ -43,7 +43,7 @@ HISTORY_DAYS, YEAR, REGULAR_DAYS = 45, 365, 28
 INCIDENT_LIVE_DAYS, INCIDENT_ON = 10, 5
 #: Days, the incident's own included, within which it has to be found.
 FOUND_WITHIN = 2
-#: Nobody has chosen a threshold by these years. (By 401 and 402 one was: their weeks before Christmas were called invalid.)
+#: Nobody has chosen a threshold by these years. (One was by 402, whose 23 December was called invalid.)
 QUIET_SEEDS, INCIDENT_SEEDS = (451, 452, 453, 454), (411,)
 Found = TypeVar("Found", QuietYear, IncidentFound)
 

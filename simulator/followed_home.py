@@ -61,19 +61,18 @@ class FollowedHome:
         """``foretaste follow`` over some days; gives a function that waits for the next day and says what became of it."""
         when = ("--retrain", retrain_when, "--every", str(every_days))
         arguments = ("--day", str(first), "--to", str(last), *when, "--poll", "0.1", "--json")
-        with (self.home / "follow.log").open("w") as log:
-            follower = subprocess.Popen(
+        with (
+            (self.home / "follow.log").open("w") as log,
+            subprocess.Popen(
                 [*self.command, "follow", *arguments],
                 cwd=REPOSITORY, env=self._environment, stdout=subprocess.PIPE, stderr=log, text=True,
-            )  # fmt: skip
+            ) as follower,
+        ):  # fmt: skip
             try:
                 yield lambda: self._next_day(follower)
                 follower.wait()
             finally:
                 follower.terminate()
-                follower.wait()
-                assert follower.stdout is not None
-                follower.stdout.close()
 
     def _next_day(self, follower: subprocess.Popen[str]) -> dict[str, Any]:
         assert follower.stdout is not None

@@ -17,12 +17,14 @@ class Busyness:
     """Of some days, over all users and days on which they did anything."""
 
     events_a_person: float  # a day
-    unseen_if_halved: float  # share of the users' days without any event left, were every other one lost
+    unseen_if_halved: (
+        float  # share of the users' days without any event left, were every other one lost: half at most
+    )
 
     @property
     def if_halved(self) -> float:
         """The events a person would seem to have, were every other one lost: each is kept or lost by itself."""
-        return 0.5 * self.events_a_person / max(1 - self.unseen_if_halved, 0.5)
+        return 0.5 * self.events_a_person / (1 - self.unseen_if_halved)
 
     def floor(self, loss: float) -> float:
         """The events of a person below which some are lost: by this share of the way to :attr:`if_halved`."""
