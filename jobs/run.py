@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 from contracts import names
@@ -33,10 +35,10 @@ def run_step(
     """
     step = STEPS[name]
     state = State.of(settings)
-    # Libraries leave things in the system's temporary folder: theirs is in the home folder.
-    tempfile.tempdir = str(settings.home / "tmp")
-    (settings.home / "tmp").mkdir(exist_ok=True)
-    with state.lease(run_id, name, settings.lease_seconds, is_last=is_last) as lease:
+    with (
+        _temporary_files_in(settings.home / "tmp"),
+        state.lease(run_id, name, settings.lease_seconds, is_last=is_last) as lease,
+    ):
         context = StepContext.of(settings, lease)
         try:
             result = step.run(day, context, **options)
@@ -50,6 +52,18 @@ def run_step(
     if name in LAST_STEPS:
         write_start_page(settings, now=datetime.fromtimestamp(state.clock(), UTC))
     return result
+
+
+@contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """Libraries leave things in the temporary folder of their process: as long as this lasts, ``folder``."""
+    before = tempfile.tempdir
+    folder.mkdir(exist_ok=True)
+    tempfile.tempdir = str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def run_day(
@@ -87,7 +101,10 @@ def replay_quarantine(
     """Read quarantined rows again and land what is good by now."""
     from jobs import replay
 
-    with State.of(settings).lease(run_id, "replay", settings.lease_seconds, is_last=True) as lease:
+    with (
+        _temporary_files_in(settings.home / "tmp"),
+        State.of(settings).lease(run_id, "replay", settings.lease_seconds, is_last=True) as lease,
+    ):
         return replay.run(StepContext.of(settings, lease), reason=reason, first=first, last=last)
 
 

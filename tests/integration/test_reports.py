@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from jobs.reports import build_reports
 from jobs.runs import StepContext
 from jobs.site import publish_site
 from jobs.start_page import write_start_page
+from jobs.steps import Step
 from tests.publishing import s3_of
 from tests.shop import Shop, event
 from tests.site_records import put_records, year_of_records
@@ -325,6 +327,23 @@ def test_a_refused_day_is_on_the_pages_until_it_has_passed(settings: Settings) -
     run.run_step(settings, "land", day, run_id="night", is_last=False, accept="the shop was closed")
     build_reports(settings, NOW)
     assert "was refused" not in (settings.reports_path / "index.html").read_text()
+
+
+def test_a_step_has_its_temporary_files_at_home_and_leaves_the_process_its_own(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def look(*_: Any) -> dict[str, Any]:
+        seen.append(tempfile.gettempdir())
+        raise DayRefused("no events")
+
+    monkeypatch.setattr(Step, "load", lambda _: look)
+    before = tempfile.gettempdir()
+    with pytest.raises(DayRefused):
+        run.run_step(settings, "train", date(2011, 3, 2), run_id="night", is_last=False)
+    assert seen == [str(settings.home / "tmp")]
+    assert tempfile.gettempdir() == before
 
 
 def test_a_gate_that_ended_a_retraining_is_told_on_its_page(settings: Settings) -> None:
