@@ -74,6 +74,13 @@ def test_each_claim_can_fail_alone(changes: dict[str, Any], claim: str) -> None:
     assert failed.startswith(claim)
 
 
+def test_a_claim_holds_on_average_and_tells_on_how_many_seeds_it_does() -> None:
+    verdict = judge_proof([result(seed=1, after=0.94), result(seed=2, after=0.99)])
+    (won_back,) = (claim for claim in verdict.claims if claim.sentence.startswith("won back"))
+    assert won_back.holds
+    assert won_back.held == (False, True)
+
+
 def test_a_loop_that_stays_frozen_wins_back_nothing_and_reaches_less() -> None:
     assert recovery(result(after=0.5)) == 0
     assert [sentence.split(" (")[0] for sentence in failing(after=0.5, retrainings=0)] == [
@@ -103,7 +110,10 @@ def test_the_pages_say_what_was_measured(tmp_path: Path) -> None:
     write_pages(tmp_path, results, judge_proof(results))
     page = (tmp_path / "proof.md").read_text()
     assert "2 seed(s) (1, 2), 20\nlive days" in page
-    assert "| won back of what the shift cost (at least 0.9) | 0.950 [0.823, 1.077] | yes |" in page
+    assert "| won back of what the shift cost (at least 0.9) | 0.950 [0.823, 1.077] | yes | 2 of 2 |" in page
+    assert "| 2 | 0.990 | 0.150 | 0.960 | 1.000 | 0.000 | 1 |" in page
+    assert "* seed 1 2026-01-15: drift, retraining promoted: tastes lost 50%" in page
+    assert "The digest of the code that was measured is code." in page
     assert "<svg" in (tmp_path / "proof.svg").read_text()
 
 
