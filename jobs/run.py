@@ -58,7 +58,7 @@ def run_step(
 def _temporary_files_in(folder: Path) -> Iterator[None]:
     """Libraries leave things in the temporary folder of their process: as long as this lasts, ``folder``."""
     before = tempfile.tempdir
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(folder)
     try:
         yield

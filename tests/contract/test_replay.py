@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from contracts import names
 from contracts.errors import DayRefused, FeedInvalid
+from jobs import replay, run
 from jobs.cli import cli
 from jobs.io.state import LANDINGS, REPLAYS, State
 from jobs.landing import checks, reading
@@ -251,3 +254,27 @@ def test_the_verb_says_what_comes_next(shop: Shop) -> None:
     assert f"next: foretaste run --day {THIRD}" in told.output
     listed = CliRunner().invoke(cli, ["quarantine", "--json"], env=environment)
     assert {row["reason"] for row in json.loads(listed.output)} == {"ID_TOO_LONG", "NO_JSON", "NO_ITEM"}
+
+
+def test_the_verb_in_a_home_that_does_not_exist_yet_says_what_is_lacking(tmp_path: Path) -> None:
+    environment = {"FORETASTE_HOME": str(tmp_path / "new" / "home")}
+    told = CliRunner().invoke(cli, ["quarantine", "replay"], env=environment)
+    assert isinstance(told.exception, FeedInvalid)
+    assert "has no feed.json. Write one" in str(told.exception)
+
+
+def test_a_replay_has_its_temporary_files_at_home_and_leaves_the_process_its_own(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def look(*_: Any, **__: Any) -> dict[str, Any]:
+        seen.append(tempfile.gettempdir())
+        raise FeedInvalid("unreadable")
+
+    monkeypatch.setattr(replay, "run", look)
+    before = tempfile.gettempdir()
+    with pytest.raises(FeedInvalid):
+        run.replay_quarantine(shop.settings, run_id="night", reason=None, first=None, last=None)
+    assert seen == [str(shop.settings.home / "tmp")]
+    assert tempfile.gettempdir() == before
