@@ -16,7 +16,7 @@ _FOLDERS = ("contracts", "dbt_project", "expectations", "jobs", "models", "simul
 _PAGES = (
     "jobs/report_pages", "jobs/operator_pages", "jobs/reports.py", "jobs/runbook.py", "jobs/site.py", "jobs/start_page.py",
     "jobs/validation_page.py", "jobs/status.py", "simulator/proof_report.py", "simulator/home_page.py",
-    "simulator/calibration_report.py",
+    "simulator/calibration_report.py", "simulator/proof_retail_report.py",
 )  # fmt: skip
 _SUFFIXES = {".py", ".sql", ".toml", ".yml"}
 

@@ -28,7 +28,8 @@ from simulator.followed_home import FORETASTE
 from simulator.incidents import EventsLost, Holiday, NewCategory, TasteShift, ViralItem
 from simulator.policies import optimal_lists, popular_lists, random_lists
 from simulator.proof_report import judge_proof, show_table, write_pages
-from simulator.proof_retail import prove_online_retail, show_retail
+from simulator.proof_retail import prove_online_retail
+from simulator.proof_retail_report import show_retail, write_retail_pages
 from simulator.shop import Shop, ShopConfig
 
 START = date(2026, 1, 5)
@@ -184,11 +185,11 @@ def prove(folder: Path, plan: Plan, seeds: Sequence[int]) -> list[SeedResult]:
 
 
 def main() -> None:
-    """``make proof``; SEEDS=301,302 names others, DOCS=1 writes docs/proof.md and its plot."""
+    """``make proof``; SEEDS=301,302 names others, DOCS=docs writes docs/proof.md and its plot."""
     parser = argparse.ArgumentParser(prog="make proof", description=__doc__)
     parser.add_argument("--seeds", default=str(SEEDS[0]), help="seeds, separated by commas; 'all' for ten")
     parser.add_argument("--days", type=int, help="live days")
-    parser.add_argument("--docs", type=Path, help="write proof.md and proof.svg into this folder")
+    parser.add_argument("--docs", type=Path, help="write the page and its plot into this folder")
     parser.add_argument("--data", choices=["simulated", "online-retail"], default="simulated")
     parser.add_argument("--source", type=Path, help="folder of the real data set")
     arguments = parser.parse_args()
@@ -200,7 +201,10 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         if arguments.data == "online-retail":
-            show_retail(prove_online_retail(folder / "online-retail", arguments.source.absolute()))
+            arms = prove_online_retail(folder / "online-retail", arguments.source.absolute())
+            show_retail(arms)
+            if arguments.docs:
+                write_retail_pages(arguments.docs, arms)
             return
         results = prove(folder, plan, seeds)
     except ForetasteError as error:

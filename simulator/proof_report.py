@@ -44,12 +44,13 @@ class Estimate:
         return float(t.ppf(0.975, number - 1)) * stdev(self.values) / sqrt(number)
 
     def __str__(self) -> str:
-        half = self.half_width
-        return (
-            f"{self.mean:.3f}"
-            if half is None
-            else f"{self.mean:.3f} [{self.mean - half:.3f}, {self.mean + half:.3f}]"
-        )
+        return f"{self}"
+
+    def __format__(self, spec: str) -> str:
+        half, spec = self.half_width, spec or ".3f"
+        if half is None:
+            return f"{self.mean:{spec}}"
+        return f"{self.mean:{spec}} [{self.mean - half:{spec}}, {self.mean + half:{spec}}]"
 
 
 @dataclass(frozen=True)

@@ -10,35 +10,17 @@ import json
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
-
-from rich.table import Table
 
 from contracts.feed import days_between, delivery_folder
-from simulator.command import DemoFailed, console, foretaste
+from simulator.command import DemoFailed, foretaste
 from simulator.followed_home import FollowedHome
+from simulator.proof_retail_report import RetailArm, RetailDay
 
 _LIVE_DAYS = 92
 _REGULAR_DAYS = 28
 _SETTINGS = {"JUDGE_DAYS": "28", "HISTORY_DAYS": "365", "REPORTS_KEPT": "5"}
-
-
-@dataclass(frozen=True)
-class RetailArm:
-    """What an arm came to."""
-
-    name: str
-    num_people: int  # with a list, who then bought; counted on each day
-    ndcg: float
-    popularity_ndcg: float
-    verdicts: list[dict[str, Any]]
-
-    @property
-    def num_retrainings(self) -> int:
-        return sum(verdict["retrained"] in ("promoted", "refused") for verdict in self.verdicts)
 
 
 def prove_online_retail(folder: Path, source: Path) -> list[RetailArm]:
@@ -84,7 +66,7 @@ def _run(
                 _deliver(staged, followed.feed, day)
                 verdicts.append(next_day())
     found = [_lists_of(followed.home, day) for day in live]
-    return RetailArm(name, *_weighted([each for each in found if each]), verdicts)
+    return RetailArm(name, [each for each in found if each], verdicts)
 
 
 def _deliver(staged: Path, feed: Path, day: date) -> None:
@@ -98,43 +80,12 @@ def _deliver(staged: Path, feed: Path, day: date) -> None:
             incoming.rename(place)
 
 
-def _lists_of(home: Path, day: date) -> dict[str, Any] | None:
+def _lists_of(home: Path, day: date) -> RetailDay | None:
     """What became of the lists on a day, as the published report says."""
     report = home / "reports" / "drift" / day.isoformat() / "verdict.json"
     if not report.exists():
         return None
-    found: dict[str, Any] | None = json.loads(report.read_text(encoding="utf-8"))["lists_of_the_day_before"]
-    return found
-
-
-def _weighted(found: Sequence[dict[str, Any]]) -> tuple[int, float, float]:
-    """People, and the mean NDCG@10 of our lists and of popularity over them."""
-    people = sum(each["num_users"] for each in found)
-    ours, popular = (
-        sum(each[name] * each["num_users"] for each in found) / max(people, 1)
-        for name in ("ndcg_at_10", "popularity_ndcg_at_10")
-    )
-    return people, ours, popular
-
-
-def show_retail(arms: Sequence[RetailArm]) -> None:
-    """Print both arms, and every alarm with its reasons."""
-    table = Table(title=f"UCI Online Retail, the last {_LIVE_DAYS} days", title_justify="left")
-    for column in ("arm", "people", "NDCG@10", "of popularity", "alarms", "retrainings"):
-        table.add_column(column, justify="left" if column == "arm" else "right")
-    for arm in arms:
-        alarms = sum(verdict["has_rung"] for verdict in arm.verdicts)
-        table.add_row(
-            arm.name,
-            f"{arm.num_people:,}",
-            f"{arm.ndcg:.4f}",
-            f"{arm.popularity_ndcg:.4f}",
-            str(alarms),
-            str(arm.num_retrainings),
-        )
-    console.print(table)
-    for verdict in arms[0].verdicts:
-        if verdict["refused"] or verdict["verdict"] not in ("ok", "") or verdict["retrained"]:
-            reasons = verdict["refused"] or "; ".join((*verdict["reasons"], *verdict["retraining_reasons"]))
-            outcome = f", retraining {verdict['retrained']}" if verdict["retrained"] else ""
-            console.print(f"{verdict['day']}: {verdict['verdict']}{outcome}: {reasons}", markup=False)
+    found = json.loads(report.read_text(encoding="utf-8"))["lists_of_the_day_before"]
+    if not found:
+        return None
+    return RetailDay(day.isoformat(), found["num_users"], found["ndcg_at_10"], found["popularity_ndcg_at_10"])
