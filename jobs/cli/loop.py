@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import select
 import sys
 from datetime import UTC, date, datetime
-from typing import Any
+from functools import partial
+from typing import Any, TextIO
 
 import click
 
@@ -87,10 +90,23 @@ def follow_command(
         poll_seconds=poll,
         run_id=run_id_of("follow"),
         listener=silent if as_json else listener,
+        sleep=partial(wait_while_read, sys.stdout),
     )
     for each in found:
         print_json(each.as_record()) if as_json else click.echo(each.told())
         sys.stdout.flush()
+
+
+def wait_while_read(output: TextIO, seconds: float) -> None:
+    """Wait, as long as somebody reads what is printed.
+
+    Raises:
+        BrokenPipeError: whoever read ``output`` has gone; who waits for a day that nobody delivers would wait for good.
+    """
+    watched = select.poll()
+    watched.register(output, 0)  # errors and hang-ups are told unasked; a file and a terminal have none
+    if watched.poll(1000 * seconds):
+        raise BrokenPipeError(errno.EPIPE, "nobody reads any more what foretaste follow prints")
 
 
 @cli.command("approve")

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
+from typing import TextIO
 
+import pytest
+
+from jobs.cli.loop import wait_while_read
 from jobs.follow import FollowedDay, _why_retrain
 
 
@@ -32,3 +40,27 @@ def test_who_asks_for_a_retraining() -> None:
     assert _why_retrain(rung, "never", is_due=False) is None
     assert _why_retrain(quiet, "never", is_due=True) == ("regular", "schedule")
     assert _why_retrain(quiet, "daily", is_due=False) == ("every day", "person")
+
+
+@contextmanager
+def pipe() -> Iterator[tuple[TextIO, TextIO]]:
+    reader, writer = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), "rw", strict=True))
+    with reader, writer:
+        yield reader, writer
+
+
+def test_a_follower_waits_as_long_as_its_reader_is_there() -> None:
+    with pipe() as (_, writer):
+        wait_while_read(writer, 0.01)
+
+
+def test_a_follower_whose_reader_is_gone_waits_no_longer() -> None:
+    with pipe() as (reader, writer):
+        reader.close()
+        with pytest.raises(BrokenPipeError, match="nobody reads"):
+            wait_while_read(writer, 60)
+
+
+def test_a_follower_that_writes_to_a_file_waits(tmp_path: Path) -> None:
+    with (tmp_path / "follow.log").open("w") as log:
+        wait_while_read(log, 0.01)
