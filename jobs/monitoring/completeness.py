@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from math import sqrt
 
 from contracts import names
 from jobs.io.lake import Lake
@@ -23,10 +24,12 @@ _COLUMNS = (
     "position",
     "decision_id",
 )
+#: Who acted: a stranger is one in each session.
+_PERSON = "coalesce(user_id, session_id, event_id)"
 #: Days of the reference that are read: what a tracker sends does not change with the week.
 _REFERENCE_DAYS = 7
 
-#: By event type: the number of rows, and of each column the share that is missing.
+#: By event type: the number of people, and of each column the share of rows in which it is missing.
 Missing = dict[str, tuple[int, dict[str, float]]]
 
 
@@ -38,18 +41,24 @@ class Completeness:
     recent: Missing
 
     def reasons(self, thresholds: Validity, evidence: Evidence) -> list[str]:
-        """What is wrong; nothing if no column lost more than it may."""
+        """What is wrong; nothing if no column lost more than it may beyond chance."""
         return [
             f"{column} is missing in {now:.0%} of {kind} events ({before:.0%} in the reference)"
-            for kind, column, before, now, least in self._pairs()
-            if least >= evidence.min_rows_of_type and now - before > thresholds.max_null_rise
+            for kind, column, before, now, sd in self._pairs(evidence.min_people_of_type)
+            if now - before - evidence.noise_sigmas * sd > thresholds.max_null_rise
         ]
 
-    def _pairs(self) -> Iterator[tuple[str, str, float, float, int]]:
+    def _pairs(self, min_people: int) -> Iterator[tuple[str, str, float, float, float]]:
+        """Type, column, both shares, and the standard deviation of their difference if nothing had changed; a person's
+        rows resemble each other and count as one."""
         for kind in sorted(set(self.reference) & set(self.recent)):
             (num_before, before), (num_now, now) = self.reference[kind], self.recent[kind]
+            if min(num_before, num_now) < min_people:
+                continue
             for column in _COLUMNS:
-                yield kind, column, before[column], now[column], min(num_before, num_now)
+                pooled = (num_before * before[column] + num_now * now[column]) / (num_before + num_now)
+                sd = sqrt(pooled * (1 - pooled) * (1 / num_before + 1 / num_now))
+                yield kind, column, before[column], now[column], sd
 
 
 def read_completeness(lake: Lake, reference: Span, recent: Span, day: date, *, threads: int) -> Completeness:
@@ -66,7 +75,7 @@ def _missing(lake: Lake, days: list[date], day: date, threads: int) -> Missing:
     rows = (
         engine(threads)
         .sql(
-            f"""select event_type, count(*), {shares} from {source(lake, names.RAW_EVENTS, days)}
+            f"""select event_type, count(distinct {_PERSON}), {shares} from {source(lake, names.RAW_EVENTS, days)}
             where known_date <= date '{day}' group by event_type order by event_type"""
         )
         .fetchall()

@@ -30,7 +30,7 @@ class Evidence(_Section):
     """What a judgement needs before it says anything."""
 
     min_rows: Count
-    min_rows_of_type: Count
+    min_people_of_type: Count
     min_users: Count
     reference_days: Count
     sample_rows: Count

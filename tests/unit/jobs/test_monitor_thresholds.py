@@ -485,12 +485,22 @@ def turn_max_busiest_rise() -> None:
     assert broken_traffic(one_day, with_threshold("validity.max_busiest_rise", 0.01)) == []
 
 
-def turn_min_rows_of_type() -> None:
+def turn_min_people_of_type() -> None:
     full = dict.fromkeys(_COLUMNS, 0.0)
     found = Completeness({"view": (100, full)}, {"view": (50, full | {"dwell_ms": 1.0})})
     for rows, num_reasons in ((50, 1), (51, 0)):
-        thresholds = with_threshold("evidence.min_rows_of_type", rows)
+        thresholds = with_threshold("evidence.min_people_of_type", rows)
         assert len(found.reasons(thresholds.validity, thresholds.evidence)) == num_reasons
+
+
+def test_a_column_that_few_people_lack_by_chance_is_not_broken() -> None:
+    before, broken = dict.fromkeys(_COLUMNS, 0.0) | {"user_id": 0.12}, {"user_id": 0.4}
+    few = Completeness({"cart": (230, before)}, {"cart": (30, before | broken)})
+    many = Completeness({"cart": (2300, before)}, {"cart": (3000, before | broken)})
+    thresholds = with_threshold("validity.max_null_rise", 0.2)
+    assert few.reasons(thresholds.validity, thresholds.evidence) == []
+    (reason,) = many.reasons(thresholds.validity, thresholds.evidence)
+    assert reason == "user_id is missing in 40% of cart events (12% in the reference)"
 
 
 def turn_rollback_clicks_lost() -> None:
@@ -525,7 +535,7 @@ TURNS: dict[str, Callable[[], None]] = {
     "validity.crowd_factor": turn_crowd_factor,
     "validity.max_crowd_share": turn_max_crowd_share,
     "validity.max_busiest_rise": turn_max_busiest_rise,
-    "evidence.min_rows_of_type": turn_min_rows_of_type,
+    "evidence.min_people_of_type": turn_min_people_of_type,
     "loop.coverage_lost": turn_exposure("coverage_lost", 0),
     "loop.gini_risen": turn_exposure("gini_risen", 1),
     "loop.popularity_lift_risen": turn_exposure("popularity_lift_risen", 2),
