@@ -26,6 +26,7 @@ SMALL_SHOP = (
     ("SASREC_HEADS", "1"),
     ("LIST_LENGTH", "20"),
     ("REPORTS_KEPT", "5"),
+    ("THREADS", "1"),  # arms run side by side, a processor each
 )
 
 Lists = Mapping[str, Sequence[str]]
