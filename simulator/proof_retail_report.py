@@ -70,7 +70,7 @@ class RetailArm:
 
 def _mean(days: Sequence[RetailDay], name: str) -> float:
     people = sum(day.num_people for day in days)
-    return sum(getattr(day, name) * day.num_people for day in days) / max(people, 1)
+    return float(sum(getattr(day, name) * day.num_people for day in days)) / max(people, 1)
 
 
 def gained(adaptive: RetailArm, frozen: RetailArm) -> Estimate:

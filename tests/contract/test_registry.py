@@ -31,7 +31,9 @@ def test_without_an_address_the_registry_says_what_to_do(tmp_path: Path) -> None
         pass
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the server's store, which a server runs elsewhere
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning"
+)  # of the server's store, which a server runs elsewhere
 def test_everything_that_is_told_of_a_model_is_kept_in_few_requests(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
