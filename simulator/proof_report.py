@@ -6,12 +6,13 @@ about them and are told beside them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
 from statistics import mean, stdev
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from scipy.stats import t
@@ -19,6 +20,8 @@ from scipy.stats import t
 from simulator.command import console
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from simulator.proof import SeedResult
 
 #: What has to hold, over all seeds.
@@ -234,12 +237,18 @@ def seed_rows(results: Sequence[SeedResult], verdict: ProofVerdict) -> list[tupl
 
 def _told_of(result: SeedResult) -> list[str]:
     """What the adaptive arm did, day by day, where it did something."""
+    return [f"seed {result.seed} {line}" for line in told_of_days(result.arms["adaptive"].verdicts)]
+
+
+def told_of_days(verdicts: Sequence[dict[str, Any]], *, is_judgement_told: bool = False) -> list[str]:
+    """A line for each day on which something was called or done, with its reasons; a retraining's own where asked for."""
     lines = []
-    for verdict in result.arms["adaptive"].verdicts:
+    for verdict in verdicts:
         if verdict["refused"] or verdict["verdict"] not in ("ok", "") or verdict["retrained"]:
             outcome = f", retraining {verdict['retrained']}" if verdict["retrained"] else ""
-            reasons = verdict["refused"] or "; ".join(verdict["reasons"])
-            lines.append(f"seed {result.seed} {verdict['day']}: {verdict['verdict']}{outcome}: {reasons}")
+            judged = verdict["retraining_reasons"] if is_judgement_told else ()
+            reasons = verdict["refused"] or "; ".join((*verdict["reasons"], *judged))
+            lines.append(f"{verdict['day']}: {verdict['verdict']}{outcome}: {reasons}")
     return lines
 
 
@@ -294,29 +303,37 @@ Seconds are wall-clock for all six arms of a seed, side by side on the machine t
 
 def _plot(path: Path, results: Sequence[SeedResult]) -> None:
     """Clicks a visit by live day, a line an arm, the mean over seeds."""
+    plan = results[0].plan
+    with drawn(path) as axes:
+        for name in results[0].arms:
+            by_day = [
+                mean(
+                    result.arms[name].days[number].expected_clicks
+                    / max(result.arms[name].days[number].visits, 1)
+                    for result in results
+                )
+                for number in range(plan.live_days)
+            ]
+            axes.plot(range(plan.live_days), by_day, label=name, linewidth=2 if name == "adaptive" else 1)
+        axes.axvline(plan.shift_on, color="grey", linestyle=":")
+        axes.text(plan.shift_on, axes.get_ylim()[1], " taste shifts", va="top")
+        axes.set_xlabel("live day")
+        axes.set_ylabel("expected clicks a visit")
+
+
+@contextmanager
+def drawn(path: Path) -> Iterator[Axes]:
+    """Axes to draw lines on that begin at 0; afterwards they are an SVG file with a legend, the same bytes of the same lines."""
     import matplotlib
 
     matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "foretaste"  # the same figures give the same bytes
+    matplotlib.rcParams["svg.hashsalt"] = "foretaste"
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(9, 4.5))
-    plan = results[0].plan
-    for name in results[0].arms:
-        by_day = [
-            mean(
-                result.arms[name].days[number].expected_clicks / max(result.arms[name].days[number].visits, 1)
-                for result in results
-            )
-            for number in range(plan.live_days)
-        ]
-        axes.plot(range(plan.live_days), by_day, label=name, linewidth=2 if name == "adaptive" else 1)
-    axes.axvline(plan.shift_on, color="grey", linestyle=":")
-    axes.text(plan.shift_on, axes.get_ylim()[1], " taste shifts", va="top")
-    axes.set_xlabel("live day")
-    axes.set_ylabel("expected clicks a visit")
+    yield axes
     axes.set_ylim(bottom=0)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(results[0].arms), frameon=False)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=6, frameon=False)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)

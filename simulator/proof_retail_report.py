@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -12,7 +12,7 @@ from typing import Any
 from rich.table import Table
 
 from simulator.command import console
-from simulator.proof_report import Estimate
+from simulator.proof_report import Estimate, drawn, told_of_days
 
 _COLUMNS = ("arm", "people", "NDCG@10", "of popularity", "alarms", "retrainings")
 _WEEK = 7
@@ -144,38 +144,21 @@ def _sum(arms: Sequence[RetailArm]) -> str:
     return f"Adaptive less frozen, mean of {len(found.values)} weeks with its 95 % interval: {found:.4f} of NDCG@10."
 
 
-def _told_of(arm: RetailArm) -> Iterator[str]:
-    for verdict in arm.verdicts:
-        if verdict["refused"] or verdict["verdict"] not in ("ok", "") or verdict["retrained"]:
-            reasons = verdict["refused"] or "; ".join((*verdict["reasons"], *verdict["retraining_reasons"]))
-            outcome = f", retraining {verdict['retrained']}" if verdict["retrained"] else ""
-            yield f"{verdict['day']}: {verdict['verdict']}{outcome}: {reasons}"
+def _told_of(arm: RetailArm) -> list[str]:
+    return told_of_days(arm.verdicts, is_judgement_told=True)
 
 
 def _plot(path: Path, arms: Sequence[RetailArm]) -> None:
     """NDCG@10 by week, a line an arm, popularity beside them; a dotted line where a champion was promoted."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "foretaste"  # the same figures give the same bytes
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(9, 4.5))
-    for arm in arms:
-        weeks = arm.by_week()
-        axes.plot(
-            list(weeks), [ours for ours, _ in weeks.values()],
-            label=arm.name, linewidth=2 if arm.name == "adaptive" else 1,
-        )  # fmt: skip
-    weeks = arms[0].by_week()
-    axes.plot(list(weeks), [popular for _, popular in weeks.values()], label="popularity", linewidth=1)
-    for number, verdict in enumerate(arms[0].verdicts):
-        if verdict["retrained"] == "promoted":
-            axes.axvline(number / _WEEK, color="grey", linestyle=":", linewidth=1)
-    axes.set_xlabel("week (dotted: a champion is promoted)")
-    axes.set_ylabel("NDCG@10 of what was bought next")
-    axes.set_ylim(bottom=0)
-    axes.legend(frameon=False)
-    figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None})
-    pyplot.close(figure)
+    with drawn(path) as axes:
+        for arm in arms:
+            weeks = arm.by_week()
+            ours = [ndcg for ndcg, _ in weeks.values()]
+            axes.plot(list(weeks), ours, label=arm.name, linewidth=2 if arm.name == "adaptive" else 1)
+        weeks = arms[0].by_week()
+        axes.plot(list(weeks), [popular for _, popular in weeks.values()], label="popularity", linewidth=1)
+        for number, verdict in enumerate(arms[0].verdicts):
+            if verdict["retrained"] == "promoted":
+                axes.axvline(number / _WEEK, color="grey", linestyle=":", linewidth=1)
+        axes.set_xlabel("week (dotted: a champion is promoted)")
+        axes.set_ylabel("NDCG@10 of what was bought next")

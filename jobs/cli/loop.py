@@ -104,7 +104,7 @@ def wait_while_read(output: TextIO, seconds: float) -> None:
         BrokenPipeError: whoever read ``output`` has gone; who waits for a day that nobody delivers would wait for good.
     """
     watched = select.poll()
-    watched.register(output, 0)  # errors and hang-ups are told unasked; a file and a terminal have none
+    watched.register(output, 0)  # errors and hang-ups are told unasked; a file has none
     if watched.poll(1000 * seconds):
         raise BrokenPipeError(errno.EPIPE, "nobody reads any more what foretaste follow prints")
 

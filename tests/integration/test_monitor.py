@@ -371,9 +371,9 @@ def test_a_feature_that_went_missing_is_invalid(context: StepContext) -> None:
 
 @pytest.mark.parametrize(
     ("num_sessions", "verdict"),
-    [(300, "invalid"), (10, "ok")],  # ten strangers' thirty views each: chance
+    [(300, "invalid"), (10, "ok")],  # ten strangers with thirty views each are ten witnesses
 )
-def test_a_column_of_the_feed_that_went_empty_is_invalid_at_once(
+def test_a_column_of_the_feed_that_went_empty_is_invalid_at_once_if_enough_people_lack_it(
     context: StepContext, num_sessions: int, verdict: str
 ) -> None:
     shop = Shop(context)
