@@ -248,8 +248,8 @@ class Settings(BaseSettings):
         default=256, description="Redis hashes a version is spread on."
     )
     monitor_days: Days = Field(default=7, description="Days of the current window of the drift monitor.")
-    reports_kept: Annotated[int, Field(ge=1)] = Field(
-        default=60, description="Full drift reports that are kept."
+    reports_kept: Annotated[int, Field(ge=0)] = Field(
+        default=60, description="Full drift reports that are kept; with 0 none is drawn."
     )
 
     annotations: str = Field(

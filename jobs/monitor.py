@@ -57,7 +57,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
         "reports_s3": told["reports_s3"],
         "page_url": f"{settings.reports_url}/days/{day}.html" if settings.reports_url else "",
         "drift_url": f"{settings.reports_url}/drift/{day}/report.html"
-        if settings.reports_url and found.report
+        if settings.reports_url and found.report and found.report.html
         else "",
     }
 

@@ -149,12 +149,6 @@ def calibrate(folder: Path, num_days: int) -> tuple[list[QuietYear], list[Incide
         return found
 
     with ThreadPoolExecutor(2) as pool:
-        years = [
-            pool.submit(
-                kept, QuietYear, f"quiet-{seed}-{num_days}", partial(quiet_year, seed=seed, num_days=num_days)
-            )
-            for seed in QUIET_SEEDS
-        ]
         incidents = [
             pool.submit(
                 kept,
@@ -164,6 +158,12 @@ def calibrate(folder: Path, num_days: int) -> tuple[list[QuietYear], list[Incide
             )
             for seed in INCIDENT_SEEDS
             for expected in EXPECTED
+        ]
+        years = [
+            pool.submit(
+                kept, QuietYear, f"quiet-{seed}-{num_days}", partial(quiet_year, seed=seed, num_days=num_days)
+            )
+            for seed in QUIET_SEEDS
         ]
         return [year.result() for year in years], [incident.result() for incident in incidents]
 

@@ -1,4 +1,7 @@
-"""Has a column of the feed gone empty? Each one's missing share, by event type, before and lately."""
+"""Has a column of the feed gone empty? Its missing share in a person's events of each type, before and lately.
+
+Each person counts once: one order of three hundred lines without a customer is one order, and no broken tracker.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ _PERSON = "coalesce(user_id, session_id, event_id)"
 #: Days of the reference that are read: what a tracker sends does not change with the week.
 _REFERENCE_DAYS = 7
 
-#: By event type: the number of people, and of each column the share of rows in which it is missing.
+#: By event type: the number of people, and of each column the share of a person's rows in which it is missing, on average.
 Missing = dict[str, tuple[int, dict[str, float]]]
 
 
@@ -43,7 +46,7 @@ class Completeness:
     def reasons(self, thresholds: Validity, evidence: Evidence) -> list[str]:
         """What is wrong; nothing if no column lost more than it may beyond chance."""
         return [
-            f"{column} is missing in {now:.0%} of {kind} events ({before:.0%} in the reference)"
+            f"{column} is missing in {now:.0%} of a person's {kind} events on average ({before:.0%} in the reference)"
             for kind, column, before, now, sd in self._pairs(evidence.min_people_of_type)
             if now - before - evidence.noise_sigmas * sd > thresholds.max_null_rise
         ]
@@ -71,12 +74,16 @@ def read_completeness(lake: Lake, reference: Span, recent: Span, day: date, *, t
 def _missing(lake: Lake, days: list[date], day: date, threads: int) -> Missing:
     if not days:
         return {}
-    shares = ", ".join(f"avg(({column} is null)::int)" for column in _COLUMNS)
+    of_person = ", ".join(f"avg(({column} is null)::int) as {column}" for column in _COLUMNS)
+    on_average = ", ".join(f"avg({column})" for column in _COLUMNS)
     rows = (
         engine(threads)
         .sql(
-            f"""select event_type, count(distinct {_PERSON}), {shares} from {source(lake, names.RAW_EVENTS, days)}
-            where known_date <= date '{day}' group by event_type order by event_type"""
+            f"""with people as (
+                select event_type, {of_person} from {source(lake, names.RAW_EVENTS, days)}
+                where known_date <= date '{day}' group by event_type, {_PERSON}
+            )
+            select event_type, count(*), {on_average} from people group by event_type order by event_type"""
         )
         .fetchall()
     )

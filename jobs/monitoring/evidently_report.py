@@ -22,15 +22,18 @@ class DriftReport:
     """Evidently's values by column, and the report as HTML and JSON."""
 
     values: dict[str, float]  # bits for shares, standard deviations for numbers
-    html: str
+    html: str  # empty where nobody keeps it
     json: str
 
 
-def drift_report(columns: Sequence[Column]) -> DriftReport:
+def drift_report(columns: Sequence[Column], *, is_drawn: bool = True) -> DriftReport:
     """Run Evidently's ValueDrift on each column, with the method that its thresholds are meant for.
 
     All columns stand side by side in one frame; shorter ones end in missing values, which Evidently leaves
     out. Nothing of this sends telemetry: only Evidently's own web service would.
+
+    Args:
+        is_drawn: draw the page as well, which takes longer than the values.
     """
     with warnings.catch_warnings():
         # Evidently still calls what NumPy and pandas have deprecated; that is no news about a day's data.
@@ -38,12 +41,15 @@ def drift_report(columns: Sequence[Column]) -> DriftReport:
         from evidently import DataDefinition, Dataset, Report
         from evidently.metrics import ValueDrift
 
+        from jobs.monitoring.undrawn import UndrawnDrift
+
         definition = DataDefinition(
             numerical_columns=[column.name for column in columns if column.method == NUMBERS],
             categorical_columns=[column.name for column in columns if column.method != NUMBERS],
         )
+        drift = ValueDrift if is_drawn else UndrawnDrift
         metrics = [
-            ValueDrift(column=column.name, method=_METHODS[column.method], threshold=_threshold(column))
+            drift(column=column.name, method=_METHODS[column.method], threshold=_threshold(column))
             for column in columns
         ]
         snapshot = Report(metrics, include_tests=False).run(
@@ -54,7 +60,7 @@ def drift_report(columns: Sequence[Column]) -> DriftReport:
                 _side_by_side([(c.name, c.reference) for c in columns]), data_definition=definition
             ),
         )
-        page = snapshot.get_html_str(as_iframe=False)
+        page = snapshot.get_html_str(as_iframe=False) if is_drawn else ""
     found = json.loads(snapshot.json())
     values = {}
     for column, metric in zip(columns, found["metrics"], strict=True):

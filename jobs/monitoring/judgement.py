@@ -106,7 +106,7 @@ def judge_day(day: date, context: StepContext, thresholds: Thresholds) -> Found:
         return replace(found, verdict=decide([], invalid, thresholds.features))
     tastes, leads = taste_measure(panel, windows, thresholds, _rng("tastes_lost"))
     compared = [column for column in (*columns, *_taste_columns(leads)) if _is_comparable(column)]
-    report = drift_report(compared) if compared else None
+    report = drift_report(compared, is_drawn=context.settings.reports_kept > 0) if compared else None
     outcomes = _list_outcomes(state, windows.current, lists)
     measures = [
         tastes,
@@ -147,6 +147,7 @@ def _what_is_broken(
             recent,
             feed.calendar if feed else None,
             thresholds.validity,
+            thresholds.evidence,
         ),
         *completeness.reasons(thresholds.validity, thresholds.evidence),
         *price_reasons(lake, windows.reference.last, day, thresholds.validity, threads=threads),

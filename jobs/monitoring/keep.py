@@ -62,7 +62,7 @@ def keep_files(settings: Settings, day: date, verdict: dict[str, Any], report: D
     path = folder / "verdict.json"
     write_durably(path, json.dumps(verdict, indent=1, sort_keys=True, allow_nan=False) + "\n")
     full = sorted(settings.reports_path.glob("drift/*/report.html"))
-    for old in full[: -settings.reports_kept]:
+    for old in full[: max(len(full) - settings.reports_kept, 0)]:
         old.unlink()
     return path
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from math import sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from contracts.feed import Calendar, days_between
 from jobs.monitoring.busyness import Busyness
-from jobs.monitoring.thresholds import Validity
+from jobs.monitoring.thresholds import Evidence, Validity
 from jobs.monitoring.windows import Windows
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 #: So few people make a crowd in a small shop.
 _FEW = 5
+#: One day, the other being closed, shows nothing that lasts.
+_MIN_DAYS = 2
 
 
 def traffic_reasons(
@@ -30,6 +33,7 @@ def traffic_reasons(
     windows: Windows,
     calendar: Calendar | None,
     thresholds: Validity,
+    evidence: Evidence,
 ) -> list[str]:
     """What is wrong with the last days' traffic; nothing if it is plausible.
 
@@ -39,7 +43,7 @@ def traffic_reasons(
     """
     return [
         *_silence(recent, windows, calendar, thresholds),
-        *_losses(reference, recent, thresholds),
+        *_losses(reference, recent, thresholds, evidence),
         *(_crowds(reference, recent, thresholds) or _busiest(reference, recent, thresholds)),
     ]
 
@@ -61,14 +65,19 @@ def _silence(
     return [f"no event since {newest or windows.current.first}: {len(silent)} open days in a row are silent"]
 
 
-def _losses(reference: pd.DataFrame, recent: pd.DataFrame, thresholds: Validity) -> list[str]:
-    """Fewer events than on the same weekdays before, by people who seem to do less."""
+def _losses(
+    reference: pd.DataFrame, recent: pd.DataFrame, thresholds: Validity, evidence: Evidence
+) -> list[str]:
+    """Fewer events than on the same weekdays before, by people who seem to do less, and beyond what days differ by."""
     expected = _expected(reference, [stamp.date() for stamp in recent["event_date"]])
     if not expected or not len(recent):
         return []
     volume = float(recent["num_events"].sum()) / expected
     before, now = _busyness(reference), _busyness(recent).events_a_person
-    floor = before.floor(thresholds.max_events_lost)
+    noise = _noise_of_days(reference) * sqrt(1 / len(recent) + 1 / len(reference))
+    floor = min(
+        before.floor(thresholds.max_events_lost), before.events_a_person - evidence.noise_sigmas * noise
+    )
     if volume >= thresholds.min_recent_volume or now >= floor:
         return []
     return [
@@ -83,6 +92,17 @@ def _busyness(traffic: pd.DataFrame) -> Busyness:
     num_user_days = float(traffic["num_user_days"].sum())
     unseen = float((traffic["unseen_if_halved"] * traffic["num_user_days"]).sum()) / num_user_days
     return Busyness(float(traffic["num_events"].sum()) / num_user_days, unseen)
+
+
+def _noise_of_days(reference: pd.DataFrame) -> float:
+    """The standard deviation of a day's events a person about what its weekday has: a wholesaler's few customers order a
+    little on one day and a lot on the next. In a week alone, about what all its days have; of one day infinite."""
+    each = reference["num_events"] / reference["num_user_days"]
+    weekday = reference["event_date"].dt.weekday
+    if weekday.nunique() == len(reference):
+        return float(each.std()) if len(reference) > 1 else float("inf")
+    left = each - each.groupby(weekday).transform("mean")
+    return sqrt(float((left**2).sum()) / (len(reference) - weekday.nunique()))
 
 
 def _expected(reference: pd.DataFrame, days: Sequence[date]) -> float:
@@ -111,7 +131,7 @@ def _crowds(reference: pd.DataFrame, recent: pd.DataFrame, thresholds: Validity)
 
 def _busiest(reference: pd.DataFrame, recent: pd.DataFrame, thresholds: Validity) -> list[str]:
     """The few busiest hold more of every recent day than of any day before: in a small shop nobody stands out alone."""
-    if not len(reference) or not len(recent):
+    if not len(reference) or len(recent) < _MIN_DAYS:
         return []
     before, now = (
         [

@@ -392,7 +392,9 @@ def test_a_column_of_the_feed_that_went_empty_is_invalid_at_once_if_enough_peopl
     result = monitor.run(DAY, context)
     assert (result["verdict"], result["rings"]) == (verdict, False)
     if verdict == "invalid":
-        assert result["reasons"] == ["data: dwell_ms is missing in 50% of view events (0% in the reference)"]
+        assert result["reasons"] == [
+            "data: dwell_ms is missing in 50% of a person's view events on average (0% in the reference)"
+        ]
 
 
 @pytest.mark.parametrize(("num_wrong", "verdict"), [(1, "ok"), (2, "invalid")])
@@ -446,6 +448,18 @@ def test_only_the_latest_full_reports_are_kept(context: StepContext) -> None:
     assert not (folder(context, YESTERDAY) / "report.html").exists()
     assert (folder(context, YESTERDAY) / "verdict.json").exists()
     assert (folder(context, DAY) / "report.html").exists()
+
+
+def test_a_full_report_that_nobody_keeps_is_not_drawn(context: StepContext) -> None:
+    Shop(context).build()
+    drawn = monitor.run(DAY, context)
+    verdict = verdict_of(context)
+    settings = context.settings.model_copy(update={"reports_kept": 0})
+    told = monitor.run(DAY, StepContext(settings, context.state, context.lease, context.lake, context.run_id))
+    assert told["reasons"] == drawn["reasons"]
+    assert verdict_of(context) == verdict
+    assert not (folder(context) / "report.html").exists()
+    assert (folder(context) / "report.json").exists()
 
 
 def test_the_panel_holds_whole_people_up_to_its_rows(context: StepContext) -> None:

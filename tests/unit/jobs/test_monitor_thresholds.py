@@ -117,7 +117,9 @@ def broken_traffic(recent: pd.DataFrame, thresholds: Thresholds) -> list[str]:
     """What is wrong with two days after two weeks of 100 people with 10 events each."""
     days = Span(FIRST + 2 * WEEK, FIRST + 2 * WEEK + timedelta(days=1))
     windows = replace(two_weeks(), current=days)
-    return traffic_reasons(traffic(FIRST, 14, 100, 10), recent, windows, None, thresholds.validity)
+    return traffic_reasons(
+        traffic(FIRST, 14, 100, 10), recent, windows, None, thresholds.validity, thresholds.evidence
+    )
 
 
 def two_days(a_day: int, each: int, busiest: int = 40) -> pd.DataFrame:
@@ -500,7 +502,7 @@ def test_a_column_that_few_people_lack_by_chance_is_not_broken() -> None:
     thresholds = with_threshold("validity.max_null_rise", 0.2)
     assert few.reasons(thresholds.validity, thresholds.evidence) == []
     (reason,) = many.reasons(thresholds.validity, thresholds.evidence)
-    assert reason == "user_id is missing in 40% of cart events (12% in the reference)"
+    assert reason == "user_id is missing in 40% of a person's cart events on average (12% in the reference)"
 
 
 def turn_rollback_clicks_lost() -> None:
@@ -592,8 +594,28 @@ def test_the_weeks_after_a_peak_lose_no_events_though_each_person_does_a_little_
     """What a lived year's two days before Christmas had: 0.57 of what November's weekdays had, 0.79 by each person."""
     recent = traffic(FIRST + 2 * WEEK, 2, 72, 79)
     windows = replace(two_weeks(), current=Span(FIRST + 2 * WEEK, FIRST + 2 * WEEK + timedelta(days=1)))
-    validity = load_thresholds().validity
-    assert traffic_reasons(traffic(FIRST, 14, 100, 100), recent, windows, None, validity) == []
+    given = load_thresholds()
+    reference = traffic(FIRST, 14, 100, 100)
+    assert traffic_reasons(reference, recent, windows, None, given.validity, given.evidence) == []
+
+
+def test_what_days_differ_by_is_no_loss() -> None:
+    """A wholesaler's: each customer orders 10 lines on one day and 30 on another, whatever the weekday."""
+    given = load_thresholds()
+    windows = replace(two_weeks(), current=Span(FIRST + 2 * WEEK, FIRST + 2 * WEEK + timedelta(days=1)))
+    steady = traffic(FIRST, 14, 50, 20)
+    restless = steady.assign(num_events=[500] * 7 + [1500] * 7)
+    recent = traffic(FIRST + 2 * WEEK, 2, 50, 10)
+    assert traffic_reasons(restless, recent, windows, None, given.validity, given.evidence) == []
+    (reason,) = traffic_reasons(steady, recent, windows, None, given.validity, given.evidence)
+    assert reason.startswith("events are lost: 0.50")
+
+
+def test_one_open_day_does_not_show_that_a_few_hold_a_crowds_share() -> None:
+    thresholds = with_threshold("validity.max_busiest_rise", 0.01)
+    crawled = two_days(100, 10, busiest=79)
+    assert len(broken_traffic(crawled, thresholds)) == 1
+    assert broken_traffic(crawled.tail(1), thresholds) == []
 
 
 def test_every_other_event_lost_is_seen_where_people_do_little_as_well() -> None:
@@ -615,7 +637,8 @@ def test_every_other_event_lost_is_seen_where_people_do_little_as_well() -> None
             for first, days, counts in ((FIRST, 14, did), (FIRST + 2 * WEEK, 2, seen))
         )
         windows = replace(two_weeks(), current=Span(FIRST + 2 * WEEK, FIRST + 2 * WEEK + timedelta(days=1)))
-        (reason,) = traffic_reasons(reference, recent, windows, None, load_thresholds().validity)
+        given = load_thresholds()
+        (reason,) = traffic_reasons(reference, recent, windows, None, given.validity, given.evidence)
         assert reason.startswith("events are lost: 0.5"), mean
 
 
