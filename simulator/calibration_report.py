@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from simulator.code_digest import code_digest
 from simulator.command import console
 
 #: False alarms a quarter, on average.
@@ -84,6 +85,11 @@ def _sum(years: Sequence[QuietYear]) -> str:
     )
 
 
+def _measured(years: Sequence[QuietYear]) -> str:
+    fastest, slowest = (choose(year.seconds for year in years) for choose in (min, max))
+    return f"A quiet world took {fastest:,.0f} to {slowest:,.0f} s, two at a time, with the code of digest {code_digest()}."
+
+
 def _rows(incidents: Sequence[IncidentFound], line_break: str) -> list[tuple[str, ...]]:
     return [
         (
@@ -122,7 +128,7 @@ Written by `make calibrate DOCS=docs`; nothing on this page is typed by hand. In
 promotions, seasons) and nothing happens to it; every alarm there is a false one. An incident should be found on its second day
 at the latest.
 
-{_sum(years)}.
+{_sum(years)}. {_measured(years)}
 
 {called}
 
