@@ -252,6 +252,10 @@ class Settings(BaseSettings):
         default=60, description="Full drift reports that are kept; with 0 none is drawn."
     )
 
+    pages_after_run: bool = Field(
+        default=True,
+        description="Pages and marts are brought up to date at the end of every run; otherwise by `foretaste report` alone.",
+    )
     annotations: str = Field(
         default="",
         description="Reviewed notes on days and alarms (YAML) for the pages. Default: expectations/annotations.yml.",

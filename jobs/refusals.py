@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, date, datetime
+from datetime import date
 
 from contracts.errors import ForetasteError
 from jobs.io.state import REFUSALS, State
@@ -15,12 +15,12 @@ log = logging.getLogger("foretaste.refusals")
 
 def keep_refusal(context: StepContext, step: str, day: date, refusal: ForetasteError) -> None:
     """Note the refusal and bring the pages up to date; what goes wrong there is logged, for the refusal is the news."""
-    from jobs.site import publish_site  # pages are imported by those that write them
+    from jobs.site import publish_after_run  # pages are imported by those that write them
 
     record = {"day": day.isoformat(), "step": step, "why": f"{type(refusal).__name__}: {refusal}"}
     context.state.put(REFUSALS, run_key(kind_of(step), day), record)
     try:
-        publish_site(context.settings, datetime.combine(day, datetime.min.time(), UTC))
+        publish_after_run(context.settings, day)
     except (ForetasteError, OSError) as error:
         log.warning("refusal_not_on_the_pages day=%s step=%s problem=%s", day, step, error)
 

@@ -18,7 +18,17 @@ from jobs.runs import StepContext
 def finish_run(context: StepContext, step: str, day: date) -> dict[str, str]:
     """What the last step of a run does at its end; its own seconds up to here stand on the pages, too."""
     keep_seconds(context.state, step, day, time.perf_counter() - context.begun)
-    return publish_site(context.settings, datetime.combine(day, datetime.min.time(), UTC))
+    return publish_after_run(context.settings, day)
+
+
+def publish_after_run(settings: Settings, day: date) -> dict[str, str]:
+    """:func:`publish_site` as of a run's day, unless the settings leave it to ``foretaste report``."""
+    if not settings.pages_after_run:
+        told = (
+            "not uploaded: FORETASTE_PAGES_AFTER_RUN is false; foretaste report writes and uploads the pages"
+        )
+        return {"report": str(settings.reports_path / "index.html"), "reports_s3": told}
+    return publish_site(settings, datetime.combine(day, datetime.min.time(), UTC))
 
 
 def publish_site(settings: Settings, now: datetime) -> dict[str, str]:

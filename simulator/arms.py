@@ -26,6 +26,7 @@ SMALL_SHOP = (
     ("SASREC_HEADS", "1"),
     ("LIST_LENGTH", "20"),
     ("REPORTS_KEPT", "0"),  # nobody looks at them, and drawing one takes longer than judging the day
+    ("PAGES_AFTER_RUN", "false"),
     ("THREADS", "1"),  # arms run side by side, a processor each
 )
 

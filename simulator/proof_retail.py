@@ -20,7 +20,7 @@ from simulator.proof_retail_report import RetailArm, RetailDay
 
 _LIVE_DAYS = 92
 _REGULAR_DAYS = 28
-_SETTINGS = {"JUDGE_DAYS": "28", "HISTORY_DAYS": "365", "REPORTS_KEPT": "5"}
+_SETTINGS = {"JUDGE_DAYS": "28", "HISTORY_DAYS": "365", "REPORTS_KEPT": "0", "PAGES_AFTER_RUN": "false"}
 
 
 def prove_online_retail(folder: Path, source: Path) -> list[RetailArm]:

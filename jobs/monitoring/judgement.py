@@ -14,7 +14,8 @@ from contracts import names
 from contracts.feed import FeedDescription, days_between
 from jobs.io.lake import Lake
 from jobs.io.state import PROMOTIONS, PUBLICATIONS, RUNS, VERDICTS, State
-from jobs.monitoring.columns import KINDS, NUMBERS, SHOWN, UNJUDGED, Column
+from jobs.monitoring.baseline import sound_days
+from jobs.monitoring.columns import INVALID, KINDS, NUMBERS, SHOWN, UNJUDGED, Column
 from jobs.monitoring.completeness import read_completeness
 from jobs.monitoring.engine import engine, source
 from jobs.monitoring.evidently_report import DriftReport, drift_report
@@ -89,7 +90,11 @@ def judge_day(day: date, context: StepContext, thresholds: Thresholds) -> Found:
         return Found(day, champion, None, decide([], {}, thresholds.features, [note]))
     recent = windows.recent(thresholds.alarm.recent_days)
     panel = read_panel(lake, windows.all_days, day, max_rows=evidence.panel_rows, threads=settings.threads)
-    volumes = (_volume(panel, windows.reference, feed), _volume(panel, windows.current, feed))
+    volumes = (
+        _volume(panel, _days_of(windows.reference), feed),
+        _volume(panel, _days_of(windows.current), feed),
+    )
+    before = _volume(panel, _sound_days(state, windows, windows.current, thresholds), feed)
     lists = _list_outcome(context, panel, day, feed)
     exposure = read_exposure(lake, names.LISTS, day, threads=settings.threads)
     found = Found(day, champion, windows, decide([], {}, thresholds.features), volumes, lists, exposure)
@@ -101,7 +106,7 @@ def judge_day(day: date, context: StepContext, thresholds: Thresholds) -> Found:
         for kind in KINDS
     }
     broken = _what_is_broken(context, windows, recent, panel, feed, thresholds)
-    invalid["data"] = volume_reasons(*volumes, thresholds.validity) + broken + invalid["data"]
+    invalid["data"] = volume_reasons(*volumes, thresholds.validity, before) + broken + invalid["data"]
     if any(invalid.values()):
         return replace(found, verdict=decide([], invalid, thresholds.features))
     tastes, leads = taste_measure(panel, windows, thresholds, _rng("tastes_lost"))
@@ -140,9 +145,11 @@ def _what_is_broken(
     """What is wrong with the last days' events and prices: they are looked at alone, before a week hides them."""
     lake, threads, day = context.lake, context.settings.threads, windows.current.last
     completeness = read_completeness(lake, windows.reference, recent.current, day, threads=threads)
+    before = _sound_days(context.state, windows, recent.current, thresholds)
     return [
         *traffic_reasons(
             panel.traffic_within(windows.reference),
+            panel.traffic_of(before),
             panel.traffic_within(recent.current),
             recent,
             feed.calendar if feed else None,
@@ -152,6 +159,13 @@ def _what_is_broken(
         *completeness.reasons(thresholds.validity, thresholds.evidence),
         *price_reasons(lake, windows.reference.last, day, thresholds.validity, threads=threads),
     ]
+
+
+def _sound_days(state: State, windows: Windows, window: Span, thresholds: Thresholds) -> list[date]:
+    def is_invalid(day: date) -> bool:
+        return (state.get(VERDICTS, day.isoformat()) or {}).get("verdict") == INVALID
+
+    return sound_days(windows, window, is_invalid, thresholds.validity.sound_days)
 
 
 def _known_catalogue(lake: Lake, promoted: date | None, threads: int) -> KnownCatalogue:
@@ -192,11 +206,14 @@ def _promoted_on(state: State, champion: str | None) -> date | None:
     return date.fromisoformat(promotion["day"]) if promotion else None
 
 
-def _volume(panel: Panel, span: Span, feed: FeedDescription | None) -> Volume:
-    """What happened on the span's days, and on how many of them something should have."""
-    counts = panel.counts_within(span)
+def _days_of(span: Span) -> list[date]:
+    return days_between(span.first, span.last)
+
+
+def _volume(panel: Panel, days: Sequence[date], feed: FeedDescription | None) -> Volume:
+    """What happened on some days, and on how many of them something should have."""
+    counts = panel.counts_of(days)
     calendar = feed.calendar if feed else None
-    days = days_between(span.first, span.last)
     return Volume(
         rows_by_type={
             str(name): int(rows) for name, rows in counts.groupby("event_type")["num_rows"].sum().items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -36,8 +37,11 @@ class Panel:
         """The sampled people's events of some days."""
         return _within(self.events, span)
 
-    def counts_within(self, span: Span) -> pd.DataFrame:
-        return _within(self.counts, span)
+    def counts_of(self, days: Sequence[date]) -> pd.DataFrame:
+        return _of(self.counts, days)
+
+    def traffic_of(self, days: Sequence[date]) -> pd.DataFrame:
+        return _of(self.traffic, days)
 
     def traffic_within(self, span: Span) -> pd.DataFrame:
         return _within(self.traffic, span)
@@ -124,6 +128,12 @@ def days_of(lake: Lake, table: str, span: Span) -> list[date]:
 def visible(day: date) -> str:
     """The condition in SQL under which the run of ``day`` may see a row."""
     return f"known_date <= date '{day}' and event_date <= date '{day}'"
+
+
+def _of(frame: pd.DataFrame, days: Sequence[date]) -> pd.DataFrame:
+    import pandas as pd
+
+    return frame[frame["event_date"].isin([pd.Timestamp(day) for day in days])]
 
 
 def _within(frame: pd.DataFrame, span: Span) -> pd.DataFrame:

@@ -43,6 +43,7 @@ class Evidence(_Section):
 class Validity(_Section):
     """When data is broken rather than changed."""
 
+    sound_days: Annotated[int, Field(ge=7)]
     min_volume: Share
     min_open_days: Share
     max_null_rise: Share

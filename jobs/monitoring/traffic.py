@@ -29,6 +29,7 @@ _MIN_DAYS = 2
 
 def traffic_reasons(
     reference: pd.DataFrame,
+    before: pd.DataFrame,
     recent: pd.DataFrame,
     windows: Windows,
     calendar: Calendar | None,
@@ -39,11 +40,12 @@ def traffic_reasons(
 
     Args:
         reference: of each day its num_user_days, num_events, unseen_if_halved and top_counts, as the panel has them.
+        before: the same of the last sound days before the recent ones, which have their season.
         recent: the same of the last days.
     """
     return [
         *_silence(recent, windows, calendar, thresholds),
-        *_losses(reference, recent, thresholds, evidence),
+        *_losses(before, recent, thresholds, evidence),
         *(_crowds(reference, recent, thresholds) or _busiest(reference, recent, thresholds)),
     ]
 
@@ -66,24 +68,24 @@ def _silence(
 
 
 def _losses(
-    reference: pd.DataFrame, recent: pd.DataFrame, thresholds: Validity, evidence: Evidence
+    before: pd.DataFrame, recent: pd.DataFrame, thresholds: Validity, evidence: Evidence
 ) -> list[str]:
     """Fewer events than on the same weekdays before, by people who seem to do less, and beyond what days differ by."""
-    expected = _expected(reference, [stamp.date() for stamp in recent["event_date"]])
+    expected = _expected(before, [stamp.date() for stamp in recent["event_date"]])
     if not expected or not len(recent):
         return []
     volume = float(recent["num_events"].sum()) / expected
-    before, now = _busyness(reference), _busyness(recent).events_a_person
-    noise = _noise_of_days(reference) * sqrt(1 / len(recent) + 1 / len(reference))
+    usual, now = _busyness(before), _busyness(recent).events_a_person
+    noise = _noise_of_days(before) * sqrt(1 / len(recent) + 1 / len(before))
     floor = min(
-        before.floor(thresholds.max_events_lost), before.events_a_person - evidence.noise_sigmas * noise
+        usual.floor(thresholds.max_events_lost), usual.events_a_person - evidence.noise_sigmas * noise
     )
     if volume >= thresholds.min_recent_volume or now >= floor:
         return []
     return [
         f"events are lost: {volume:.2f} of what these weekdays had (floor {thresholds.min_recent_volume:g}), and people "
-        f"seem to do less: {now:.2f} events each a day after {before.events_a_person:.2f} (floor {floor:.2f}; "
-        f"{before.if_halved:.2f} if every other event were lost)"
+        f"seem to do less: {now:.2f} events each a day after {usual.events_a_person:.2f} (floor {floor:.2f}; "
+        f"{usual.if_halved:.2f} if every other event were lost)"
     ]
 
 
@@ -94,20 +96,20 @@ def _busyness(traffic: pd.DataFrame) -> Busyness:
     return Busyness(float(traffic["num_events"].sum()) / num_user_days, unseen)
 
 
-def _noise_of_days(reference: pd.DataFrame) -> float:
+def _noise_of_days(traffic: pd.DataFrame) -> float:
     """The standard deviation of a day's events a person about what its weekday has: a wholesaler's few customers order a
     little on one day and a lot on the next. In a week alone, about what all its days have; of one day infinite."""
-    each = reference["num_events"] / reference["num_user_days"]
-    weekday = reference["event_date"].dt.weekday
-    if weekday.nunique() == len(reference):
-        return float(each.std()) if len(reference) > 1 else float("inf")
+    each = traffic["num_events"] / traffic["num_user_days"]
+    weekday = traffic["event_date"].dt.weekday
+    if weekday.nunique() == len(traffic):
+        return float(each.std()) if len(traffic) > 1 else float("inf")
     left = each - each.groupby(weekday).transform("mean")
-    return sqrt(float((left**2).sum()) / (len(reference) - weekday.nunique()))
+    return sqrt(float((left**2).sum()) / (len(traffic) - weekday.nunique()))
 
 
-def _expected(reference: pd.DataFrame, days: Sequence[date]) -> float:
+def _expected(traffic: pd.DataFrame, days: Sequence[date]) -> float:
     """The events that such weekdays had on average; 0 where one of them never had any."""
-    by_weekday = reference.groupby(reference["event_date"].dt.weekday)["num_events"].mean()
+    by_weekday = traffic.groupby(traffic["event_date"].dt.weekday)["num_events"].mean()
     if any(day.weekday() not in by_weekday.index for day in days):
         return 0.0
     return float(sum(by_weekday[day.weekday()] for day in days))

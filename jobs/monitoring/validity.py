@@ -43,11 +43,17 @@ class Volume:
         return self.rows_by_type.get(event_type, 0) / max(self.num_rows, 1)
 
 
-def volume_reasons(reference: Volume, current: Volume, thresholds: Validity) -> list[str]:
+def volume_reasons(
+    reference: Volume, current: Volume, thresholds: Validity, sound: Volume | None = None
+) -> list[str]:
     """What is wrong with the number of events; nothing if it is plausible.
 
     Volumes are compared by open day, since shops close; how many days were open is asked apart.
+
+    Args:
+        sound: the last sound days before the current ones, which have their season; the reference without them.
     """
+    sound = sound or reference
     if current.num_rows == 0:
         return ["no events at all in the current window"] if current.num_expected_days else []
     if current.open_share < thresholds.min_open_days * reference.open_share:
@@ -55,10 +61,10 @@ def volume_reasons(reference: Volume, current: Volume, thresholds: Validity) -> 
             f"days are missing: {current.num_open_days} of {current.num_expected_days} expected ones have events "
             f"({reference.open_share:.0%} in the reference; floor {thresholds.min_open_days:g} of that)"
         ]
-    if current.a_day < thresholds.min_volume * reference.a_day:
+    if current.a_day < thresholds.min_volume * sound.a_day:
         return [
-            f"volume collapsed: {current.a_day:.0f} events a day, {current.a_day / reference.a_day:.2f} of the "
-            f"reference's {reference.a_day:.0f} (floor {thresholds.min_volume:g})"
+            f"volume collapsed: {current.a_day:.0f} events a day, {current.a_day / sound.a_day:.2f} of the "
+            f"{sound.a_day:.0f} of sound days before (floor {thresholds.min_volume:g})"
         ]
     reasons = []
     for event_type in sorted(reference.rows_by_type):

@@ -204,6 +204,14 @@ def test_the_last_step_of_a_run_writes_pages_marts_and_the_bucket(
     assert list(seconds) == ["report"]
 
 
+def test_pages_may_be_left_to_the_command(settings: Settings) -> None:
+    with State.of(settings).lease("test", "report", 60, is_last=True) as lease:
+        context = StepContext.of(settings.model_copy(update={"pages_after_run": False}), lease)
+        told = retrain.report(date(2011, 3, 1), context)
+    assert "foretaste report writes and uploads the pages" in told["reports_s3"]
+    assert not Path(told["report"]).exists()
+
+
 def test_a_bucket_that_does_not_answer_is_said_and_holds_nothing_up(settings: Settings) -> None:
     told = publish_site(settings, NOW)
     assert told["reports_s3"].startswith("not uploaded: no S3: set FORETASTE_S3_ENDPOINT_URL")

@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 
 from contracts.errors import SettingInvalid
+from contracts.feed import days_between
 from jobs.guard import Following, why_fallen
 from jobs.monitor import does_ring
+from jobs.monitoring.baseline import sound_days
 from jobs.monitoring.busyness import Busyness
 from jobs.monitoring.columns import DRIFT, NUMBERS, OK, SHARES, SHOWN, UNJUDGED, Column, Measure
 from jobs.monitoring.completeness import _COLUMNS, Completeness
@@ -117,9 +119,8 @@ def broken_traffic(recent: pd.DataFrame, thresholds: Thresholds) -> list[str]:
     """What is wrong with two days after two weeks of 100 people with 10 events each."""
     days = Span(FIRST + 2 * WEEK, FIRST + 2 * WEEK + timedelta(days=1))
     windows = replace(two_weeks(), current=days)
-    return traffic_reasons(
-        traffic(FIRST, 14, 100, 10), recent, windows, None, thresholds.validity, thresholds.evidence
-    )
+    before = traffic(FIRST, 14, 100, 10)
+    return traffic_reasons(before, before, recent, windows, None, thresholds.validity, thresholds.evidence)
 
 
 def two_days(a_day: int, each: int, busiest: int = 40) -> pd.DataFrame:
@@ -487,6 +488,16 @@ def turn_max_busiest_rise() -> None:
     assert broken_traffic(one_day, with_threshold("validity.max_busiest_rise", 0.01)) == []
 
 
+def turn_sound_days() -> None:
+    promoted = FIRST + timedelta(days=27)
+    current = Span(promoted + timedelta(days=1), promoted + WEEK)
+    windows = Windows(Span(FIRST, promoted), current, promoted, None)
+    for num_days in (7, 20):
+        chosen = with_threshold("validity.sound_days", num_days).validity.sound_days
+        found = sound_days(windows, current, lambda day: False, chosen)
+        assert found == days_between(promoted - timedelta(days=num_days - 1), promoted)
+
+
 def turn_min_people_of_type() -> None:
     full = dict.fromkeys(_COLUMNS, 0.0)
     found = Completeness({"view": (100, full)}, {"view": (50, full | {"dwell_ms": 1.0})})
@@ -536,6 +547,7 @@ TURNS: dict[str, Callable[[], None]] = {
     "validity.max_events_lost": turn_max_events_lost,
     "validity.crowd_factor": turn_crowd_factor,
     "validity.max_crowd_share": turn_max_crowd_share,
+    "validity.sound_days": turn_sound_days,
     "validity.max_busiest_rise": turn_max_busiest_rise,
     "evidence.min_people_of_type": turn_min_people_of_type,
     "loop.coverage_lost": turn_exposure("coverage_lost", 0),
@@ -596,7 +608,7 @@ def test_the_weeks_after_a_peak_lose_no_events_though_each_person_does_a_little_
     windows = replace(two_weeks(), current=Span(FIRST + 2 * WEEK, FIRST + 2 * WEEK + timedelta(days=1)))
     given = load_thresholds()
     reference = traffic(FIRST, 14, 100, 100)
-    assert traffic_reasons(reference, recent, windows, None, given.validity, given.evidence) == []
+    assert traffic_reasons(reference, reference, recent, windows, None, given.validity, given.evidence) == []
 
 
 def test_what_days_differ_by_is_no_loss() -> None:
@@ -606,8 +618,8 @@ def test_what_days_differ_by_is_no_loss() -> None:
     steady = traffic(FIRST, 14, 50, 20)
     restless = steady.assign(num_events=[500] * 7 + [1500] * 7)
     recent = traffic(FIRST + 2 * WEEK, 2, 50, 10)
-    assert traffic_reasons(restless, recent, windows, None, given.validity, given.evidence) == []
-    (reason,) = traffic_reasons(steady, recent, windows, None, given.validity, given.evidence)
+    assert traffic_reasons(restless, restless, recent, windows, None, given.validity, given.evidence) == []
+    (reason,) = traffic_reasons(steady, steady, recent, windows, None, given.validity, given.evidence)
     assert reason.startswith("events are lost: 0.50")
 
 
@@ -638,7 +650,9 @@ def test_every_other_event_lost_is_seen_where_people_do_little_as_well() -> None
         )
         windows = replace(two_weeks(), current=Span(FIRST + 2 * WEEK, FIRST + 2 * WEEK + timedelta(days=1)))
         given = load_thresholds()
-        (reason,) = traffic_reasons(reference, recent, windows, None, given.validity, given.evidence)
+        (reason,) = traffic_reasons(
+            reference, reference, recent, windows, None, given.validity, given.evidence
+        )
         assert reason.startswith("events are lost: 0.5"), mean
 
 
