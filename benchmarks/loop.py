@@ -6,7 +6,7 @@ reference is the next day, of the same size, run by ``foretaste run`` without a 
 what lies between.
 
 ``loop.alarm_to_published``: from the start of the drift monitor's task to the end of the one that publishes the new
-champion's lists, with the settings that Foretaste has by default, on 200,000 events of fifteen days; the reference is
+champion's lists, with the settings that Foretaste has by default, on 200,000 events of twenty days; the reference is
 the same day retrained by ``foretaste retrain``. ``loop.monitor_seconds``: how much of it the monitor takes; its
 reference is the whole. ``loop.large_alarm_to_published``: the same where each day has 200,000 events.
 """
@@ -24,6 +24,7 @@ from pathlib import Path
 from benchmarks.figure import Figure, figure
 from contracts.feed import days_between
 from contracts.settings import load_settings
+from jobs.io.state import VERDICTS, State
 from simulator.airflow_runs import AirflowRuns
 from simulator.incidents import TasteShift
 from simulator.shop import Shop, ShopConfig
@@ -45,8 +46,8 @@ def large_day_seconds(folder: Path) -> Iterator[Figure]:
 
 
 def alarm_to_published(folder: Path) -> Iterator[Figure]:
-    """200,000 events in all, by 3,200 people over 1,000 items."""
-    yield from _alarm(folder, "loop.", num_users=3_200, num_items=1_000)
+    """200,000 events in all, by 2,400 people over 1,000 items."""
+    yield from _alarm(folder, "loop.", num_users=2_400, num_items=1_000)
 
 
 def large_alarm_to_published(folder: Path) -> Iterator[Figure]:
@@ -55,8 +56,8 @@ def large_alarm_to_published(folder: Path) -> Iterator[Figure]:
 
 
 def _alarm(folder: Path, prefix: str, *, num_users: int, num_items: int) -> Iterator[Figure]:
-    """A shift of taste on the 14th of 15 days; the monitor of the 15th rings, and Airflow retrains."""
-    trained, shifted, live = (FIRST + timedelta(days=number) for number in (11, 13, 14))
+    """A shift of taste on the 19th of 20 days; the monitor of the 20th rings, and Airflow retrains."""
+    trained, shifted, live = (FIRST + timedelta(days=number) for number in (16, 18, 19))
     shop = Shop(_config(num_users, num_items, TasteShift(shifted, share=0.9)))
     settings = {"SCHEDULE_START": str(live), "SCHEDULE_END": str(live), "DELIVERY_POLL_SECONDS": "5"}
     _begin(folder, settings)
@@ -70,6 +71,11 @@ def _alarm(folder: Path, prefix: str, *, num_users: int, num_items: int) -> Iter
         events += shop.deliver(folder / "feed", live)["events"]
         runs = AirflowRuns(load_settings(home=folder))
         _wait_for(runs, "foretaste_daily")
+        verdict = State.of(load_settings(home=folder)).get(VERDICTS, live.isoformat()) or {}
+        if not verdict.get("rings"):
+            raise RuntimeError(
+                f"the alarm of {live} did not ring: {verdict.get('verdict')}, {verdict.get('reasons')}"
+            )
         _wait_for(runs, "foretaste_retrain")
         ends = ("foretaste_daily", "monitor"), ("foretaste_retrain", "publish_challenger")
         seconds, monitoring = runs.seconds_between(*ends), runs.seconds_between(ends[0], ends[0])
