@@ -6,10 +6,16 @@ from datetime import date
 from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from contracts.settings import Settings
 
 _TIMEOUT_SECONDS = 30
+#: On SQLite Airflow answers 503 to whoever meets its scheduler at the database: an operator would try again.
+_AGAIN_WHERE_LOCKED = Retry(
+    total=6, status_forcelist=(503,), allowed_methods=None, backoff_factor=0.5, raise_on_status=False
+)
 
 
 def trigger(settings: Settings, dag_id: str, params: dict[str, Any]) -> str:
@@ -60,6 +66,7 @@ def _ask(settings: Settings, method: str, path: str, body: dict[str, Any] | None
     """One request to Airflow's API, logged in as the embedded Airflow's operator."""
     secret = (settings.home / "secrets" / "airflow.password").read_text().strip()
     with requests.Session() as session:
+        session.mount("http://", HTTPAdapter(max_retries=_AGAIN_WHERE_LOCKED))
         login = session.post(
             f"{settings.airflow_url}/auth/token",
             json={"username": "operator", "password": secret},

@@ -1,0 +1,52 @@
+"""What an operator does when Airflow's database is locked: the same again."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.settings import load_settings
+from simulator.operator import backfill
+
+
+@pytest.fixture
+def airflow() -> Iterator[tuple[str, list[str]]]:
+    """The address of an Airflow that is locked twice, and the paths it was asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            asked.append(self.path)
+            body = json.dumps({"access_token": "t"}).encode()
+            self.send_response(503 if asked.count("/api/v2/backfills") in (1, 2) else 201)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
+def test_a_backfill_is_asked_for_again_while_the_database_is_locked(
+    tmp_path: Path, airflow: tuple[str, list[str]]
+) -> None:
+    url, asked = airflow
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "airflow.password").write_text("secret\n")
+    backfill(load_settings(home=tmp_path, airflow_url=url), "foretaste_daily", date(2011, 3, 1))
+    assert asked == ["/auth/token", *["/api/v2/backfills"] * 3]
