@@ -106,7 +106,7 @@ def judge_day(day: date, context: StepContext, thresholds: Thresholds) -> Found:
         for kind in KINDS
     }
     broken = _what_is_broken(context, windows, recent, panel, feed, thresholds)
-    invalid["data"] = volume_reasons(*volumes, thresholds.validity, before) + broken + invalid["data"]
+    invalid["data"] = volume_reasons(*volumes, before, thresholds.validity) + broken + invalid["data"]
     if any(invalid.values()):
         return replace(found, verdict=decide([], invalid, thresholds.features))
     tastes, leads = taste_measure(panel, windows, thresholds, _rng("tastes_lost"))

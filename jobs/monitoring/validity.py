@@ -43,17 +43,14 @@ class Volume:
         return self.rows_by_type.get(event_type, 0) / max(self.num_rows, 1)
 
 
-def volume_reasons(
-    reference: Volume, current: Volume, thresholds: Validity, sound: Volume | None = None
-) -> list[str]:
+def volume_reasons(reference: Volume, current: Volume, sound: Volume, thresholds: Validity) -> list[str]:
     """What is wrong with the number of events; nothing if it is plausible.
 
     Volumes are compared by open day, since shops close; how many days were open is asked apart.
 
     Args:
-        sound: the last sound days before the current ones, which have their season; the reference without them.
+        sound: the last sound days before the current ones, which have their season.
     """
-    sound = sound or reference
     if current.num_rows == 0:
         return ["no events at all in the current window"] if current.num_expected_days else []
     if current.open_share < thresholds.min_open_days * reference.open_share:

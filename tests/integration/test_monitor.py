@@ -51,6 +51,7 @@ class Shop:
     fashion_from: date | None = None  # from this day on nearly everybody wants the first category
     kept_share: float = 1.0  # of the events from this day on:
     lossy_from: date = YESTERDAY
+    season: float = 1.0  # of the people of the day before come on each day after PROMOTED
     feature_factor: float = 1.0  # of the features on DAY
     missing_features: float = 0.0  # the share of the features on DAY that is missing
     first_listed: int = 0  # DAY's lists know no item before this one
@@ -78,8 +79,9 @@ class Shop:
         self.context.state.put(PUBLICATIONS, "v0001", {"day": YESTERDAY.isoformat(), "kind": names.DAILY})
 
     def write_events(self, day: date, tastes: npt.NDArray[np.float64], rng: np.random.Generator) -> None:
-        num = int(EVENTS_A_DAY * (self.kept_share if day >= self.lossy_from else 1.0))
-        users = rng.integers(0, NUM_USERS, num)
+        coming = self.season ** max((day - PROMOTED).days, 0)
+        num = int(EVENTS_A_DAY * coming * (self.kept_share if day >= self.lossy_from else 1.0))
+        users = rng.integers(0, int(NUM_USERS * coming), num)
         chosen = (tastes[users].cumsum(axis=1) > rng.random(num)[:, None]).argmax(axis=1)
         items = chosen + NUM_CATEGORIES * rng.integers(0, NUM_ITEMS // NUM_CATEGORIES, num)
         self.replace(names.FCT_INTERACTIONS, day, **events(day, users, items))
@@ -360,6 +362,13 @@ def test_a_tracker_that_loses_half_the_events_is_invalid_and_rings_nothing(conte
     assert reason.startswith("data: events are lost: 0.5"), reason
     assert "if every other event were lost" in reason
     assert not (folder(context) / "report.html").exists()
+
+
+def test_a_season_that_ends_is_valid_though_the_champion_was_trained_in_it(context: StepContext) -> None:
+    """A week of it has half of what the champion knows, and three fifths of the two weeks before."""
+    Shop(context, season=0.95).build()
+    result = monitor.run(DAY, context)
+    assert result["verdict"] != "invalid", result["reasons"]
 
 
 def test_a_tracker_that_goes_on_losing_them_stays_invalid(context: StepContext) -> None:

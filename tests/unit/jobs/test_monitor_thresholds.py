@@ -231,29 +231,33 @@ def turn_persistence() -> None:
 
 def turn_min_volume() -> None:
     before, now = volume({"view": 1000}), volume({"view": 500})
-    assert volume_reasons(before, now, with_threshold("validity.min_volume", 0.49).validity) == []
-    (reason,) = volume_reasons(before, now, with_threshold("validity.min_volume", 0.51).validity)
+    assert volume_reasons(before, now, before, with_threshold("validity.min_volume", 0.49).validity) == []
+    (reason,) = volume_reasons(before, now, before, with_threshold("validity.min_volume", 0.51).validity)
     assert "volume collapsed" in reason
 
 
 def turn_min_open_days() -> None:
     before, now = volume({"view": 700}), volume({"view": 300}, open_days=3)
-    assert volume_reasons(before, now, with_threshold("validity.min_open_days", 0.42).validity) == []
-    (reason,) = volume_reasons(before, now, with_threshold("validity.min_open_days", 0.43).validity)
+    assert volume_reasons(before, now, before, with_threshold("validity.min_open_days", 0.42).validity) == []
+    (reason,) = volume_reasons(before, now, before, with_threshold("validity.min_open_days", 0.43).validity)
     assert "3 of 7 expected ones have events" in reason
 
 
 def turn_min_type_share() -> None:
     before, now = volume({"view": 900, "cart": 100}), volume({"view": 1000})
-    assert volume_reasons(before, now, with_threshold("validity.min_type_share", 0.11).validity) == []
-    (reason,) = volume_reasons(before, now, with_threshold("validity.min_type_share", 0.09).validity)
+    assert volume_reasons(before, now, before, with_threshold("validity.min_type_share", 0.11).validity) == []
+    (reason,) = volume_reasons(before, now, before, with_threshold("validity.min_type_share", 0.09).validity)
     assert "cart events have all but vanished" in reason
 
 
 def turn_kept_type_share() -> None:
     before, now = volume({"view": 900, "cart": 100}), volume({"view": 980, "cart": 20})
-    assert volume_reasons(before, now, with_threshold("validity.kept_type_share", 0.19).validity) == []
-    assert volume_reasons(before, now, with_threshold("validity.kept_type_share", 0.21).validity) != []
+    assert (
+        volume_reasons(before, now, before, with_threshold("validity.kept_type_share", 0.19).validity) == []
+    )
+    assert (
+        volume_reasons(before, now, before, with_threshold("validity.kept_type_share", 0.21).validity) != []
+    )
 
 
 def turn_max_null_rise() -> None:

@@ -124,19 +124,27 @@ def test_a_few_missing_values_are_not_broken() -> None:
 
 def test_a_window_without_events_is_invalid_unless_the_shop_was_closed() -> None:
     before = Volume({"view": 100}, 7, 7)
-    assert volume_reasons(before, Volume({}, 0, 7), THRESHOLDS.validity) == [
+    assert volume_reasons(before, Volume({}, 0, 7), before, THRESHOLDS.validity) == [
         "no events at all in the current window"
     ]
-    assert volume_reasons(before, Volume({}, 0, 0), THRESHOLDS.validity) == []
+    assert volume_reasons(before, Volume({}, 0, 0), before, THRESHOLDS.validity) == []
 
 
 def test_a_closed_weekend_is_no_collapse_of_volume() -> None:
     before, now = Volume({"view": 2800}, 28, 28), Volume({"view": 500}, 5, 7)
-    assert volume_reasons(before, now, THRESHOLDS.validity) == []
+    assert volume_reasons(before, now, before, THRESHOLDS.validity) == []
 
 
 def test_a_season_that_triples_the_volume_is_valid() -> None:
-    assert volume_reasons(Volume({"view": 100}, 7, 7), Volume({"view": 300}, 7, 7), THRESHOLDS.validity) == []
+    assert (
+        volume_reasons(
+            Volume({"view": 100}, 7, 7),
+            Volume({"view": 300}, 7, 7),
+            Volume({"view": 100}, 7, 7),
+            THRESHOLDS.validity,
+        )
+        == []
+    )
 
 
 def test_the_alarm_rings_on_a_drift_of_the_newest_day() -> None:
