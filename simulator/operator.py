@@ -12,9 +12,10 @@ from urllib3.util import Retry
 from contracts.settings import Settings
 
 _TIMEOUT_SECONDS = 30
-#: On SQLite Airflow answers 503 to whoever meets its scheduler at the database: an operator would try again.
+#: On SQLite Airflow answers 503 to whoever meets its scheduler at the database, or 500 where the database is locked for the note
+#: of who has asked: an operator would try again.
 _AGAIN_WHERE_LOCKED = Retry(
-    total=6, status_forcelist=(503,), allowed_methods=None, backoff_factor=0.5, raise_on_status=False
+    total=6, status_forcelist=(500, 503), allowed_methods=None, backoff_factor=0.5, raise_on_status=False
 )
 
 

@@ -18,7 +18,7 @@ from simulator.operator import backfill
 
 @pytest.fixture
 def airflow() -> Iterator[tuple[str, list[str]]]:
-    """The address of an Airflow that is locked twice, and the paths it was asked for."""
+    """The address of an Airflow that is locked twice, in both of its ways, and the paths it was asked for."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -28,7 +28,7 @@ def airflow() -> Iterator[tuple[str, list[str]]]:
             self.rfile.read(int(self.headers["Content-Length"]))
             asked.append(self.path)
             body = json.dumps({"access_token": "t"}).encode()
-            self.send_response(503 if asked.count("/api/v2/backfills") in (1, 2) else 201)
+            self.send_response({1: 503, 2: 500}.get(asked.count("/api/v2/backfills"), 201))
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
