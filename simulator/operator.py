@@ -67,7 +67,10 @@ def _ask(settings: Settings, method: str, path: str, body: dict[str, Any] | None
     """One request to Airflow's API, logged in as the embedded Airflow's operator."""
     secret = (settings.home / "secrets" / "airflow.password").read_text().strip()
     with requests.Session() as session:
-        session.mount("http://", HTTPAdapter(max_retries=_AGAIN_WHERE_LOCKED))
+        # Of backfills alone: one that is under way is not begun a second time, a run that was triggered would be.
+        session.mount(
+            f"{settings.airflow_url}/api/v2/backfills", HTTPAdapter(max_retries=_AGAIN_WHERE_LOCKED)
+        )
         login = session.post(
             f"{settings.airflow_url}/auth/token",
             json={"username": "operator", "password": secret},

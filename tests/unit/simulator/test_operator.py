@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from contracts.settings import load_settings
-from simulator.operator import backfill
+from simulator.operator import backfill, trigger
 
 
 @pytest.fixture
@@ -28,7 +29,8 @@ def airflow() -> Iterator[tuple[str, list[str]]]:
             self.rfile.read(int(self.headers["Content-Length"]))
             asked.append(self.path)
             body = json.dumps({"access_token": "t"}).encode()
-            self.send_response({1: 503, 2: 500}.get(asked.count("/api/v2/backfills"), 201))
+            is_locked = {1: 503, 2: 500} if self.path.startswith("/api/v2/") else {}
+            self.send_response(is_locked.get(asked.count(self.path), 201))
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -50,3 +52,14 @@ def test_a_backfill_is_asked_for_again_while_the_database_is_locked(
     (tmp_path / "secrets" / "airflow.password").write_text("secret\n")
     backfill(load_settings(home=tmp_path, airflow_url=url), "foretaste_daily", date(2011, 3, 1))
     assert asked == ["/auth/token", *["/api/v2/backfills"] * 3]
+
+
+def test_a_run_that_may_have_begun_is_not_triggered_again(
+    tmp_path: Path, airflow: tuple[str, list[str]]
+) -> None:
+    url, asked = airflow
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "airflow.password").write_text("secret\n")
+    with pytest.raises(requests.HTTPError, match="503"):
+        trigger(load_settings(home=tmp_path, airflow_url=url), "foretaste_daily", {})
+    assert asked == ["/auth/token", "/api/v2/dags/foretaste_daily/dagRuns"]
