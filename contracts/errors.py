@@ -27,6 +27,10 @@ class FeedInvalid(ForetasteError):
     """A feed, or a file that an importer was given, does not follow its contract."""
 
 
+class ProjectInvalid(ForetasteError):
+    """The dbt project does not say of a model what Foretaste has to know."""
+
+
 class PartitionMissing(ForetasteError):
     """A step needs a partition that nobody has built yet."""
 

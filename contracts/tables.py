@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from contracts import names
+from contracts.features import Feature, declared_columns, declared_grain, features_of
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class Table:
     def short_name(self) -> str:
         """The name without its layer: what the warehouse and dbt call it."""
         return self.name.rsplit("/", 1)[-1]
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The columns that are no keys, described; of a feature table only."""
+        return features_of(self.short_name, self.key)
 
 
 RAW_EVENTS = Table(
@@ -139,51 +145,18 @@ DIM_ITEMS = Table(
         "is_available": "boolean",
     },
 )
-FEAT_USER_DAILY = Table(
-    names.FEAT_USER_DAILY,
-    "One row per user with an interaction in the last 90 days and day, as known when the day ended.",
-    ("user_id", "feature_date"),
-    {
-        "user_id": "text",
-        "feature_date": "date",
-        "recency_days": "integer",
-        "tenure_days": "integer",
-        "active_days_28d": "integer",
-        "views_28d": "bigint",
-        "purchases_28d": "bigint",
-        "orders_90d": "bigint",  # frequency: days with a purchase
-        "spend_cents_90d": "bigint",  # monetary value, returns deducted
-        "mean_price_cents_90d": "bigint",
-        "categories_28d": "bigint",
-    },
-)
-FEAT_ITEM_DAILY = Table(
-    names.FEAT_ITEM_DAILY,
-    "One row per catalogue item and day, as known when the day ended; anonymous events count.",
-    ("item_id", "feature_date"),
-    {
-        "item_id": "text",
-        "feature_date": "date",
-        "popularity_micros": "bigint",  # weights halved every half_life_days, in millionths
-        "popularity_7d": "bigint",  # the sum of positive weights of the last 7 days: what "recent popularity" ranks by
-        "views_28d": "bigint",
-        "purchases_28d": "bigint",
-        "buyers_28d": "bigint",
-        "returns_28d": "bigint",
-        "price_cents": "bigint",
-        "age_days": "integer",
-    },
-)
-FEAT_USER_CATEGORY_DAILY = Table(
-    names.FEAT_USER_CATEGORY_DAILY,
-    "One row per user, category and day, for categories in which the user acted in the last 90 days.",
-    ("user_id", "category", "feature_date"),
-    {
-        "user_id": "text",
-        "category": "text",
-        "feature_date": "date",
-        "affinity_micros": "bigint",  # share of the user's decayed positive weight, in millionths
-    },
+
+
+def _feature_table(name: str, *key: str) -> Table:
+    """A table whose columns the YAML of its dbt model declares: see :mod:`contracts.features`."""
+    model = name.rsplit("/", 1)[-1]
+    return Table(name, declared_grain(model), key, declared_columns(model))
+
+
+FEAT_USER_DAILY = _feature_table(names.FEAT_USER_DAILY, "user_id", "feature_date")
+FEAT_ITEM_DAILY = _feature_table(names.FEAT_ITEM_DAILY, "item_id", "feature_date")
+FEAT_USER_CATEGORY_DAILY = _feature_table(
+    names.FEAT_USER_CATEGORY_DAILY, "user_id", "category", "feature_date"
 )
 USER_DAYS = Table(
     names.USER_DAYS,

@@ -5,7 +5,14 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
-from contracts.tables import MAX_NEIGHBOURS
+from contracts.features import Feature
+from contracts.tables import (
+    FEAT_ITEM_DAILY,
+    FEAT_USER_CATEGORY_DAILY,
+    FEAT_USER_DAILY,
+    MAX_NEIGHBOURS,
+    Table,
+)
 from expectations import rules
 from expectations.frames import as_frame, count_items
 from expectations.rules import Rule, Suite
@@ -16,7 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-_MILLIONTHS = 1_000_000
+#: Types of features that have bounds; a truth has none, and a text is no quantity.
+_COUNTED = ("integer", "bigint", "double precision")
 
 
 def _of_the_day(day: date) -> list[Rule]:
@@ -50,55 +58,50 @@ def dim_items(day: date) -> Suite:
 
 def feat_item_daily(day: date, num_items: int) -> Suite:
     """Suite of the items' features: every item of the catalogue, and no other."""
-    counts = ("popularity_7d", "views_28d", "purchases_28d", "buyers_28d", "returns_28d", "age_days")
     return rules.suite(
         "feat_item_daily",
         [
             rules.at_least(max(num_items, 1)),
-            *rules.never_missing("item_id", "popularity_micros", *counts),
-            *_of_the_day(day),
-            *rules.ids("item_id"),
-            rules.one_row_per("item_id"),
+            *_features(FEAT_ITEM_DAILY, day),
             rules.always("is_in_catalogue", "is an item of the catalogue"),
-            *rules.finite("popularity_micros"),  # of what comes back more than it is wanted: below zero
-            *rules.not_negative(*counts, "price_cents"),
             rules.not_above("buyers_28d", "purchases_28d", "no more buyers than purchases"),
         ],
     )
 
 
 def feat_user_daily(day: date) -> Suite:
-    counts = ("views_28d", "purchases_28d", "categories_28d", "tenure_days")
-    return rules.suite(
-        "feat_user_daily",
-        [
-            rules.at_least(1),
-            *rules.never_missing(
-                "user_id", "recency_days", "active_days_28d", "orders_90d", "spend_cents_90d", *counts
-            ),
-            *_of_the_day(day),
-            *rules.ids("user_id"),
-            rules.one_row_per("user_id"),
-            *rules.between(0, 89, "recency_days"),
-            *rules.between(0, 28, "active_days_28d"),
-            *rules.between(0, 90, "orders_90d"),
-            *rules.not_negative(*counts, "mean_price_cents_90d"),
-            *rules.finite("spend_cents_90d"),
-        ],
-    )
+    return rules.suite("feat_user_daily", [rules.at_least(1), *_features(FEAT_USER_DAILY, day)])
 
 
 def feat_user_category_daily(day: date) -> Suite:
     return rules.suite(
-        "feat_user_category_daily",
-        [
-            rules.at_least(1),
-            *rules.never_missing("user_id", "category", "affinity_micros"),
-            *_of_the_day(day),
-            *rules.ids("user_id"),
-            rules.one_row_per("user_id", "category"),
-            *rules.between(0, _MILLIONTHS, "affinity_micros"),
-        ],
+        "feat_user_category_daily", [rules.at_least(1), *_features(FEAT_USER_CATEGORY_DAILY, day)]
+    )
+
+
+def _features(table: Table, day: date) -> list[Rule]:
+    """What has to hold of a feature table: its key, and of each feature the bounds that its YAML declares."""
+    entities = [column for column in table.key if column != "feature_date"]
+    ids = [column for column in entities if column.endswith("_id")]
+    always = [feature.name for feature in table.features if feature.missing is None]
+    return [
+        *rules.never_missing(*entities, *always),
+        *_of_the_day(day),
+        *rules.ids(*ids),
+        rules.one_row_per(*entities),
+        *(rule for feature in table.features if feature.data_type in _COUNTED for rule in _bounds(feature)),
+    ]
+
+
+def _bounds(feature: Feature) -> list[Rule]:
+    """Finite, and within what its YAML says."""
+    low, high = feature.at_least, feature.at_most
+    if high is None and low is None:
+        return rules.finite(feature.name)
+    if high is None and low == 0:
+        return rules.not_negative(feature.name)
+    return rules.between(
+        -rules.LARGEST if low is None else low, rules.LARGEST if high is None else high, feature.name
     )
 
 

@@ -36,7 +36,7 @@ def save_model(model: NextItemModel, facts: dict[str, Any], root: Path) -> tuple
     description = {
         "task": "next-item",
         "item_ids": list(model.item_ids),
-        "features": list(FEATURES),
+        "features": list(model.ranker.feature_names),
         "sasrec": asdict(model.sasrec.config),
         "ranker": asdict(model.ranker.config),
         "facts": facts,
@@ -84,9 +84,10 @@ def load_model(folder: Path, digest: str) -> NextItemModel:
             f"{folder} has digest {found[:12]}…, registered was {digest[:12]}…. Remove it; it is fetched again."
         )
     description = json.loads((folder / DESCRIPTION).read_text())
-    if tuple(description["features"]) != FEATURES:
+    if unknown := sorted(set(description["features"]) - set(FEATURES)):
         raise ModelRefused(
-            f"{folder} was trained on other features than this version computes. Retrain: foretaste retrain"
+            f"{folder} was trained on {unknown[0]}, which nothing computes any more. Declare it again in "
+            "dbt_project/models/features, or retrain: foretaste retrain"
         )
     try:
         return NextItemModel(

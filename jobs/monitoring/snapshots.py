@@ -20,9 +20,8 @@ from jobs.monitoring.windows import Span
 if TYPE_CHECKING:
     import pandas as pd
 
-_KEYS = ("user_id", "item_id", "feature_date")
-#: The shop's growth is no drift of its items: these are compared as multiples of the day's mean.
-_RELATIVE = ("popularity_micros", "popularity_7d", "views_28d", "purchases_28d", "buyers_28d", "returns_28d")
+#: The shop's growth is no drift of its items: their features of these units are compared as multiples of the day's mean.
+_RELATIVE = ("events", "points", "millionths of a point", "users")
 _FIRST_ITEMS = 10
 MAX_LISTS = 2000
 
@@ -44,10 +43,18 @@ def feature_columns(
         before = sample_rows(_features(lake, table.name, known[-1]), [key], thresholds.evidence.sample_rows)
         now = sample_rows(_features(lake, table.name, day), [key], thresholds.evidence.sample_rows)
         history_days = (known[-1] - first_day).days + 1
-        for name in table.columns:
-            if name not in _KEYS:
+        for feature in table.features:
+            # A column that was declared after the champion's days has nothing to be held against.
+            if feature.is_number and feature.name in before and feature.name in now:
                 columns.append(
-                    feature_column(f"{prefix}.{name}", before[name], now[name], history_days, thresholds)
+                    feature_column(
+                        f"{prefix}.{feature.name}",
+                        before[feature.name],
+                        now[feature.name],
+                        history_days,
+                        thresholds,
+                        is_relative=prefix == "item" and feature.unit in _RELATIVE,
+                    )
                 )
     return columns, ""
 
@@ -61,16 +68,24 @@ def _features(lake: Lake, table: str, day: date) -> pd.DataFrame:
 
 
 def feature_column(
-    name: str, before: pd.Series[Any], now: pd.Series[Any], history_days: int, thresholds: Thresholds
+    name: str,
+    before: pd.Series[Any],
+    now: pd.Series[Any],
+    history_days: int,
+    thresholds: Thresholds,
+    *,
+    is_relative: bool = False,
 ) -> Column:
-    """One feature before and now, judged if it looks back no further than the reference's history reaches."""
+    """One feature before and now, judged if it looks back no further than the reference's history reaches.
+
+    With ``is_relative`` values are compared as multiples of their mean.
+    """
     lookback = thresholds.features.lookback_days.get(name)
     note = ""
     if lookback is None:
-        note = "moves with the calendar alone: shown, never judged"
+        note = "not among those that may ring: shown, never judged"
     elif history_days < lookback:
         note = f"looks back {lookback} days, and the reference had {history_days}"
-    is_relative = name.startswith("item.") and name.removeprefix("item.") in _RELATIVE
     return Column(
         kind="data",
         name=name,

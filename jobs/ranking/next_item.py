@@ -60,7 +60,16 @@ class NextItemModel:
             length=length,
             repeats_allowed=repeats_allowed,
         )
-        return Ranking(self.ranker, proposer, self.ranker.project(world.item_features_NF, _OF_ITEM))
+        known = self._known(_OF_ITEM)
+        of_item_NS = self.ranker.project(
+            world.item_features_NF[:, known], [_OF_ITEM[place] for place in known]
+        )
+        return Ranking(self.ranker, proposer, of_item_NS, self._known(_OF_USER), self._known(PAIR_FEATURES))
+
+    def _known(self, features: tuple[str, ...]) -> list[int]:
+        """The places of those that the ranker has learnt: others were declared after it was trained."""
+        learnt = set(self.ranker.feature_names)
+        return [place for place, name in enumerate(features) if name in learnt]
 
 
 @dataclass(frozen=True)
@@ -70,16 +79,23 @@ class Ranking:
     ranker: MLPRanker
     proposer: Proposer
     of_item_NS: npt.NDArray[np.float32]  # what an item's own features add to a candidate's sums
+    of_user: list[int]  # the places of the users' features that the ranker has learnt
+    of_pair: list[int]  # likewise
 
     def rank(self, users: IntArray) -> RankedLists:
         """The best items for each of the users, who are indices into the world's."""
         world, length = self.proposer.world, self.proposer.length
+        user_names, pair_names = (
+            [_OF_USER[place] for place in self.of_user],
+            [PAIR_FEATURES[place] for place in self.of_pair],
+        )
         parts = []
         for candidates in self.proposer.propose(users):
             num_rows = len(candidates.is_personal_B)
-            sums_RS = self.ranker.project(candidates.pair_RF, PAIR_FEATURES)
+            sums_RS = self.ranker.project(candidates.pair_RF[:, self.of_pair], pair_names)
             sums_RS += self.of_item_NS.take(candidates.items_R, axis=0)
-            of_user_BS = self.ranker.project(world.user_features_UF[candidates.block], _OF_USER)
+            user_BF = world.user_features_UF[candidates.block][:, self.of_user]
+            of_user_BS = self.ranker.project(user_BF, user_names)
             sums_RS += of_user_BS.take(candidates.rows_R, axis=0)
             scores_R = self.ranker.score_sums(sums_RS)
             # A user's candidates side by side, in the order of their items: equals go to the lesser item.

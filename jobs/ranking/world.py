@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
 
-#: Columns of the feature tables that are keys; every other one is a feature of the ranker.
-_KEYS = ("user_id", "item_id", "feature_date")
-USER_FEATURES = tuple(name for name in FEAT_USER_DAILY.columns if name not in _KEYS)
-ITEM_FEATURES = tuple(name for name in FEAT_ITEM_DAILY.columns if name not in _KEYS)
+#: Every number that a feature table declares is a feature of the ranker.
+USER_FEATURES = tuple(feature.name for feature in FEAT_USER_DAILY.features if feature.is_number)
+ITEM_FEATURES = tuple(feature.name for feature in FEAT_ITEM_DAILY.features if feature.is_number)
 
 
 @dataclass(frozen=True)
@@ -64,11 +63,12 @@ def load_world(lake: Lake, cutoff: date, day: date) -> World:
     Raises:
         PartitionMissing: the cut-off's features were never built.
     """
-    items = _frame(lake, names.DIM_ITEMS, cutoff, ["item_id", "category", "is_available"])
+    items = _frame(lake, names.DIM_ITEMS, cutoff, ("item_id", "category", "is_available"))
     items = items.sort_values("item_id").reset_index(drop=True)
     item_ids = items["item_id"].to_numpy(dtype=object)
-    item_features = _frame(lake, names.FEAT_ITEM_DAILY, cutoff).set_index("item_id").reindex(item_ids)
-    users = _frame(lake, names.FEAT_USER_DAILY, cutoff).set_index("user_id")
+    item_features = _frame(lake, names.FEAT_ITEM_DAILY, cutoff, ("item_id", *ITEM_FEATURES))
+    item_features = item_features.set_index("item_id").reindex(item_ids)
+    users = _frame(lake, names.FEAT_USER_DAILY, cutoff, ("user_id", *USER_FEATURES)).set_index("user_id")
     histories, seen = _histories(lake, cutoff, day, item_ids)
     user_ids = np.array(sorted(set(histories) | set(users.index)), dtype=object)
     categories = {name: code for code, name in enumerate(sorted(items["category"].dropna().unique()))}
@@ -115,12 +115,25 @@ def cut(values: npt.NDArray[Any], ends: npt.NDArray[np.integer[Any]]) -> list[np
     return [values[start:end] for start, end in pairwise([0, *ends.tolist()])]
 
 
-def _frame(lake: Lake, table: str, day: date, columns: list[str] | None = None) -> pd.DataFrame:
+def _frame(lake: Lake, table: str, day: date, columns: tuple[str, ...]) -> pd.DataFrame:
+    """The columns of a partition.
+
+    Raises:
+        PartitionMissing: there is no such partition, or it is older than one of the columns.
+    """
+    import pyarrow.parquet as pq
+
     if lake.manifest(table, day) is None:
         raise PartitionMissing(
             f"{table} has no partition {day}. Build it: foretaste load --day {day - timedelta(days=90)} --to {day}"
         )
-    frame: pd.DataFrame = lake.read(table, day, columns).to_pandas()
+    there = {name for path in lake.files(table, [day]) for name in pq.read_schema(path).names}
+    if lacking := [name for name in columns if name not in there]:
+        raise PartitionMissing(
+            f"{table} of {day} has no column {lacking[0]}: it was built before there was one. "
+            f"Build it anew: foretaste load --day {day} --to {day}"
+        )
+    frame: pd.DataFrame = lake.read(table, day, list(columns)).to_pandas()
     return frame
 
 
@@ -198,7 +211,7 @@ def _affinity(
 ) -> csr_matrix:
     from scipy.sparse import csr_matrix
 
-    rows = _frame(lake, names.FEAT_USER_CATEGORY_DAILY, cutoff)
+    rows = _frame(lake, names.FEAT_USER_CATEGORY_DAILY, cutoff, ("user_id", "category", "affinity_micros"))
     users = index_of(rows["user_id"].to_numpy(dtype=object), user_ids)
     codes = rows["category"].map(categories).fillna(-1).to_numpy(dtype=np.int64)
     is_known = (users >= 0) & (codes >= 0)

@@ -27,6 +27,7 @@ from jobs.training.impressions import Impressions
 from jobs.training.sequences import read_sequences
 from jobs.training.trainer import Fitted, Trainer
 from models.covisitation import CoVisitation
+from models.mlp_ranker import MLPRanker
 from models.topk import top_k
 from tests.tiny_world import DAY, NUM_ITEMS, NUM_USERS, tiny_model, tiny_world
 
@@ -99,6 +100,21 @@ def test_a_list_does_not_depend_on_who_else_is_scored(world: World, model: NextI
     for user in range(NUM_USERS):
         alone = model.rank(world, np.array([user]), **options)
         np.testing.assert_array_equal(alone.items_UK[0], together.items_UK[user])
+
+
+def test_a_champion_goes_on_ranking_by_what_it_has_learnt_when_a_feature_is_declared_after_it(
+    world: World, model: NextItemModel
+) -> None:
+    was_unknown = ("item.age_days", "user.recency_days", "is_last_item")
+    ranker = model.ranker
+    learnt = tuple(name for name in ranker.feature_names if name not in was_unknown)
+    older = MLPRanker(ranker.config, learnt)
+    older.eval()
+    ranked = lists(world, NextItemModel(model.item_ids, model.sasrec, older))
+    assert len(learnt) == len(FEATURES) - 3
+    assert {row["source"] for row in ranked[1:]} == {PERSONAL}
+    moved = _permuted(_permuted(world, "item.age_days"), "user.recency_days")
+    assert lists(moved, NextItemModel(model.item_ids, model.sasrec, older)) == ranked
 
 
 def _permuted(world: World, column: str) -> World:
