@@ -39,12 +39,23 @@ NEXT = DAY + timedelta(days=1)
 #: The step's first record in the state is the run's digest, its second the publication.
 CROSSED = [(name, 1) for name in BOUNDARIES if name.startswith(("online:", "objects:"))]
 CASES = [*CROSSED, ("state:recorded", 1), ("state:recorded", 2)]
+#: Stops itself at a boundary, but not while its other thread renews the lease: a whole process that sleeps inside a
+#: transaction keeps SQLite's file locked, for whoever comes.
 _STOPPER = """
-import os, signal, sys
+import contextlib, os, signal, sys, threading
 from jobs import cli
-from jobs.io import commit
+from jobs.io import commit, state
 wanted, sys.argv = sys.argv[1], ["foretaste", *sys.argv[2:]]
-commit.boundary = lambda name: os.kill(os.getpid(), signal.SIGSTOP) if name == wanted else None
+turn, write = threading.RLock(), state.State.write
+@contextlib.contextmanager
+def write_in_turn(self):
+    with turn, write(self) as connection:
+        yield connection
+def stop(name):
+    if name == wanted:
+        with turn:
+            os.kill(os.getpid(), signal.SIGSTOP)
+state.State.write, commit.boundary = write_in_turn, stop
 cli.main()
 """
 

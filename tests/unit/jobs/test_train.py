@@ -90,8 +90,10 @@ def test_recent_items_weigh_more_in_the_transformer_where_they_are_to(sequences:
         chosen = SMALL | {"train_half_life_days": half_life}
         fitted, _ = Trainer(chosen, repeats_allowed=True).fit_transformer(world, sequences)
         states[half_life] = np.concatenate([values.ravel() for values in fitted.sasrec.state().values()])
-    assert np.abs(states[3] - states[0]).max() > 1e-3
-    assert np.abs(states[3650] - states[0]).max() < np.abs(states[3] - states[0]).max() / 10
+    # All weights together: the step of a single one that hardly matters is rounding, other on every processor.
+    moved = {half_life: np.linalg.norm(state - states[0]) for half_life, state in states.items()}
+    assert moved[3] > 5e-3
+    assert moved[3650] < moved[3] / 10
 
 
 def test_where_all_days_weigh_the_same_no_weights_are_handed_on(sequences: Sequences) -> None:
