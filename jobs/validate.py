@@ -171,6 +171,8 @@ def run_features(day: date, context: StepContext) -> dict[str, Any]:
         )
         shares = as_frame(lake.read(names.FEAT_USER_CATEGORY_DAILY, day))
         gate.judge(names.FEAT_USER_CATEGORY_DAILY, features.feat_user_category_daily(day), shares)
+        shares = as_frame(lake.read(names.FEAT_USER_BRAND_DAILY, day))
+        gate.judge(names.FEAT_USER_BRAND_DAILY, features.feat_user_brand_daily(day), shares)
         histories = features.histories_frame(lake.read(names.HISTORIES, day))
         gate.judge(names.HISTORIES, features.histories(chosen["history_length"]), histories)
         _judge_covisitation(gate, day, context, chosen["history_days"])
