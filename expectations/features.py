@@ -80,9 +80,10 @@ def feat_user_category_daily(day: date) -> Suite:
     )
 
 
-def feat_user_brand_daily(day: date) -> Suite:
-    """Suite of the affinities to brands: none where the shop names no brands."""
-    return rules.suite("feat_user_brand_daily", _features(FEAT_USER_BRAND_DAILY, day))
+def feat_user_brand_daily(day: date, num_users: int) -> Suite:
+    """Suite of the affinities to brands, of so many users at least: of nobody where the shop names no brands."""
+    floor = rules.at_least(num_users)
+    return rules.suite("feat_user_brand_daily", [floor, *_features(FEAT_USER_BRAND_DAILY, day)])
 
 
 def _features(table: Table, day: date) -> list[Rule]:

@@ -342,6 +342,14 @@ def test_covisitation_may_be_empty_only_where_nobody_acted_on_two_items(
     assert table in GATES[gate](DAY, shop)["rows"]
 
 
+def test_affinities_to_brands_may_be_missing_only_where_nobody_acted_on_one(shop: StepContext) -> None:
+    change(shop, names.FEAT_USER_BRAND_DAILY, lambda rows: rows.slice(0, 0))
+    assert validate.run_features(DAY, shop)["rows"][names.FEAT_USER_BRAND_DAILY] == 0
+    change(shop, names.FEAT_USER_DAILY, put("brands_28d", 2))
+    with pytest.raises(GateRefused, match=rf"{names.FEAT_USER_BRAND_DAILY}, \(rows\)"):
+        validate.run_features(DAY, shop)
+
+
 def test_impressions_may_be_missing_only_where_nobody_was_shown_anything_that_is_known(
     shop: StepContext,
 ) -> None:
