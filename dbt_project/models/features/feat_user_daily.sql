@@ -115,7 +115,7 @@ select
         cast(1 + {{ divide_down('5 * measured.less_' ~ score, 'measured.num_users') }} as integer) as {{ score }}_score,
     {% endfor %}
     {{ divide_down('measured.orders_90d * 28000000', 'least(measured.tenure_days + 1, 90)') }}
-    as purchase_velocity_micros,
+        as purchase_velocity_micros,
     {{ share_micros('measured.purchases_28d', 'measured.purchases_56d') }} as purchase_trend_micros,
     {{ share_micros('measured.events_28d', 'measured.events_56d') }} as activity_trend_micros,
     {{ divide_down('measured.paid_cents_90d', 'measured.paid_quantity_90d') }} as mean_price_cents_90d,
@@ -131,7 +131,7 @@ select
     {% for tastes, taste in [('categories', 'category'), ('brands', 'brand')] %}
         1000000
         - {{ share_micros(tastes ~ '.squares', huge(tastes ~ '.weight_micros') ~ ' * ' ~ tastes ~ '.weight_micros') }}
-        as {{ taste }}_diversity_micros_90d,
+            as {{ taste }}_diversity_micros_90d,
     {% endfor %}
     {{ share_micros('(items.item_days - items.items)', 'items.item_days') }} as repeat_share_micros_28d,
     coalesce(sessions.sessions, 0) as sessions_28d,
@@ -140,7 +140,7 @@ select
     {{ divide_down('measured.dwell_ms_28d', 'measured.dwells_28d') }} as mean_dwell_ms_28d,
     {% for quarter in ['night', 'morning', 'afternoon', 'evening', 'weekend'] %}
         {{ share_micros('measured.' ~ quarter ~ '_events_90d', 'measured.events_90d') }}
-        as {{ quarter }}_share_micros_90d,
+            as {{ quarter }}_share_micros_90d,
     {% endfor %}
     {{ divide_down('measured.weight_micros * (28 + measured.active_days_28d)', 28) }} as engagement_micros_90d
 from measured

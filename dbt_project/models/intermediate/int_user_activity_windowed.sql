@@ -8,7 +8,7 @@ select
     {% for window in [1, 7, 28, 90] %}
         {% for counted in ['views', 'carts', 'purchases', 'spend_cents'] %}
             cast(coalesce(sum(days.{{ counted }}) filter (where windows.age_days < {{ window }}), 0) as bigint)
-            as {{ counted }}_{{ window }}d,
+                as {{ counted }}_{{ window }}d,
         {% endfor %}
     {% endfor %}
     cast(count(distinct days.event_date) filter (where windows.age_days < 28) as bigint) as active_days_28d,
@@ -20,14 +20,14 @@ select
     cast(coalesce(sum(days.purchases) filter (where windows.age_days < 56), 0) as bigint) as purchases_56d,
     {% for window in [28, 56] %}
         cast(coalesce(sum(days.events) filter (where windows.age_days < {{ window }}), 0) as bigint)
-        as events_{{ window }}d,
+            as events_{{ window }}d,
     {% endfor %}
     cast(sum(days.events) as bigint) as events_90d,
     {% for quarter in ['night', 'morning', 'afternoon', 'evening'] %}
         cast(sum(days.{{ quarter }}_events) as bigint) as {{ quarter }}_events_90d,
     {% endfor %}
     cast(coalesce(sum(days.events) filter (where extract(isodow from days.event_date) >= 6), 0) as bigint)
-    as weekend_events_90d,
+        as weekend_events_90d,
     cast(coalesce(sum(days.dwells) filter (where windows.age_days < 28), 0) as bigint) as dwells_28d,
     cast(coalesce(sum(days.dwell_ms) filter (where windows.age_days < 28), 0) as bigint) as dwell_ms_28d,
     cast(sum(days.positive_weight * windows.decay_micros) as bigint) as weight_micros

@@ -7,7 +7,7 @@ select
     cast(count(*) as bigint) as events,
     {% for quarter in ['night', 'morning', 'afternoon', 'evening'] %}
         cast(count(*) filter (where floor(extract(hour from occurred_at) / 6) = {{ loop.index0 }}) as bigint)
-        as {{ quarter }}_events,
+            as {{ quarter }}_events,
     {% endfor %}
     cast(sum(greatest(weight, 0)) as bigint) as positive_weight,
     cast(count(*) filter (where event_type = 'view') as bigint) as views,
