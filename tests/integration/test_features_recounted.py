@@ -51,8 +51,8 @@ def shop(rng: random.Random) -> tuple[list[Row], list[Row], list[Row]]:
         }
         items.append(item | {"received_date": told, "known_date": told})
         if number % 4 == 0:
-            # … and what it is from some later day on, the edge of the last 28 days among them
-            on = LAST - timedelta(days=28 if number == 4 else rng.randrange(5, 60))
+            # … and what it is from a later day on, some at the edges of the windows
+            on = LAST - timedelta(days={0: 27, 4: 28, 8: 0}.get(number, 40))
             changed = {"price_cents": rng.randrange(100, 900), "category": f"c{rng.randrange(4)}"}
             on = max(on, told + timedelta(days=1))
             items.append(item | changed | {"received_date": on, "known_date": on})

@@ -193,9 +193,9 @@ def test_pair_features_are_what_they_are_called(
         ranks = np.argsort(np.argsort(-score, kind="stable"), kind="stable")
         np.testing.assert_allclose(pair[:, 1], np.log1p(ranks), rtol=1e-6)
         np.testing.assert_allclose(pair[:, 2], np.log1p(1000 * neighbours_UN[user, items]), rtol=1e-6)
-        assert pair[:, 4].tolist() == np.isin(items, world.seen[user]).tolist()
+        assert pair[:, PAIR_FEATURES.index("is_seen")].tolist() == np.isin(items, world.seen[user]).tolist()
         last = world.histories[user][-1] if len(world.histories[user]) else -1
-        assert pair[:, 5].tolist() == (items == last).tolist()
+        assert pair[:, PAIR_FEATURES.index("is_last_item")].tolist() == (items == last).tolist()
         best = [
             top_k(np.where(may_show_N, each, -np.inf)[None, :], k)[0]
             for each, k in (
