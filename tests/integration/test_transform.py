@@ -106,11 +106,11 @@ def item(
 
 
 ITEMS = [
-    item("cup", "kitchen", 1000, D1),
-    item("mug", "kitchen", 500, D1),
+    item("cup", "kitchen", 1000, D1, brand="acme"),
+    item("mug", "kitchen", 500, D1, brand="best"),
     item("bag", "bags", 3000, D1, available_until=datetime(2011, 3, 3)),
     item("hat", None, None, D1),
-    item("cup", "tableware", 1200, D3),
+    item("cup", "tableware", 1200, D3, brand="acme"),
     item("pen", "stationery", 200, D4, available_from=datetime(2011, 3, 2)),
 ]
 USERS = [{"user_id": "ann", "created_at": datetime(2011, 1, 30, 7), "received_date": D1, "known_date": D1}]
@@ -218,6 +218,8 @@ def postgres_url() -> Iterator[str]:
 
 def test_features_of_a_user_are_those_worked_out_by_hand(bulk: Settings) -> None:
     (ann,) = rows_of(bulk, names.FEAT_USER_DAILY, D3, user_id="ann")
+    # A close look, a cart and a purchase two days ago, a view of yesterday: halved after 14 days, in millionths
+    cup, mug = (2 + 3 + 5) * 905_724, 951_695
     assert ann == {
         "user_id": "ann",
         "feature_date": D3,
@@ -249,10 +251,10 @@ def test_features_of_a_user_are_those_worked_out_by_hand(bulk: Settings) -> None
         # hal has returned as well, and bob bought: two returns for three purchases that were to be seen
         "return_rate_micros_90d": (1_000_000 + 5 * 666_666) // 6,
         "categories_28d": 2,  # kitchen; and tableware, which the cup had become when it was sent back
-        "brands_28d": 0,
+        "brands_28d": 2,
         "items_28d": 2,
         "category_diversity_micros_90d": 0,  # a return is no liking
-        "brand_diversity_micros_90d": None,
+        "brand_diversity_micros_90d": 1_000_000 - (cup**2 + mug**2) * 1_000_000 // (cup + mug) ** 2,
         "repeat_share_micros_28d": 1_000_000 // 3,  # the cup again, after the cup and the mug
         "sessions_28d": 0,
         "mean_session_seconds_28d": None,
@@ -263,8 +265,7 @@ def test_features_of_a_user_are_those_worked_out_by_hand(bulk: Settings) -> None
         "afternoon_share_micros_90d": 200_000,
         "evening_share_micros_90d": 0,
         "weekend_share_micros_90d": 0,
-        # a close look, a cart and a purchase two days ago, a view of yesterday; three active days
-        "engagement_micros_90d": (10 * 905_724 + 951_695) * (28 + 3) // 28,
+        "engagement_micros_90d": (cup + mug) * (28 + 3) // 28,  # three active days
     }
 
 
@@ -326,6 +327,11 @@ def test_affinity_is_the_share_of_what_a_user_liked(bulk: Settings) -> None:
     assert shares == {
         "kitchen": kitchen * 1_000_000 // (kitchen + tableware),
         "tableware": tableware * 1_000_000 // (kitchen + tableware),
+    }
+    brands = rows_of(bulk, names.FEAT_USER_BRAND_DAILY, D3, user_id="jon")
+    assert {row["brand"]: row["affinity_micros"] for row in brands} == {
+        "acme": shares["tableware"],  # whatever it is called, the cup is acme's
+        "best": shares["kitchen"],
     }
     assert rows_of(bulk, names.FEAT_USER_CATEGORY_DAILY, D3, user_id="hal")[0]["affinity_micros"] == 0
     assert rows_of(bulk, names.FEAT_USER_CATEGORY_DAILY, D4, user_id="gus") == []  # a hat has no category
