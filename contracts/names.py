@@ -27,6 +27,7 @@ DIM_ITEMS = f"{FEATURES}/dim_items"  # day = as known at its end, like all that 
 FEAT_USER_DAILY = f"{FEATURES}/feat_user_daily"
 FEAT_ITEM_DAILY = f"{FEATURES}/feat_item_daily"
 FEAT_USER_CATEGORY_DAILY = f"{FEATURES}/feat_user_category_daily"
+FEAT_USER_BRAND_DAILY = f"{FEATURES}/feat_user_brand_daily"
 HISTORIES = f"{FEATURES}/histories"
 COVISITATION = f"{FEATURES}/covisitation"
 SEQUENCES = f"{TRAINING}/sequences"
@@ -40,7 +41,13 @@ BY_EVENT_DAY = (FCT_INTERACTIONS, FCT_IMPRESSIONS)
 #: Tables that Spark builds once an event day, and from which it then builds what looks back on many days.
 PARTS_BY_EVENT_DAY = (USER_DAYS, PAIR_DAYS)
 #: Tables that describe what was known when a day ended.
-BY_FEATURE_DAY = (DIM_ITEMS, FEAT_USER_DAILY, FEAT_ITEM_DAILY, FEAT_USER_CATEGORY_DAILY)
+BY_FEATURE_DAY = (
+    DIM_ITEMS,
+    FEAT_USER_DAILY,
+    FEAT_ITEM_DAILY,
+    FEAT_USER_CATEGORY_DAILY,
+    FEAT_USER_BRAND_DAILY,
+)
 
 # Warehouse schemas
 WAREHOUSE_RAW = "raw"

@@ -158,6 +158,7 @@ FEAT_ITEM_DAILY = _feature_table(names.FEAT_ITEM_DAILY, "item_id", "feature_date
 FEAT_USER_CATEGORY_DAILY = _feature_table(
     names.FEAT_USER_CATEGORY_DAILY, "user_id", "category", "feature_date"
 )
+FEAT_USER_BRAND_DAILY = _feature_table(names.FEAT_USER_BRAND_DAILY, "user_id", "brand", "feature_date")
 USER_DAYS = Table(
     names.USER_DAYS,
     "One row per user and event day: what the user acted upon.",
@@ -275,6 +276,7 @@ TABLES: dict[str, Table] = {
         FEAT_USER_DAILY,
         FEAT_ITEM_DAILY,
         FEAT_USER_CATEGORY_DAILY,
+        FEAT_USER_BRAND_DAILY,
         USER_DAYS,
         PAIR_DAYS,
         HISTORIES,

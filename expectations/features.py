@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from contracts.features import Feature
 from contracts.tables import (
     FEAT_ITEM_DAILY,
+    FEAT_USER_BRAND_DAILY,
     FEAT_USER_CATEGORY_DAILY,
     FEAT_USER_DAILY,
     MAX_NEIGHBOURS,
@@ -77,6 +78,12 @@ def feat_user_category_daily(day: date) -> Suite:
     return rules.suite(
         "feat_user_category_daily", [rules.at_least(1), *_features(FEAT_USER_CATEGORY_DAILY, day)]
     )
+
+
+def feat_user_brand_daily(day: date, num_users: int) -> Suite:
+    """Suite of the affinities to brands, of so many users at least: of nobody where the shop names no brands."""
+    floor = rules.at_least(num_users)
+    return rules.suite("feat_user_brand_daily", [floor, *_features(FEAT_USER_BRAND_DAILY, day)])
 
 
 def _features(table: Table, day: date) -> list[Rule]:

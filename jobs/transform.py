@@ -29,6 +29,7 @@ SCHEMAS = {
     names.FEAT_USER_DAILY: "features",
     names.FEAT_ITEM_DAILY: "features",
     names.FEAT_USER_CATEGORY_DAILY: "features",
+    names.FEAT_USER_BRAND_DAILY: "features",
 }
 
 #: One row: the digest of the project that built the tables.

@@ -164,13 +164,13 @@ def run_features(day: date, context: StepContext) -> dict[str, Any]:
         gate.judge(names.DIM_ITEMS, features.dim_items(day), as_frame(catalogue))
         items = features.items_frame(lake.read(names.FEAT_ITEM_DAILY, day), catalogue)
         gate.judge(names.FEAT_ITEM_DAILY, features.feat_item_daily(day, catalogue.num_rows), items)
-        gate.judge(
-            names.FEAT_USER_DAILY,
-            features.feat_user_daily(day),
-            as_frame(lake.read(names.FEAT_USER_DAILY, day)),
-        )
+        users = as_frame(lake.read(names.FEAT_USER_DAILY, day))
+        gate.judge(names.FEAT_USER_DAILY, features.feat_user_daily(day), users)
         shares = as_frame(lake.read(names.FEAT_USER_CATEGORY_DAILY, day))
         gate.judge(names.FEAT_USER_CATEGORY_DAILY, features.feat_user_category_daily(day), shares)
+        num_users = int((users["brands_28d"] > 0).sum())  # who acted on brands has an affinity to some
+        shares = as_frame(lake.read(names.FEAT_USER_BRAND_DAILY, day))
+        gate.judge(names.FEAT_USER_BRAND_DAILY, features.feat_user_brand_daily(day, num_users), shares)
         histories = features.histories_frame(lake.read(names.HISTORIES, day))
         gate.judge(names.HISTORIES, features.histories(chosen["history_length"]), histories)
         _judge_covisitation(gate, day, context, chosen["history_days"])

@@ -28,6 +28,7 @@ def tiny_world() -> World:
         item_ids=np.array([f"item-{index:02d}" for index in range(NUM_ITEMS)], dtype=object),
         is_available_N=is_available_N,
         category_N=np.arange(NUM_ITEMS) % 4,
+        brand_N=np.arange(NUM_ITEMS) % 3,
         item_features_NF=rng.random((NUM_ITEMS, len(ITEM_FEATURES))).astype(np.float32),
         popularity_N=rng.integers(0, 50, NUM_ITEMS).astype(np.float32),
         neighbours_NN=csr_matrix(rng.integers(0, 3, (NUM_ITEMS, NUM_ITEMS))),
@@ -36,6 +37,7 @@ def tiny_world() -> World:
         seen=[np.unique(history) for history in histories],
         user_features_UF=rng.random((NUM_USERS, len(USER_FEATURES))).astype(np.float32),
         affinity_UC=csr_matrix(rng.random((NUM_USERS, 5))),
+        brand_affinity_UB=csr_matrix(rng.random((NUM_USERS, 4))),
     )
 
 

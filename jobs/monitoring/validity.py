@@ -77,7 +77,7 @@ def column_reasons(columns: Iterable[Column], thresholds: Validity, evidence: Ev
     """What is wrong with the columns: empty, not finite, emptier than before, or suddenly constant."""
     reasons = []
     for column in columns:
-        if not column.reference.notna().any():
+        if not column.is_whole or not column.reference.notna().any():
             continue  # there was nothing to lose
         wrong = _wrong_with(column, thresholds, evidence)
         if wrong:

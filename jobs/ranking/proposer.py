@@ -23,6 +23,7 @@ PAIR_FEATURES = (
     "sasrec_candidate_rank",  # logarithm
     "covisitation_score",
     "category_affinity",
+    "brand_affinity",
     "is_seen",
     "is_last_item",
     "price_gap",  # the item's price over the user's mean price, as a difference of logarithms
@@ -128,13 +129,14 @@ class Proposer:
         pair_RF[:, 1] = np.log1p(_ranks(scores_R, rows_R, len(block)))
         pair_RF[:, 2] = np.log1p(1000 * _dense(neighbours_BN).take(flat_R))
         pair_RF[:, 3] = self.world.affinity_UC[block].toarray()[rows_R, self.world.category_N[items_R]]
-        pair_RF[:, 4] = seen_BN.take(flat_R)
+        pair_RF[:, 4] = self.world.brand_affinity_UB[block].toarray()[rows_R, self.world.brand_N[items_R]]
+        pair_RF[:, 5] = seen_BN.take(flat_R)
         last_B = np.array([history[-1] if len(history) else -1 for history in histories])
-        pair_RF[:, 5] = last_B[rows_R] == items_R
+        pair_RF[:, 6] = last_B[rows_R] == items_R
         price_N = self.world.item_features_NF[:, ITEM_FEATURES.index("price_cents")]
         mean_price_B = self.world.user_features_UF[block, USER_FEATURES.index("mean_price_cents_90d")]
         mean_price_R = mean_price_B[rows_R]
-        pair_RF[:, 6] = np.where(mean_price_R > 0, price_N[items_R] - mean_price_R, 0)
+        pair_RF[:, 7] = np.where(mean_price_R > 0, price_N[items_R] - mean_price_R, 0)
         is_personal_B = has_history_B | (np.diff(neighbours_BN.indptr) > 0)
         return Candidates(block, rows_R, items_R, pair_RF, is_personal_B)
 

@@ -1,6 +1,6 @@
 """What was known at the end of a day, as arrays that models understand.
 
-U users · N items of the catalogue, in the order of their ids · F features · C categories
+U users · N items of the catalogue, in the order of their ids · F features · C categories · B brands
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class World:
     item_ids: npt.NDArray[np.object_]  # sorted
     is_available_N: npt.NDArray[np.bool_]
     category_N: IntArray  # code of the item's category, -1 without one
+    brand_N: IntArray  # code of the item's brand, -1 without one
     item_features_NF: FloatArray  # logarithms, see _compress
     popularity_N: FloatArray  # weights of the last seven days: "recent popularity"
     neighbours_NN: csr_matrix  # co-visitation weights
@@ -48,6 +49,7 @@ class World:
     seen: list[IntArray]  # every item that the user acted upon, sorted
     user_features_UF: FloatArray
     affinity_UC: csr_matrix  # share of the user's weight by category
+    brand_affinity_UB: csr_matrix  # the same by brand
 
     @property
     def num_items(self) -> int:
@@ -63,7 +65,7 @@ def load_world(lake: Lake, cutoff: date, day: date) -> World:
     Raises:
         PartitionMissing: the cut-off's features were never built.
     """
-    items = _frame(lake, names.DIM_ITEMS, cutoff, ("item_id", "category", "is_available"))
+    items = _frame(lake, names.DIM_ITEMS, cutoff, ("item_id", "category", "brand", "is_available"))
     items = items.sort_values("item_id").reset_index(drop=True)
     item_ids = items["item_id"].to_numpy(dtype=object)
     item_features = _frame(lake, names.FEAT_ITEM_DAILY, cutoff, ("item_id", *ITEM_FEATURES))
@@ -71,13 +73,19 @@ def load_world(lake: Lake, cutoff: date, day: date) -> World:
     users = _frame(lake, names.FEAT_USER_DAILY, cutoff, ("user_id", *USER_FEATURES)).set_index("user_id")
     histories, seen = _histories(lake, cutoff, day, item_ids)
     user_ids = np.array(sorted(set(histories) | set(users.index)), dtype=object)
-    categories = {name: code for code, name in enumerate(sorted(items["category"].dropna().unique()))}
+    category_N, affinity_UC = _affinity(
+        lake, names.FEAT_USER_CATEGORY_DAILY, cutoff, user_ids, items["category"]
+    )
+    brand_N, brand_affinity_UB = _affinity(
+        lake, names.FEAT_USER_BRAND_DAILY, cutoff, user_ids, items["brand"]
+    )
     empty = np.empty(0, np.int64)
     return World(
         cutoff=cutoff,
         item_ids=item_ids,
         is_available_N=items["is_available"].to_numpy(dtype=bool),
-        category_N=items["category"].map(categories).fillna(-1).to_numpy(dtype=np.int64),
+        category_N=category_N,
+        brand_N=brand_N,
         item_features_NF=_compress(item_features[list(ITEM_FEATURES)]),
         popularity_N=item_features["popularity_7d"].fillna(0).to_numpy(dtype=np.float32),
         neighbours_NN=_neighbours(lake, cutoff, day, item_ids),
@@ -85,7 +93,8 @@ def load_world(lake: Lake, cutoff: date, day: date) -> World:
         histories=[histories.get(user, empty) for user in user_ids],
         seen=[seen.get(user, empty) for user in user_ids],
         user_features_UF=_compress(users.reindex(user_ids)[list(USER_FEATURES)]),
-        affinity_UC=_affinity(lake, cutoff, user_ids, categories),
+        affinity_UC=affinity_UC,
+        brand_affinity_UB=brand_affinity_UB,
     )
 
 
@@ -207,16 +216,18 @@ def _neighbours(lake: Lake, cutoff: date, day: date, item_ids: npt.NDArray[np.ob
 
 
 def _affinity(
-    lake: Lake, cutoff: date, user_ids: npt.NDArray[np.object_], categories: dict[str, int]
-) -> csr_matrix:
+    lake: Lake, table: str, cutoff: date, user_ids: npt.NDArray[np.object_], of_items: pd.Series[Any]
+) -> tuple[IntArray, csr_matrix]:
+    """The code of each item's category (or brand), -1 without one; and the share of each user's weight by code."""
     from scipy.sparse import csr_matrix
 
-    rows = _frame(lake, names.FEAT_USER_CATEGORY_DAILY, cutoff, ("user_id", "category", "affinity_micros"))
+    kind = str(of_items.name)
+    codes = {name: code for code, name in enumerate(sorted(of_items.dropna().unique()))}
+    rows = _frame(lake, table, cutoff, ("user_id", kind, "affinity_micros"))
     users = index_of(rows["user_id"].to_numpy(dtype=object), user_ids)
-    codes = rows["category"].map(categories).fillna(-1).to_numpy(dtype=np.int64)
-    is_known = (users >= 0) & (codes >= 0)
+    code = rows[kind].map(codes).fillna(-1).to_numpy(dtype=np.int64)
+    is_known = (users >= 0) & (code >= 0)
     shares = rows["affinity_micros"].to_numpy(dtype=np.float64)[is_known] / 1e6
-    # One column more than categories, so that code -1 reads an empty one.
-    return csr_matrix(
-        (shares, (users[is_known], codes[is_known])), shape=(len(user_ids), len(categories) + 1)
-    )
+    # One column more than codes, so that code -1 reads an empty one.
+    affinity = csr_matrix((shares, (users[is_known], code[is_known])), shape=(len(user_ids), len(codes) + 1))
+    return of_items.map(codes).fillna(-1).to_numpy(dtype=np.int64), affinity

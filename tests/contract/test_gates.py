@@ -25,6 +25,7 @@ from jobs.io.commit import digest_of
 from jobs.io.schemas import arrow_schema
 from jobs.io.state import LANDINGS, RUNS, State
 from jobs.runs import StepContext, run_key, settings_of_run
+from tests.declared import valid_features
 
 pytestmark = pytest.mark.contract
 
@@ -126,26 +127,19 @@ def everything() -> Iterator[tuple[str, date, list[dict[str, Any]]]]:
             for item in ITEMS
         ],
     )
-    counts = {"feature_date": DAY, "recency_days": 0, "tenure_days": 3, "active_days_28d": 2}
-    item_counts = {"feature_date": DAY, "popularity_micros": 1, "popularity_7d": 1, "age_days": 9}
-    zeros = dict.fromkeys(("views_28d", "purchases_28d", "buyers_28d", "returns_28d"), 0)
-    money = dict.fromkeys(("orders_90d", "spend_cents_90d", "categories_28d"), 0)
     yield (
         names.DIM_ITEMS,
         DAY,
         [{"item_id": i, "feature_date": DAY, "is_available": i != "item11"} for i in ITEMS],
     )
-    yield names.FEAT_ITEM_DAILY, DAY, [{**item_counts, **zeros, "item_id": item} for item in ITEMS]
-    user_zeros = dict.fromkeys(("views_28d", "purchases_28d"), 1)
-    yield names.FEAT_USER_DAILY, DAY, [{**counts, **user_zeros, **money, "user_id": user} for user in USERS]
-    yield (
-        names.FEAT_USER_CATEGORY_DAILY,
-        DAY,
-        [
-            {"user_id": user, "category": "light", "feature_date": DAY, "affinity_micros": 10**6}
-            for user in USERS
-        ],
-    )
+    keys_of: dict[str, list[dict[str, Any]]] = {
+        names.FEAT_ITEM_DAILY: [{"item_id": item} for item in ITEMS],
+        names.FEAT_USER_DAILY: [{"user_id": user} for user in USERS],
+        names.FEAT_USER_CATEGORY_DAILY: [{"user_id": user, "category": "light"} for user in USERS],
+        names.FEAT_USER_BRAND_DAILY: [{"user_id": user, "brand": "acme"} for user in USERS],
+    }
+    for table, keys in keys_of.items():
+        yield table, DAY, [{**key, "feature_date": DAY, **valid_features(TABLES[table])} for key in keys]
     yield (
         names.HISTORIES,
         DAY,
@@ -346,6 +340,14 @@ def test_covisitation_may_be_empty_only_where_nobody_acted_on_two_items(
     one_item = [{"user_id": user, "item_ids": ["item00"]} for user in USERS]
     write(shop, names.USER_DAYS, DAY - timedelta(days=2), one_item)
     assert table in GATES[gate](DAY, shop)["rows"]
+
+
+def test_affinities_to_brands_may_be_missing_only_where_nobody_acted_on_one(shop: StepContext) -> None:
+    change(shop, names.FEAT_USER_BRAND_DAILY, lambda rows: rows.slice(0, 0))
+    assert validate.run_features(DAY, shop)["rows"][names.FEAT_USER_BRAND_DAILY] == 0
+    change(shop, names.FEAT_USER_DAILY, put("brands_28d", 2))
+    with pytest.raises(GateRefused, match=rf"{names.FEAT_USER_BRAND_DAILY}, \(rows\)"):
+        validate.run_features(DAY, shop)
 
 
 def test_impressions_may_be_missing_only_where_nobody_was_shown_anything_that_is_known(

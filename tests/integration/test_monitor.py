@@ -41,6 +41,12 @@ NUM_USERS, NUM_ITEMS, NUM_CATEGORIES = 420, 60, 6
 EVENTS_A_DAY = 500
 
 
+def truths(table: str, num_rows: int) -> dict[str, list[bool]]:
+    """Every second one is true, of the features that are true or false."""
+    found = [feature.name for feature in TABLES[table].features if feature.data_type == "boolean"]
+    return {name: [row % 2 == 0 for row in range(num_rows)] for name in found}
+
+
 @dataclass
 class Shop:
     """People with tastes of their own, who go on as they are unless told otherwise."""
@@ -107,6 +113,7 @@ class Shop:
             name: np.rint(factor * (1 + rng.gamma(2, 4, NUM_USERS))).astype(int).tolist()
             for name in TABLES[names.FEAT_USER_DAILY].columns
         }
+        users |= truths(names.FEAT_USER_DAILY, NUM_USERS)
         users["views_28d"][:num_missing] = [None] * num_missing
         # Tenure grows with the calendar, as it does.
         users["tenure_days"] = [(day - FIRST).days] * NUM_USERS
@@ -114,6 +121,7 @@ class Shop:
         items: dict[str, Any] = {
             name: rng.poisson(50, NUM_ITEMS).tolist() for name in TABLES[names.FEAT_ITEM_DAILY].columns
         }
+        items |= truths(names.FEAT_ITEM_DAILY, NUM_ITEMS)
         items |= {"item_id": [item_id(item) for item in range(NUM_ITEMS)], "feature_date": [day] * NUM_ITEMS}
         self.replace(names.FEAT_USER_DAILY, day, **users)
         self.replace(names.FEAT_ITEM_DAILY, day, **items)

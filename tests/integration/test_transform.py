@@ -106,11 +106,11 @@ def item(
 
 
 ITEMS = [
-    item("cup", "kitchen", 1000, D1),
-    item("mug", "kitchen", 500, D1),
+    item("cup", "kitchen", 1000, D1, brand="acme"),
+    item("mug", "kitchen", 500, D1, brand="best"),
     item("bag", "bags", 3000, D1, available_until=datetime(2011, 3, 3)),
     item("hat", None, None, D1),
-    item("cup", "tableware", 1200, D3),
+    item("cup", "tableware", 1200, D3, brand="acme"),
     item("pen", "stationery", 200, D4, available_from=datetime(2011, 3, 2)),
 ]
 USERS = [{"user_id": "ann", "created_at": datetime(2011, 1, 30, 7), "received_date": D1, "known_date": D1}]
@@ -218,18 +218,54 @@ def postgres_url() -> Iterator[str]:
 
 def test_features_of_a_user_are_those_worked_out_by_hand(bulk: Settings) -> None:
     (ann,) = rows_of(bulk, names.FEAT_USER_DAILY, D3, user_id="ann")
+    # A close look, a cart and a purchase two days ago, a view of yesterday: halved after 14 days, in millionths
+    cup, mug = (2 + 3 + 5) * 905_724, 951_695
     assert ann == {
         "user_id": "ann",
         "feature_date": D3,
         "recency_days": 0,
+        "days_since_purchase": 2,
         "tenure_days": 32,  # since 30 January, when the shop says that she came
         "active_days_28d": 3,
-        "views_28d": 2,
-        "purchases_28d": 1,
+        "views_1d": 0,
+        **dict.fromkeys(("views_7d", "views_28d", "views_90d"), 2),
+        "carts_1d": 0,
+        **dict.fromkeys(("carts_7d", "carts_28d", "carts_90d"), 1),
+        "purchases_1d": 0,
+        **dict.fromkeys(("purchases_7d", "purchases_28d", "purchases_90d"), 1),
+        "spend_cents_1d": -1000,
+        **dict.fromkeys(("spend_cents_7d", "spend_cents_28d", "spend_cents_90d"), 2 * 1000 - 1000),
         "orders_90d": 1,
-        "spend_cents_90d": 2 * 1000 - 1000,
+        # of nine users five did nothing that day, and seven, all but bob and herself, have no order and paid nothing
+        "recency_score": 1 + 5 * 5 // 9,
+        "frequency_score": 1 + 5 * 7 // 9,
+        "monetary_score": 1 + 5 * 7 // 9,
+        "purchase_velocity_micros": 28_000_000 // 33,
+        "purchase_trend_micros": 1_000_000,
+        "activity_trend_micros": 1_000_000,
         "mean_price_cents_90d": 1000,
+        "mean_basket_cents_90d": 2000,
+        # In the kitchen, where the mug alone is left at 500, a cup of 1000 was looked at, put into the cart and bought; the
+        # mug was looked at as well.
+        "price_level_micros_90d": (3 * 1000 + 500) * 1_000_000 // 500 // 4,
+        # hal has returned as well, and bob bought: two returns for three purchases that were to be seen
+        "return_rate_micros_90d": (1_000_000 + 5 * 666_666) // 6,
         "categories_28d": 2,  # kitchen; and tableware, which the cup had become when it was sent back
+        "brands_28d": 2,
+        "items_28d": 2,
+        "category_diversity_micros_90d": 0,  # a return is no liking
+        "brand_diversity_micros_90d": 1_000_000 - (cup**2 + mug**2) * 1_000_000 // (cup + mug) ** 2,
+        "repeat_share_micros_28d": 1_000_000 // 3,  # the cup again, after the cup and the mug
+        "sessions_28d": 0,
+        "mean_session_seconds_28d": None,
+        "mean_session_gap_seconds_28d": None,
+        "mean_dwell_ms_28d": 40_000,
+        "night_share_micros_90d": 0,
+        "morning_share_micros_90d": 800_000,
+        "afternoon_share_micros_90d": 200_000,
+        "evening_share_micros_90d": 0,
+        "weekend_share_micros_90d": 0,
+        "engagement_micros_90d": (cup + mug) * (28 + 3) // 28,  # three active days
     }
 
 
@@ -253,13 +289,32 @@ def test_features_of_an_item_are_those_worked_out_by_hand(bulk: Settings) -> Non
         "feature_date": D3,
         # ann's close look, cart and purchase, lea's view; two days. Nobody's view and purchase, and jon's cart, ann's return.
         "popularity_micros": (2 + 3 + 5 + 1) * two_days + (1 + 5) * one_day + (3 - 5) * 1_000_000,
+        "popularity_short_micros": 11 * 629_961 + 6 * 793_701 - 2 * 1_000_000,  # 0.5^(2/3) and 0.5^(1/3)
+        "popularity_long_micros": 11 * 975_549 + 6 * 987_699 - 2 * 1_000_000,  # 0.5^(2/56) and 0.5^(1/56)
         "popularity_7d": 11 + 6 + 3,
-        "views_28d": 3,
-        "purchases_28d": 2,
+        "popularity_trend_micros": 4_000_000,  # all of it within the week
+        **dict.fromkeys(("views_7d", "views_28d"), 3),
+        **dict.fromkeys(("carts_7d", "carts_28d"), 2),
+        **dict.fromkeys(("purchases_7d", "purchases_28d"), 2),
         "buyers_28d": 1,  # somebody unknown is nobody in particular
+        "buyers_per_purchase_micros_28d": 1_000_000,
         "returns_28d": 1,
+        # The shop: 4 carts and 3 purchases for 7 views, 3 purchases for 4 carts, 2 returns for 3 purchases
+        "carts_per_view_micros_28d": (2_000_000 + 20 * 571_428) // 23,
+        "purchases_per_view_micros_28d": (2_000_000 + 20 * 428_571) // 23,
+        "purchases_per_cart_micros_28d": (2_000_000 + 5 * 750_000) // 7,
+        "return_rate_micros_90d": (1_000_000 + 5 * 666_666) // 7,
+        "ratings_90d": 0,
+        "rating_micros_90d": 3_000_000,  # the shop's: five, three and one
         "price_cents": 1200,
+        "price_change_micros_28d": None,
+        "price_level_micros": 1_000_000,
         "age_days": 2,
+        "days_left": None,
+        "category_items": 1,
+        "category_age_days": 0,  # tableware is as new as its cup
+        "title_words": 1,
+        "has_title_number": False,
     }
 
 
@@ -273,8 +328,21 @@ def test_affinity_is_the_share_of_what_a_user_liked(bulk: Settings) -> None:
         "kitchen": kitchen * 1_000_000 // (kitchen + tableware),
         "tableware": tableware * 1_000_000 // (kitchen + tableware),
     }
+    brands = rows_of(bulk, names.FEAT_USER_BRAND_DAILY, D3, user_id="jon")
+    assert {row["brand"]: row["affinity_micros"] for row in brands} == {
+        "acme": shares["tableware"],  # whatever it is called, the cup is acme's
+        "best": shares["kitchen"],
+    }
     assert rows_of(bulk, names.FEAT_USER_CATEGORY_DAILY, D3, user_id="hal")[0]["affinity_micros"] == 0
     assert rows_of(bulk, names.FEAT_USER_CATEGORY_DAILY, D4, user_id="gus") == []  # a hat has no category
+
+
+def test_an_item_that_leaves_and_one_that_is_new_say_so(bulk: Settings) -> None:
+    (bag,) = rows_of(bulk, names.FEAT_ITEM_DAILY, D2, item_id="bag")
+    assert (bag["days_left"], bag["category_age_days"], bag["category_items"]) == (1, 1, 1)
+    (hat,) = rows_of(bulk, names.FEAT_ITEM_DAILY, D3, item_id="hat")
+    assert (hat["ratings_90d"], hat["rating_micros_90d"]) == (2, (8_000_000 + 5 * 3_000_000) // 7)
+    assert (hat["category_items"], hat["price_level_micros"]) == (None, None)
 
 
 def test_the_catalogue_is_as_known_when_the_day_ended(bulk: Settings) -> None:

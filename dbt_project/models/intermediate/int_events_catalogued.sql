@@ -21,6 +21,8 @@ select
     events.user_id,
     events.item_id,
     items.category,
+    items.brand,
+    items.price_cents as list_price_cents,
     events.event_type,
     events.occurred_at,
     events.event_date,

@@ -30,6 +30,7 @@ select
     events.user_id,
     events.item_id,
     events.category,
+    events.brand,
     events.event_type,
     events.occurred_at,
     events.event_date,
@@ -38,6 +39,16 @@ select
     cast(weights.weight * events.times as integer) as weight,
     events.quantity,
     events.unit_price_cents,
+    events.dwell_ms,
+    -- What a person looked at, put into the cart or bought has a price even where only the catalogue tells it.
+    case
+        when events.event_type in ('view', 'cart', 'purchase')
+            then coalesce(events.unit_price_cents, events.list_price_cents)
+    end as price_cents,
+    case
+        when events.event_type = 'rating' and events.value is not null
+            then cast(round(cast(greatest(1, least(5, events.value)) as decimal(18, 6)) * 1000000) as bigint)
+    end as rating_micros,
     case events.event_type
         when 'purchase' then coalesce(events.quantity, 1) * events.unit_price_cents
         when 'return' then -abs(coalesce(events.quantity, 1) * events.unit_price_cents)

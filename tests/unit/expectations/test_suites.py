@@ -15,6 +15,7 @@ from contracts.tables import (
     COVISITATION,
     DIM_ITEMS,
     FEAT_ITEM_DAILY,
+    FEAT_USER_BRAND_DAILY,
     FEAT_USER_CATEGORY_DAILY,
     FEAT_USER_DAILY,
     HISTORIES,
@@ -30,6 +31,7 @@ from expectations import columns, features, landed, rules, scores, training
 from expectations.findings import evaluate
 from expectations.frames import as_frame
 from jobs.io.schemas import arrow_schema
+from tests.declared import valid_features
 
 DAY = date(2011, 3, 1)
 BEFORE = DAY - timedelta(days=1)
@@ -82,13 +84,13 @@ def catalogue() -> pa.Table:
 
 
 def item_features() -> pd.DataFrame:
-    counts = dict.fromkeys(FEAT_ITEM_DAILY.columns, 3) | {"feature_date": DAY}
+    counts = valid_features(FEAT_ITEM_DAILY) | {"feature_date": DAY}
     table = rows(FEAT_ITEM_DAILY, {**counts, "item_id": "lamp"}, {**counts, "item_id": "rug"})
     return features.items_frame(table, catalogue())
 
 
 def user_features() -> pd.DataFrame:
-    counts = dict.fromkeys(FEAT_USER_DAILY.columns, 3) | {"feature_date": DAY}
+    counts = valid_features(FEAT_USER_DAILY) | {"feature_date": DAY}
     return as_frame(rows(FEAT_USER_DAILY, {**counts, "user_id": "anna"}, {**counts, "user_id": "ben"}))
 
 
@@ -96,6 +98,11 @@ def shares() -> pd.DataFrame:
     share = {"user_id": "anna", "feature_date": DAY, "affinity_micros": 500_000}
     table = rows(FEAT_USER_CATEGORY_DAILY, {**share, "category": "light"}, {**share, "category": "floor"})
     return as_frame(table)
+
+
+def brand_shares() -> pd.DataFrame:
+    share = {"user_id": "anna", "feature_date": DAY} | valid_features(FEAT_USER_BRAND_DAILY)
+    return as_frame(rows(FEAT_USER_BRAND_DAILY, {**share, "brand": "acme"}, {**share, "brand": "best"}))
 
 
 def histories() -> pd.DataFrame:
@@ -321,12 +328,8 @@ CASES: dict[str, tuple[rules.Suite, Callable[[], pd.DataFrame], dict[tuple[str, 
         features.feat_item_daily(DAY, 2),
         item_features,
         WRONG_DAY
-        | missing("item_id", "popularity_micros")
-        | missing("popularity_7d", "views_28d", "purchases_28d", "buyers_28d", "returns_28d", "age_days")
-        | negative("popularity_7d", "views_28d", "purchases_28d", "buyers_28d", "returns_28d", "age_days")
-        | negative("price_cents")
+        | missing("item_id")
         | {
-            (BETWEEN, "popularity_micros"): put("popularity_micros", -(10**16)),
             (ROWS, "(rows)"): head(1),  # an item of the catalogue is left out
             (IDS, "item_id"): put("item_id", "none"),
             (UNIQUE, "item_id"): twice,
@@ -339,28 +342,26 @@ CASES: dict[str, tuple[rules.Suite, Callable[[], pd.DataFrame], dict[tuple[str, 
         user_features,
         NO_ROWS
         | WRONG_DAY
-        | missing("user_id", "recency_days", "active_days_28d", "orders_90d", "spend_cents_90d")
-        | missing("views_28d", "purchases_28d", "categories_28d", "tenure_days")
-        | negative("views_28d", "purchases_28d", "categories_28d", "tenure_days", "mean_price_cents_90d")
-        | {
-            (IDS, "user_id"): put("user_id", "a" * 129),
-            (UNIQUE, "user_id"): twice,
-            (BETWEEN, "recency_days"): put("recency_days", 90),
-            (BETWEEN, "active_days_28d"): put("active_days_28d", 29),
-            (BETWEEN, "orders_90d"): put("orders_90d", 91),
-            (BETWEEN, "spend_cents_90d"): put("spend_cents_90d", 2 * 10**15),
-        },
+        | missing("user_id")
+        | {(IDS, "user_id"): put("user_id", "a" * 129), (UNIQUE, "user_id"): twice},
     ),
     "feat_user_category_daily": (
         features.feat_user_category_daily(DAY),
         shares,
         NO_ROWS
         | WRONG_DAY
-        | missing("user_id", "category", "affinity_micros")
+        | missing("user_id", "category")
+        | {(IDS, "user_id"): put("user_id", " anna"), (UNIQUE_TOGETHER, "user_id, category"): twice},
+    ),
+    "feat_user_brand_daily": (
+        features.feat_user_brand_daily(DAY, 2),
+        brand_shares,
+        WRONG_DAY
+        | missing("user_id", "brand")
         | {
+            (ROWS, "(rows)"): head(1),  # somebody who acted on brands is left out
             (IDS, "user_id"): put("user_id", " anna"),
-            (UNIQUE_TOGETHER, "user_id, category"): twice,
-            (BETWEEN, "affinity_micros"): put("affinity_micros", 1_000_001),
+            (UNIQUE_TOGETHER, "user_id, brand"): twice,
         },
     ),
     "histories": (
@@ -486,6 +487,11 @@ CASES: dict[str, tuple[rules.Suite, Callable[[], pd.DataFrame], dict[tuple[str, 
         NO_ROWS | {(EQUAL, "expected_type, found_type"): put("found_type", "int64")},
     ),
 }
+#: Suite → the declared features that it judges: a new one needs no word here.
+FEATURES_OF = {
+    table.short_name: table.features
+    for table in (FEAT_ITEM_DAILY, FEAT_USER_DAILY, FEAT_USER_CATEGORY_DAILY, FEAT_USER_BRAND_DAILY)
+}
 BROKEN = [(name, *key) for name, (_, _, broken) in CASES.items() for key in broken]
 
 
@@ -527,7 +533,32 @@ def test_a_broken_frame_is_refused(name: str, expectation: str, column: str) -> 
 def test_every_expectation_has_a_broken_frame(name: str) -> None:
     suite, _, broken = CASES[name]
     configured = [(each.expectation_type, column_of(each)) for each in suite.expectations]
-    assert sorted(configured) == sorted(broken)
+    declared = [feature.name for feature in FEATURES_OF.get(name, ())]
+    assert sorted(each for each in configured if each[1] not in declared) == sorted(broken)
+
+
+@pytest.mark.parametrize("name", FEATURES_OF)
+def test_a_feature_is_held_to_what_its_yaml_says(name: str) -> None:
+    """Missing where it never is, and just beyond its bound: all of a table's features at once."""
+    suite, good, _ = CASES[name]
+    empty, beyond = good(), good()
+    for feature in FEATURES_OF[name]:
+        empty = put(feature.name, None)(empty)
+        bounds = ((feature.at_most, 1), (feature.at_least, -1))
+        value = next((bound + step for bound, step in bounds if bound is not None), 2 * rules.LARGEST)
+        if feature.data_type != "boolean":
+            beyond = put(feature.name, int(value))(beyond)
+    for frame, rule, wanted in (
+        (empty, MISSING, {each.name for each in FEATURES_OF[name] if each.missing is None}),
+        (beyond, BETWEEN, {each.name for each in FEATURES_OF[name] if each.data_type != "boolean"}),
+    ):
+        refused = {
+            column_of(each)
+            for each, finding in zip(suite.expectations, evaluate(suite, frame), strict=True)
+            if each.expectation_type == rule and not finding.is_met
+        }
+        assert refused == wanted
+        assert wanted
 
 
 def test_every_suite_has_a_case() -> None:

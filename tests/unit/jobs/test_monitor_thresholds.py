@@ -668,6 +668,14 @@ def test_a_column_that_grows_with_the_calendar_is_shown_and_never_judged(name: s
     )
 
 
+@pytest.mark.parametrize(("name", "is_told"), [("user.views_28d", True), ("user.views_1d", False)])
+def test_a_feature_that_may_not_ring_is_not_called_broken_on_a_quiet_day(name: str, is_told: bool) -> None:
+    before, nothing = pd.Series(np.arange(1000)), pd.Series(np.zeros(1000))
+    thresholds = load_thresholds()
+    column = feature_column(name, before, nothing, 400, thresholds)
+    assert bool(column_reasons([column], thresholds.validity, thresholds.evidence)) == is_told
+
+
 def test_a_misspelt_threshold_is_refused_by_name() -> None:
     with pytest.raises(SettingInvalid, match="min_volum"):
         parse_thresholds("[validity]\nmin_volum = 0.5\n")

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from scipy.sparse import csr_matrix
@@ -15,13 +16,21 @@ from contracts import names
 from contracts.errors import GateRefused
 from contracts.lists import PERSONAL, POPULAR
 from contracts.settings import load_settings
-from contracts.tables import SEQUENCES, TABLES, TRAINING_IMPRESSIONS
+from contracts.tables import FEAT_USER_BRAND_DAILY, SEQUENCES, TABLES, TRAINING_IMPRESSIONS
 from jobs.io.lake import Lake
 from jobs.io.schemas import arrow_schema
 from jobs.io.state import State
 from jobs.ranking.next_item import FEATURES, NextItemModel
-from jobs.ranking.proposer import Proposer
-from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, World, _neighbours, index_of, steps_by_user
+from jobs.ranking.proposer import PAIR_FEATURES, Proposer
+from jobs.ranking.world import (
+    ITEM_FEATURES,
+    USER_FEATURES,
+    World,
+    _affinity,
+    _neighbours,
+    index_of,
+    steps_by_user,
+)
 from jobs.score import rank_everyone
 from jobs.training.impressions import Impressions
 from jobs.training.sequences import read_sequences
@@ -184,9 +193,9 @@ def test_pair_features_are_what_they_are_called(
         ranks = np.argsort(np.argsort(-score, kind="stable"), kind="stable")
         np.testing.assert_allclose(pair[:, 1], np.log1p(ranks), rtol=1e-6)
         np.testing.assert_allclose(pair[:, 2], np.log1p(1000 * neighbours_UN[user, items]), rtol=1e-6)
-        assert pair[:, 4].tolist() == np.isin(items, world.seen[user]).tolist()
+        assert pair[:, PAIR_FEATURES.index("is_seen")].tolist() == np.isin(items, world.seen[user]).tolist()
         last = world.histories[user][-1] if len(world.histories[user]) else -1
-        assert pair[:, 5].tolist() == (items == last).tolist()
+        assert pair[:, PAIR_FEATURES.index("is_last_item")].tolist() == (items == last).tolist()
         best = [
             top_k(np.where(may_show_N, each, -np.inf)[None, :], k)[0]
             for each, k in (
@@ -310,6 +319,41 @@ def test_neighbours_of_an_earlier_day_are_those_that_were_known_then(tmp_path: P
     lake = Lake.of(settings)
     assert _neighbours(lake, DAY, DAY, items).toarray()[0].tolist() == [0, 9, 0]
     assert _neighbours(lake, earlier, DAY, items).toarray()[0].tolist() == [0, 0, 4]
+
+
+def test_affinities_to_brands_are_read_by_the_brands_of_the_catalogue(tmp_path: Path) -> None:
+    """Who is unknown and what the catalogue no longer names have no place; an item without a brand reads nothing."""
+    share = {"feature_date": DAY, "affinity_micros": 250_000}
+    given = [
+        {**share, "user_id": "anna", "brand": "best"},
+        {**share, "user_id": "anna", "brand": "gone"},
+        {**share, "user_id": "zoe", "brand": "acme"},
+    ]
+    with State.of(load_settings(home=tmp_path)).lease("test", "build", 60, is_last=True) as lease:
+        lake = Lake.of(load_settings(home=tmp_path), lease)
+        rows = pa.Table.from_pylist(given, schema=arrow_schema(FEAT_USER_BRAND_DAILY))
+        lake.replace(FEAT_USER_BRAND_DAILY.name, DAY, rows, inputs="by hand")
+    users, brands = np.array(["anna", "ben"], dtype=object), pd.Series(["best", None, "acme"], name="brand")
+    brand_N, affinity_UB = _affinity(lake, FEAT_USER_BRAND_DAILY.name, DAY, users, brands)
+    assert brand_N.tolist() == [1, -1, 0]
+    assert affinity_UB.toarray()[:, brand_N].tolist() == [[0.25, 0, 0], [0, 0, 0]]
+
+
+@pytest.mark.parametrize("kind", ["category", "brand"])
+def test_a_candidate_carries_the_affinity_to_its_own_category_and_brand(
+    world: World, model: NextItemModel, kind: str
+) -> None:
+    proposer = Proposer(
+        model.sasrec, model.item_ids, world, num_candidates=10, length=K, repeats_allowed=False
+    )
+    affinity, codes = {
+        "category": (world.affinity_UC, world.category_N),
+        "brand": (world.brand_affinity_UB, world.brand_N),
+    }[kind]
+    (candidates,) = proposer.propose(np.arange(NUM_USERS))
+    expected = affinity.toarray()[candidates.block[candidates.rows_R], codes[candidates.items_R]]
+    found = candidates.pair_RF[:, PAIR_FEATURES.index(f"{kind}_affinity")]
+    np.testing.assert_array_equal(found, expected.astype(np.float32))
 
 
 def test_a_training_set_is_cut_in_time(tmp_path: Path) -> None:
