@@ -85,6 +85,36 @@ def import_movielens_command(source: Path, feed: Path | None) -> None:
     print_json(import_movielens_100k(source, feed or load_settings().home / "feed"))
 
 
+@import_group.command("movielens-1m")
+@click.argument("source", type=click.Path(path_type=Path))
+@feed_option
+def import_movielens_1m_command(source: Path, feed: Path | None) -> None:
+    """MovieLens 1M as SASRec reads it: ml-1m.txt, sas_to_original_*.txt, movies.dat and users.dat."""
+    from jobs.feeds.movielens_1m import import_movielens_1m
+
+    print_json(import_movielens_1m(source, feed or load_settings().home / "feed"))
+
+
+@import_group.command("amazon")
+@click.argument("source", type=click.Path(path_type=Path))
+@feed_option
+def import_amazon_command(source: Path, feed: Path | None) -> None:
+    """Amazon reviews as S3-Rec's 5-core sequences: Beauty.txt and Beauty_item2attributes.json."""
+    from jobs.feeds.amazon import import_amazon
+
+    print_json(import_amazon(source, feed or load_settings().home / "feed"))
+
+
+@import_group.command("clothing")
+@click.argument("source", type=click.Path(path_type=Path))
+@feed_option
+def import_clothing_command(source: Path, feed: Path | None) -> None:
+    """UCI clickstream of a clothing shop, 2008: clicks.csv, or the folder that holds it."""
+    from jobs.feeds.clothing import import_clothing
+
+    print_json(import_clothing(source, feed or load_settings().home / "feed"))
+
+
 def _mapping(context: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
     """``OURS=THEIRS`` pairs as a dictionary."""
     mapping: dict[str, str] = {}
