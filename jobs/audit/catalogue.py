@@ -97,5 +97,7 @@ def _spread(engine: duckdb.DuckDBPyConnection, column: str) -> Record | None:
         "n": n,
         "gini": round(gini, 4),
         "top_hundredth_share": share(found["top"], total),
-        "curve": [{"share_of_busiest": step / 20, "share_of_acts": share(acts, total)} for step, acts in curve],
+        "curve": [
+            {"share_of_busiest": step / 20, "share_of_acts": share(acts, total)} for step, acts in curve
+        ],
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,23 +12,27 @@ from typing import TYPE_CHECKING, Any
 from contracts.errors import FeedInvalid
 from contracts.feed import FeedDescription
 from contracts.settings import Settings
-from jobs.feed_reader import complete_deliveries, read_description
+from jobs.feed_reader import Delivery, complete_deliveries, read_description
 from jobs.landing.account import Account, totals
-from jobs.landing.classify import Classified, classify_all
+from jobs.landing.classify import Classified, classify_rows
 from jobs.landing.duplicates import LATER_WORDS
+from jobs.landing.reading import Unshaped, read_delivery
 from jobs.landing.refusals import refusals
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
 #: What people do that says something of their taste; impressions are what we do, returns take back.
 ACTS = ("view", "cart", "purchase", "rating")
 #: More is written to disk.
 _MEMORY = "2GB"
+#: Bytes of files, most often packed, that are read and classified at once.
+_BATCH_BYTES = 4 << 20
 
 _TABLES = """
     create table delivered (
-        event_id hugeint, body_hash ubigint, received_date date, source_file varchar, line bigint,
+        event_id uhugeint, body_hash ubigint, received_date date, source_file varchar, line bigint,
         user_id varchar, item_id varchar, event_type varchar, occurred_at timestamp, session_id varchar,
         value double, position integer, propensity double, decision_id varchar
     );
@@ -98,7 +102,11 @@ def loaded(location: str, settings: Settings) -> Iterator[LoadedFeed]:
     folder.mkdir(parents=True)
     engine = duckdb.connect(
         str(folder / "feed.duckdb"),
-        config={"threads": settings.threads, "memory_limit": _MEMORY, "temp_directory": str(folder / "spilled")},
+        config={
+            "threads": settings.threads,
+            "memory_limit": _MEMORY,
+            "temp_directory": str(folder / "spilled"),
+        },
     )
     try:
         engine.execute("set timezone = 'UTC'")
@@ -108,13 +116,11 @@ def loaded(location: str, settings: Settings) -> Iterator[LoadedFeed]:
         accounts: dict[str, Account] = {}
         for delivery in deliveries:
             feed.deliveries[delivery.kind] = feed.deliveries.get(delivery.kind, 0) + 1
-            try:
-                (classified,) = classify_all([delivery], description, settings.threads)
-            except FeedInvalid as error:
-                feed.unreadable.append(str(error))
-                continue
-            _keep(engine, classified)
-            accounts[delivery.key] = Account.of(classified)
+        for batch in _batches(deliveries):
+            readable = _read(batch, feed.unreadable)
+            for classified in classify_rows(readable, description, settings.threads):
+                _keep(engine, classified)
+                accounts[classified.delivery.key] = Account.of(classified)
         _take_out_later_words(engine, accounts)
         engine.execute(_NUMBERED)
         _account(feed, accounts, settings)
@@ -122,6 +128,31 @@ def loaded(location: str, settings: Settings) -> Iterator[LoadedFeed]:
     finally:
         engine.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _batches(deliveries: Sequence[Delivery]) -> Iterator[list[Delivery]]:
+    """Deliveries that are classified at once: few enough for the memory, and many small ones for the time it takes."""
+    batch: list[Delivery] = []
+    weight = 0
+    for delivery in deliveries:
+        own = sum(path.stat().st_size for path in delivery.files)
+        if batch and weight + own > _BATCH_BYTES:
+            yield batch
+            batch, weight = [], 0
+        batch.append(delivery)
+        weight += own
+    if batch:
+        yield batch
+
+
+def _read(
+    batch: Sequence[Delivery], unreadable: list[str]
+) -> Iterator[tuple[Delivery, pa.Table, Sequence[Unshaped]]]:
+    for delivery in batch:
+        try:
+            yield delivery, *read_delivery(delivery)
+        except FeedInvalid as error:
+            unreadable.append(str(error))
 
 
 def _keep(engine: duckdb.DuckDBPyConnection, classified: Classified) -> None:

@@ -161,7 +161,9 @@ def cold_of(engine: duckdb.DuckDBPyConnection, description: FeedDescription) -> 
     period = row(engine, "select min(occurred_at) as first, max(occurred_at) as last from acts")
     if description.clock == "order" or period["first"] is None or period["first"] == period["last"]:
         return nothing
-    cut: datetime = (period["first"] + TRAINED_UNTIL * (period["last"] - period["first"])).replace(microsecond=0)
+    cut: datetime = (period["first"] + TRAINED_UNTIL * (period["last"] - period["first"])).replace(
+        microsecond=0
+    )
     counted = row(
         engine,
         """
@@ -201,7 +203,9 @@ def cold_of(engine: duckdb.DuckDBPyConnection, description: FeedDescription) -> 
 
 def repeats_of(engine: duckdb.DuckDBPyConnection) -> Record:
     """How often a person takes an item again, by the strongest type that the feed has; lines of one instant are one."""
-    types = dict(rows(engine, "select event_type, count(*) from acts where person is not null group by event_type"))
+    types = dict(
+        rows(engine, "select event_type, count(*) from acts where person is not null group by event_type")
+    )
     strongest = next((each for each in _STRONGEST if types.get(each)), None)
     counted = row(
         engine,

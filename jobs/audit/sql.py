@@ -46,7 +46,8 @@ def distribution(engine: duckdb.DuckDBPyConnection, table: str, column: str) -> 
     if not found["n"]:
         return None
     doublings = rows(
-        engine, f"select ceil(log2({column}))::integer as power, count(*) from {table} group by power order by power"
+        engine,
+        f"select ceil(log2({column}))::integer as power, count(*) from {table} group by power order by power",
     )
     return {
         "n": found["n"],

@@ -50,7 +50,9 @@ def clock_of(engine: duckdb.DuckDBPyConnection, description: FeedDescription) ->
 def _weekdays_never_seen(busy: set[date], first: date, last: date) -> list[date]:
     """One day of each weekday that the period holds three times at least, and never with an event."""
     seen = {day.weekday() for day in busy}
-    never = [day for day in days_between(first, min(last, first + timedelta(days=6))) if day.weekday() not in seen]
+    never = [
+        day for day in days_between(first, min(last, first + timedelta(days=6))) if day.weekday() not in seen
+    ]
     return sorted((day for day in never if (last - day).days >= 14), key=lambda day: day.weekday())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import click
@@ -15,6 +15,7 @@ from contracts.settings import load_settings
 from jobs.cli.group import (
     cli,
     day_option,
+    json_option,
     print_json,
 )
 
@@ -49,6 +50,26 @@ def feed_is_complete_command(day: date) -> None:
     if not is_delivery_complete(load_settings(), day):
         raise NothingToDo(f"the delivery of {day} is not complete yet (no _SUCCESS)")
     click.echo(f"the delivery of {day} is complete, or none is expected")
+
+
+@cli.command("audit")
+@click.argument("location", required=False, metavar="[FEED]")
+@json_option
+def audit_command(location: str | None, as_json: bool) -> None:
+    """Say what a feed supports, and which model to begin with; also as a page of HOME/reports."""
+    from jobs.audit import audit
+    from jobs.audit.page import as_json as written
+    from jobs.audit.page import write_page
+    from jobs.audit.text import render
+    from jobs.reports import build_reports
+    from jobs.start_page import write_start_page
+
+    settings, now = load_settings(), datetime.now(UTC)
+    found = audit(location or settings.feed_location, settings)
+    page = write_page(settings, found)
+    build_reports(settings, now)  # with a link to the page
+    write_start_page(settings, now)
+    click.echo(written(found), nl=False) if as_json else click.echo(f"{render(found)}\n\npage: {page}")
 
 
 @cli.group("import")

@@ -103,7 +103,9 @@ def _sequences(path: Path) -> tuple[array[int], array[int]]:
             )
         user, *sequence = (int(text) for text in line.split(" "))
         if user in seen:
-            raise FeedInvalid(f"{path}, line {number}: user {user} stands twice, expected a line each; {_HINT}")
+            raise FeedInvalid(
+                f"{path}, line {number}: user {user} stands twice, expected a line each; {_HINT}"
+            )
         seen.add(user)
         users.extend([user] * len(sequence))
         items.extend(sequence)
@@ -112,6 +114,10 @@ def _sequences(path: Path) -> tuple[array[int], array[int]]:
 
 def _attributes(path: Path) -> dict[int, list[int]]:
     try:
-        return {int(item): [int(each) for each in numbers] for item, numbers in read_json_object(path).items()}
+        return {
+            int(item): [int(each) for each in numbers] for item, numbers in read_json_object(path).items()
+        }
     except (ValueError, TypeError) as error:
-        raise FeedInvalid(f"{path}: found {error}, expected a list of numbers for each item; {_HINT}") from error
+        raise FeedInvalid(
+            f"{path}: found {error}, expected a list of numbers for each item; {_HINT}"
+        ) from error

@@ -36,10 +36,18 @@ _COLOURS = (
     "beige", "black", "blue", "brown", "burgundy", "gray", "green", "navy blue", "of many colors", "olive", "pink",
     "red", "violet", "white",
 )  # fmt: skip
-_PLACES = ("top left", "top in the middle", "top right", "bottom left", "bottom in the middle", "bottom right")
+_PLACES = (
+    "top left",
+    "top in the middle",
+    "top right",
+    "bottom left",
+    "bottom in the middle",
+    "bottom right",
+)
 _PHOTOS = ("en face", "profile")
 COLOURS, PLACES, PHOTOS = (
-    {str(number): name for number, name in enumerate(names, start=1)} for names in (_COLOURS, _PLACES, _PHOTOS)
+    {str(number): name for number, name in enumerate(names, start=1)}
+    for names in (_COLOURS, _PLACES, _PHOTOS)
 )
 
 Line = list[str]

@@ -63,7 +63,9 @@ def read_lines(path: Path, *, encoding: str = "utf-8-sig") -> Iterator[tuple[int
     """
     text = _whole_text(path, "lines", encoding)
     begin, number = 0, 0
-    while (end := text.find("\n", begin)) >= 0:  # one at a time: a list of them would weigh several times the file
+    while (
+        end := text.find("\n", begin)
+    ) >= 0:  # one at a time: a list of them would weigh several times the file
         number += 1
         yield number, text[begin:end].removesuffix("\r")
         begin = end + 1
@@ -78,7 +80,9 @@ def read_json_object(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(_read_text(path, "utf-8-sig"))
     except ValueError as error:
-        raise FeedInvalid(f"{path} is cut short or no JSON (found: {error}), expected one object: {_HINT}") from error
+        raise FeedInvalid(
+            f"{path} is cut short or no JSON (found: {error}), expected one object: {_HINT}"
+        ) from error
     if not isinstance(found, dict):
         raise FeedInvalid(f"{path} holds {type(found).__name__}, expected a JSON object: {_HINT}")
     return found

@@ -1,8 +1,8 @@
 """Sequences that have an order and no time, laid out over days: what a feed with ``clock: order`` delivers.
 
 Nothing is known of when people acted, nor of who acted before whom. The layout says no more than what is known
-and is still one that days can be run and judged on: each person's events are spread evenly over the same days,
-backwards from the last day, which holds the last event of everybody.
+and is still one that days can be run and judged on: each person's events are spread evenly over the same days, and
+people begin at different points of their first stretch, so that all days have about as many events.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 #: Days that a set is laid out over; each is one delivery.
 NUM_DAYS = 100
 FIRST_DAY = date(2000, 1, 1)
-LAST_DAY = FIRST_DAY + timedelta(days=NUM_DAYS - 1)
+
+#: Multiples of the golden section leave no gaps and no heaps: people's beginnings are spread evenly (Knuth, vol. 3, 6.4).
+_PARTS, _GOLDEN = 1 << 16, 40503
 
 #: Position within the user's sequence, from 1, user, item, time: one event.
 Step = tuple[int, int, int, str]
@@ -38,7 +40,7 @@ def days_of_steps(users: array[int], items: array[int]) -> Iterator[tuple[date, 
     by_event = np.frombuffer(users, dtype=np.int32)
     item = np.frombuffer(items, dtype=np.int32)
     place, length = _places(by_event)
-    day = NUM_DAYS - 1 - (length - 1 - place) * NUM_DAYS // length
+    day = (place * _PARTS + by_event.astype(np.int64) * _GOLDEN % _PARTS) * NUM_DAYS // (length * _PARTS)
     order = np.argsort(day, kind="stable")
     starts = np.searchsorted(day[order], np.arange(NUM_DAYS + 1))
     for number in range(NUM_DAYS):
