@@ -36,7 +36,10 @@ def warnings_of(found: Record) -> list[str]:
 
 def _refused(refusals: list[str]) -> list[str]:
     """The first refusals in full; who reads on finds all of them in the JSON."""
-    shown = [f"The landing refuses this until somebody accepts it: {reason}." for reason in refusals[:_MOST_REFUSALS]]
+    shown = [
+        f"The landing refuses this until somebody accepts it: {reason}."
+        for reason in refusals[:_MOST_REFUSALS]
+    ]
     more = len(refusals) - len(shown)
     return [*shown, f"It refuses {more:,} more for such reasons (--json lists them)."] if more else shown
 
