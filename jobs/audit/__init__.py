@@ -36,7 +36,7 @@ def audit(location: str, settings: Settings) -> Record:
             "volume": volume,
             "clock": clock_of(feed.engine, feed.description),
             "feedback": feedback_of(feed.engine),
-            "people": people_of(feed.engine),
+            "people": people_of(feed.engine, feed.description),
             "cold": cold_of(feed.engine, feed.description),
             "repeats": repeats_of(feed.engine),
             "catalogue": catalogue_of(feed.engine),

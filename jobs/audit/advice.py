@@ -21,7 +21,7 @@ TRANSFORMER = "transformer (SASRec)"
 BLEND = "ranker over a blend"
 CONTENT = "content-based"
 
-#: The smallest public set on which a transformer over histories was measured to be ahead of EASE and ALS: MovieLens 100K.
+#: The size of MovieLens 100K, the smallest of the public sets on which transformers over histories are compared.
 TRANSFORMER_ACTS = 100_000
 #: Every user and item of the 5-core sets, on which transformers are compared, has as many acts.
 TRANSFORMER_STEPS = 5
@@ -183,7 +183,7 @@ def _transformer(found: Record, min_people: int) -> Judged:
         return Judged(
             TRANSFORMER,
             False,
-            f"{acts:,} acts of known people; it has been seen ahead of simpler models from {TRANSFORMER_ACTS:,} on",
+            f"{acts:,} acts of known people; public comparisons begin with {TRANSFORMER_ACTS:,}",
         )
     if steps < TRANSFORMER_STEPS:
         tied = people["tied_share"]

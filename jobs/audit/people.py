@@ -17,6 +17,8 @@ Record = dict[str, Any]
 FEW = 5
 #: A model is imagined that was trained when this share of the period had gone by.
 TRAINED_UNTIL = 0.8
+#: Who comes back cannot be told in less than a week.
+_TELLING_DAYS = 7
 #: What people do, strongest word first: repeats are judged by the strongest that the feed has.
 _STRONGEST = ("purchase", "rating", "cart", "view")
 
@@ -86,8 +88,11 @@ def feedback_of(engine: duckdb.DuckDBPyConnection) -> Record:
     }
 
 
-def people_of(engine: duckdb.DuckDBPyConnection) -> Record:
-    """Histories of people who are known: how long, in how many steps and on how many days; visits."""
+def people_of(engine: duckdb.DuckDBPyConnection, description: FeedDescription) -> Record:
+    """Histories of people who are known: how long, in how many steps and on how many days; visits.
+
+    Who comes back is told by a real clock and a period of a week or more; otherwise it is None.
+    """
     engine.execute(
         """
         create temp table instants as
@@ -109,7 +114,7 @@ def people_of(engine: duckdb.DuckDBPyConnection) -> Record:
         f"""
         select count(*) as people, sum(acts)::bigint as acts, sum(tied)::bigint as tied,
             count(*) filter (where acts = 1) as once, count(*) filter (where acts < {FEW}) as few,
-            count(*) filter (where days > 1) as returning
+            count(*) filter (where days > 1) as returning, (select max(day) - min(day) + 1 from person_days) as period
         from histories
         """,
     )
@@ -117,13 +122,14 @@ def people_of(engine: duckdb.DuckDBPyConnection) -> Record:
         engine,
         "select count(*) as sessions, sum(acts)::bigint as acts, count(*) filter (where items > 1) as pairing from visits",
     )
+    has_days = description.clock == "real" and (counted["period"] or 0) >= _TELLING_DAYS
     return {
         "lengths": distribution(engine, "histories", "acts"),
         "steps": distribution(engine, "histories", "steps"),
-        "days": distribution(engine, "histories", "days"),
+        "days": distribution(engine, "histories", "days") if has_days else None,
         "once_share": share(counted["once"], counted["people"]),
         "few_share": share(counted["few"], counted["people"]),
-        "returning_share": share(counted["returning"], counted["people"]),
+        "returning_share": share(counted["returning"], counted["people"]) if has_days else None,
         "tied_share": share(counted["tied"], counted["acts"]),
         "sessions": sessions["sessions"],
         "session_lengths": distribution(engine, "visits", "acts"),

@@ -48,7 +48,7 @@ def plots_of(found: Record) -> list[Plot]:
     """Events over time, histories, and how unevenly items are taken; none of what the feed does not have."""
     people, concentration = found["people"], found["concentration"]
     plots = []
-    if found["clock"]["by_day"]:
+    if found["clock"]["by_day"] and found["clock_kind"] == "real":
         plots.append(_over_time(found["clock"]["by_day"]))
     if people["lengths"]:
         plots.append(_doublings("Acts a person", "people", people["lengths"]))

@@ -73,8 +73,19 @@ def _volume(found: Record) -> list[Line]:
         Line("People", _count(volume["people"]), f"{_share(volume['anonymous_share'])} of the acts are anonymous"),
         Line("Items acted upon", _count(volume["items"])),
         Line("Density", _share(volume["density"], 3), f"{_count(volume['pairs'])} pairs of person and item, of all there could be"),
-        Line("Period", f"{clock['first']} to {clock['last']}", f"{_count(clock['days'])} days with events, {_count(clock['empty_days'])} without"),
+        _period(clock),
     ]  # fmt: skip
+
+
+def _period(clock: Record) -> Line:
+    if clock["time_of_day"] == "order":
+        return Line(
+            "Period",
+            "unknown",
+            f"laid out over {clock['first']} to {clock['last']}: the clock tells order only",
+        )
+    days = f"{_count(clock['days'])} days with events, {_count(clock['empty_days'])} without"
+    return Line("Period", f"{clock['first']} to {clock['last']}", days)
 
 
 def _clock(found: Record) -> list[Line]:
@@ -149,11 +160,7 @@ def _people(found: Record) -> list[Line]:
             _spread(people["steps"]),
             "instants at which a person acts; lines of one order are one step",
         ),
-        Line(
-            "Days",
-            _spread(people["days"]),
-            f"{_share(people['returning_share'])} of the people act on more than one",
-        ),
+        *_days_of_people(people),
         Line(
             "One act only",
             _share(people["once_share"]),
@@ -187,6 +194,18 @@ def _people(found: Record) -> list[Line]:
             )
         )
     return lines
+
+
+def _days_of_people(people: Record) -> list[Line]:
+    if people["days"] is None:
+        return []
+    return [
+        Line(
+            "Days",
+            _spread(people["days"]),
+            f"{_share(people['returning_share'])} of the people act on more than one",
+        )
+    ]
 
 
 def _cold(found: Record) -> list[Line]:

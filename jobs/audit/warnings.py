@@ -102,7 +102,7 @@ def _people(found: Record) -> list[str]:
         told.append(
             f"{volume['anonymous_share']:.1%} of the acts are anonymous: they count for items, not for anybody's taste."
         )
-    if volume["people"] and people["returning_share"] == 0 and found["clock"]["days"] > 1:
+    if volume["people"] and people["returning_share"] == 0:
         told.append(
             f"None of {volume['people']:,} users ever acts on a second day: they are visits rather than people."
         )
