@@ -188,7 +188,7 @@ def _transformer(found: Record, min_people: int) -> Judged:
     if steps < TRANSFORMER_STEPS:
         tied = people["tied_share"]
         basket = (
-            f" ({tied:.0%} of the acts share their instant with another: baskets, whose lines have no order)"
+            f" ({tied:.1%} of the acts share their instant with another: baskets, whose lines have no order)"
             if tied > 0.5
             else ""
         )

@@ -23,8 +23,19 @@ def clock_of(engine: duckdb.DuckDBPyConnection, description: FeedDescription) ->
     """Days are UTC, as in the landing; times of day are the shop's own."""
     by_day = rows(engine, "select occurred_at::date as day, count(*) from events group by day order by day")
     if not by_day:
-        return {"first": None, "last": None, "days": 0, "by_day": [], "empty_days": 0, "gaps": [], "closed_weekdays": [],
-                "missing_expected_days": 0, "time_of_day": None, "resolution": None}  # fmt: skip
+        return {
+            "first": None,
+            "last": None,
+            "days": 0,
+            "by_day": [],
+            "empty_days": 0,
+            "gaps": [],
+            "closed_weekdays": [],
+            "has_calendar": description.calendar is not None,
+            "missing_expected_days": 0,
+            "time_of_day": None,
+            "resolution": None,
+        }
     first, last = by_day[0][0], by_day[-1][0]
     busy = {day for day, _ in by_day}
     empty = [day for day in days_between(first, last) if day not in busy]
@@ -41,6 +52,7 @@ def clock_of(engine: duckdb.DuckDBPyConnection, description: FeedDescription) ->
             for begin, end in sorted(_runs(empty), key=lambda run: (run[0] - run[1], run[0]))[:_MOST_GAPS]
         ],
         "closed_weekdays": [f"{day:%A}" for day in closed],
+        "has_calendar": description.calendar is not None,
         "missing_expected_days": sum(description.expects_delivery(day) for day in empty),
         "time_of_day": kind,
         "resolution": resolution,

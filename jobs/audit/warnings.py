@@ -13,6 +13,8 @@ _UNDESCRIBED_SHARE = 0.01
 _ANONYMOUS_SHARE = 0.1
 _TIED_SHARE = 0.25
 _COLD_PEOPLE_SHARE = 0.3
+#: A gap that no calendar explains.
+_LONG_GAP_DAYS = 7
 #: From this many acts on, a share of repeats is told from chance.
 _TELLING_ACTS = 1_000
 _REPEATS_BELONG, _NO_REPEATS = 0.05, 0.005
@@ -80,9 +82,8 @@ def _clock(found: Record) -> list[str]:
         told.append(
             f"{_days(clock['missing_expected_days'])} have no event though the calendar in feed.json expects a delivery."
         )
-    unexplained = [gap for gap in clock["gaps"] if gap["days"] >= 7]
-    if unexplained:
-        longest = unexplained[0]
+    if not clock["has_calendar"] and clock["gaps"] and clock["gaps"][0]["days"] >= _LONG_GAP_DAYS:
+        longest = clock["gaps"][0]
         told.append(
             f"The longest gap without events is {longest['days']} days, {longest['first']} to {longest['last']}."
         )

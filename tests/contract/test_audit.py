@@ -37,7 +37,7 @@ def audited(shop: Shop) -> dict[str, Any]:
     found = audit(shop.settings.feed_location, shop.settings)
     assert json.loads(as_json(found)) == found
     page = write_page(shop.settings, found).read_text()
-    assert re.findall(r"(?i)\b(?:nan|inf)\b|: None|>None", page + render(found)) == []
+    assert re.findall(r"\b(?:nan|NaN|inf)\b|: None|>None", page + render(found)) == []
     assert not list((shop.settings.home / "tmp").iterdir())
     return found
 

@@ -107,6 +107,7 @@ def test_online_retail(real_data: Path, tmp_path: Path) -> None:
     assert found["clock"]["resolution"] == "minutes"
     assert found["volume"]["anonymous_share"] == pytest.approx(0.26, abs=0.03)
     assert found["people"]["tied_share"] > 0.9
+    assert 0.34 <= 1 - found["people"]["returning_share"] <= 0.51  # buyers who buy once
     assert found["people"]["steps"]["median"] < 5 < found["people"]["lengths"]["median"]
     assert 0.45 <= found["concentration"]["items"]["gini"] <= 0.75
     assert found["advice"]["begin_with"] == EASE

@@ -112,7 +112,7 @@ def test_every_family_is_judged_once_with_its_reason_and_one_begins(changes) -> 
 
 def test_baskets_are_named_as_the_reason_against_a_transformer() -> None:
     why = {each["family"]: each["why"] for each in advise(rich(**BASKETS), min_people=100)["families"]}
-    assert "2 steps in time or fewer (97% of the acts share their instant" in why[TRANSFORMER]
+    assert "2 steps in time or fewer (97.0% of the acts share their instant" in why[TRANSFORMER]
 
 
 def test_popularity_is_never_ruled_out() -> None:
