@@ -118,7 +118,7 @@ def test_movielens_1m(real_data: Path, tmp_path: Path) -> None:
     import_movielens_1m(present(real_data / "movielens-1m"), tmp_path / "feed")
     found = audited(tmp_path / "feed", tmp_path / "home")
     volume = found["volume"]
-    # The file of SASRec: 6,040 users, 3,416 items, 999,611 events; GroupLens: 3,883 movies, 20 ratings a user at least.
+    # The file of SASRec: 6,040 users, 3,416 items, 999,611 events; GroupLens: 3,883 movies.
     assert (volume["events"], volume["people"], volume["items"]) == (999_611, 6040, 3416)
     assert found["catalogue"]["described"] == 3883
     assert found["catalogue"]["untouched_items"] == 3883 - 3416
