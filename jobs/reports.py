@@ -240,6 +240,11 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
+def render_page(site: Site, name: str, root: str, **values: Any) -> str:
+    """One page in the style and with the links of all others, for who writes it apart from them."""
+    return _render(_environment(), site, name, root, **values)
+
+
 def _render(environment: Environment, site: Site, name: str, root: str, **values: Any) -> str:
     return environment.get_template(f"{name}.html.j2").render(site=site, root=root, here=name, **values)
 

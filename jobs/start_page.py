@@ -14,6 +14,7 @@ from contracts.errors import ForetasteError
 from contracts.settings import Settings
 from jobs.approval import told
 from jobs.io.state import ALARMS, PUBLICATIONS, State
+from jobs.report_pages.audits import audits_written
 from jobs.runbook import environment, runbook_url, write_if_changed, write_runbook
 from jobs.services import ServiceStatus
 from jobs.services import status as services
@@ -138,6 +139,11 @@ def _places(settings: Settings, servers: list[ServiceStatus]) -> list[dict[str, 
         places.append(
             {"name": "dbt docs", "purpose": purpose, "link": "dbt/index.html", "login": "", "state": ""}
         )
+    places += [
+        {"name": f"Audit of {shop}", "purpose": "What the feed supports, and which model to begin with",
+         "link": page, "login": "", "state": ""}
+        for page, shop in audits_written(settings.reports_path)
+    ]  # fmt: skip
     purpose = "What to do when an alarm rings"
     return [
         *places,

@@ -49,7 +49,11 @@ def main() -> None:
         click.echo(f"nothing to do: {nothing}", err=True)
         raise SystemExit(EXIT_NOTHING_TO_DO) from None
     except ForetasteError as error:
-        served = "" if arguments[:1] in (["doctor"], ["up"], ["down"], ["import"]) else f" | {_served(error)}"
+        served = (
+            ""
+            if arguments[:1] in (["doctor"], ["up"], ["down"], ["import"], ["audit"])
+            else f" | {_served(error)}"
+        )
         click.echo(
             f"{type(error).__name__}: {error}{served} | next: {_next_command(error, arguments)}", err=True
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import click
@@ -15,6 +15,7 @@ from contracts.settings import load_settings
 from jobs.cli.group import (
     cli,
     day_option,
+    json_option,
     print_json,
 )
 
@@ -51,6 +52,26 @@ def feed_is_complete_command(day: date) -> None:
     click.echo(f"the delivery of {day} is complete, or none is expected")
 
 
+@cli.command("audit")
+@click.argument("location", required=False, metavar="[FEED]")
+@json_option
+def audit_command(location: str | None, as_json: bool) -> None:
+    """Say what a feed supports, and which model to begin with; also as a page of HOME/reports."""
+    from jobs.audit import audit
+    from jobs.audit.page import as_json as written
+    from jobs.audit.page import write_page
+    from jobs.audit.text import render
+    from jobs.reports import build_reports
+    from jobs.start_page import write_start_page
+
+    settings, now = load_settings(), datetime.now(UTC)
+    found = audit(location or settings.feed_location, settings)
+    page = write_page(settings, found)
+    build_reports(settings, now)  # with a link to the page
+    write_start_page(settings, now)
+    click.echo(written(found), nl=False) if as_json else click.echo(f"{render(found)}\n\npage: {page}")
+
+
 @cli.group("import")
 def import_group() -> None:
     """Turn a public data set, or any CSV file, into a feed."""
@@ -83,6 +104,36 @@ def import_movielens_command(source: Path, feed: Path | None) -> None:
     from jobs.feeds.movielens import import_movielens_100k
 
     print_json(import_movielens_100k(source, feed or load_settings().home / "feed"))
+
+
+@import_group.command("movielens-1m")
+@click.argument("source", type=click.Path(path_type=Path))
+@feed_option
+def import_movielens_1m_command(source: Path, feed: Path | None) -> None:
+    """MovieLens 1M as SASRec reads it: ml-1m.txt, sas_to_original_*.txt, movies.dat and users.dat."""
+    from jobs.feeds.movielens_1m import import_movielens_1m
+
+    print_json(import_movielens_1m(source, feed or load_settings().home / "feed"))
+
+
+@import_group.command("amazon")
+@click.argument("source", type=click.Path(path_type=Path))
+@feed_option
+def import_amazon_command(source: Path, feed: Path | None) -> None:
+    """Amazon reviews as S3-Rec's 5-core sequences: Beauty.txt and Beauty_item2attributes.json."""
+    from jobs.feeds.amazon import import_amazon
+
+    print_json(import_amazon(source, feed or load_settings().home / "feed"))
+
+
+@import_group.command("clothing")
+@click.argument("source", type=click.Path(path_type=Path))
+@feed_option
+def import_clothing_command(source: Path, feed: Path | None) -> None:
+    """UCI clickstream of a clothing shop, 2008: clicks.csv, or the folder that holds it."""
+    from jobs.feeds.clothing import import_clothing
+
+    print_json(import_clothing(source, feed or load_settings().home / "feed"))
 
 
 def _mapping(context: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:

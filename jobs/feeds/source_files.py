@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import gzip
+import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from contracts.errors import FeedInvalid
 
@@ -25,13 +27,7 @@ def read_rows(
     Raises:
         FeedInvalid: no file, empty, cut short, another header, or a row with more or fewer columns.
     """
-    text = _read_text(path)
-    if not text.strip():
-        raise FeedInvalid(f"{path} is empty, expected a header and rows: {_HINT}")
-    if not text.endswith("\n"):
-        raise FeedInvalid(
-            f"{path} is truncated: its last line {_last_line(text)!r} has no line end, expected one: {_HINT}"
-        )
+    text = _whole_text(path, "a header and rows")
     reader = csv.reader(
         text.splitlines(keepends=True),
         delimiter=delimiter,
@@ -59,7 +55,51 @@ def read_rows(
     return found, rows
 
 
-def _read_text(path: Path) -> str:
+def read_lines(path: Path, *, encoding: str = "utf-8-sig") -> Iterator[tuple[int, str]]:
+    """The lines of a file without a header, each with its number; the file is read and checked as the first is asked for.
+
+    Raises:
+        FeedInvalid: no file, empty, cut short, or of another encoding.
+    """
+    text = _whole_text(path, "lines", encoding)
+    begin, number = 0, 0
+    while (
+        end := text.find("\n", begin)
+    ) >= 0:  # one at a time: a list of them would weigh several times the file
+        number += 1
+        yield number, text[begin:end].removesuffix("\r")
+        begin = end + 1
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """The one JSON object that a file holds.
+
+    Raises:
+        FeedInvalid: no file, empty, cut short, or something else than one object.
+    """
+    try:
+        found = json.loads(_read_text(path, "utf-8-sig"))
+    except ValueError as error:
+        raise FeedInvalid(
+            f"{path} is cut short or no JSON (found: {error}), expected one object: {_HINT}"
+        ) from error
+    if not isinstance(found, dict):
+        raise FeedInvalid(f"{path} holds {type(found).__name__}, expected a JSON object: {_HINT}")
+    return found
+
+
+def _whole_text(path: Path, expected: str, encoding: str = "utf-8-sig") -> str:
+    text = _read_text(path, encoding)
+    if not text.strip():
+        raise FeedInvalid(f"{path} is empty, expected {expected}: {_HINT}")
+    if not text.endswith("\n"):
+        raise FeedInvalid(
+            f"{path} is truncated: its last line {_last_line(text)!r} has no line end, expected one: {_HINT}"
+        )
+    return text
+
+
+def _read_text(path: Path, encoding: str) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -74,7 +114,7 @@ def _read_text(path: Path) -> str:
                 f"{path} is cut short or no gzip (found: {error}), expected a whole one: {_HINT}"
             ) from error
     try:
-        return content.decode("utf-8-sig")
+        return content.decode(encoding)
     except UnicodeDecodeError as error:
         raise FeedInvalid(
             f"{path} is no UTF-8 (found {error.reason} at byte {error.start}): convert it first"

@@ -18,6 +18,20 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+#: Of the rows in ``told``, those whose event an earlier word has told of: duplicates, or (``is_same`` is false) conflicts.
+LATER_WORDS = """
+    with repeated as (
+        select event_id from told group by event_id having count(*) > 1
+    ), ranked as (
+        select *, row_number() over w as copy, first_value(body_hash) over w as first_body
+        from told semi join repeated using (event_id)
+        window w as (partition by event_id order by is_landed desc, received_date, source_file, line)
+    )
+    select received_date, source_file, line, event_id, body_hash = first_body as is_same from ranked
+    where copy > 1 and not is_landed
+"""
+
+
 def merge(
     classified: Sequence[Classified], context: StepContext
 ) -> tuple[dict[str, pa.Table], dict[str, Account]]:
@@ -74,20 +88,7 @@ def _without_duplicates(
             from ({_landed_ids(context)}) semi join events using (event_id)
             """
         )
-        connection.execute(
-            """
-            create temp table lost as
-            with repeated as (
-                select event_id from told group by event_id having count(*) > 1
-            ), ranked as (
-                select *, row_number() over w as copy, first_value(body_hash) over w as first_body
-                from told semi join repeated using (event_id)
-                window w as (partition by event_id order by is_landed desc, received_date, source_file, line)
-            )
-            select received_date, source_file, line, event_id, body_hash = first_body as is_same from ranked
-            where copy > 1 and not is_landed
-            """
-        )
+        connection.execute(f"create temp table lost as {LATER_WORDS}")
         lost = connection.execute("select * from lost order by received_date, source_file, line").fetchall()
         if lost:
             kept = connection.sql(

@@ -24,6 +24,7 @@ from jobs.io.state import (
     VERDICTS,
     State,
 )
+from jobs.report_pages.audits import audits_written
 from jobs.report_pages.views import DayView, Gate, Record, Site
 from jobs.runs import run_key
 from jobs.steps import STEPS
@@ -96,6 +97,7 @@ def gather(
         demotions=demotions,
         annotations=annotations,
         problems=problems,
+        audits=audits_written(reports),
     )
 
 

@@ -169,6 +169,7 @@ class Site:
     demotions: dict[str, Record] = field(default_factory=dict)
     annotations: Sequence[Annotation] = ()
     problems: Sequence[str] = ()  # why something is missing on the pages
+    audits: Sequence[tuple[str, str]] = ()  # of feeds: page, from the reports' root, and shop
 
     @property
     def alarms(self) -> list[DayView]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from jobs.feeds.amazon import import_amazon
+from jobs.feeds.clothing import import_clothing
 from jobs.feeds.gift_categories import OTHER
 from jobs.feeds.movielens import import_movielens_100k
+from jobs.feeds.movielens_1m import import_movielens_1m
 from jobs.feeds.online_retail import SERVICE_ITEMS, import_online_retail
 
 pytestmark = pytest.mark.integration
@@ -81,3 +84,50 @@ def test_movielens_100k_has_its_hundred_thousand_ratings(movielens: Path, tmp_pa
     assert (told["events"], told["items"], told["users"]) == (100_000, 1682, 943)
     assert (told["first_day"], told["last_day"]) == ("1997-09-20", "1998-04-22")
     assert len({event["event_id"] for event in _rows(tmp_path / "feed", "events")}) == 100_000
+
+
+@pytest.mark.slow
+def test_movielens_1m_keeps_every_users_sequence(real_data: Path, tmp_path: Path) -> None:
+    source = _present(real_data / "movielens-1m")
+    told = import_movielens_1m(source, tmp_path / "feed")
+    assert (told["events"], told["items"], told["users"]) == (999_611, 3883, 6040)
+    item, user = (
+        dict(line.split() for line in (source / f"sas_to_original_{name}.txt").read_text().splitlines())
+        for name in ("items", "users")
+    )
+    expected: defaultdict[str, list[str]] = defaultdict(list)
+    for line in (source / "ml-1m.txt").read_text().splitlines():
+        who, what = line.split()
+        expected[user[who]].append(item[what])
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for row in _rows(tmp_path / "feed", "events"):
+        found[row["user_id"]].append(row["item_id"])
+    assert found == expected
+
+
+def test_amazon_beauty_keeps_every_users_sequence(real_data: Path, tmp_path: Path) -> None:
+    source = _present(real_data / "amazon-beauty")
+    told = import_amazon(source, tmp_path / "feed")
+    assert (told["events"], told["items"], told["users"]) == (198_502, 12_101, 22_363)
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for row in _rows(tmp_path / "feed", "events"):
+        found[row["user_id"]].append(row["item_id"])
+    lines = (line.split() for line in (source / "Beauty.txt").read_text().splitlines())
+    assert found == {user: items for user, *items in lines}
+
+
+@pytest.mark.slow
+def test_clothing_keeps_every_click(real_data: Path, tmp_path: Path) -> None:
+    source = _present(real_data / "clothing-2008")
+    told = import_clothing(source, tmp_path / "feed")
+    assert (told["events"], told["items"], told["users"]) == (165_474, 217, 24_026)
+    assert (told["days"], told["first_day"], told["last_day"]) == (135, "2008-04-01", "2008-08-13")
+    events = _rows(tmp_path / "feed", "events")
+    assert len({event["event_id"] for event in events}) == 165_474
+    with (source / "clicks.csv").open(newline="") as stream:
+        lines = list(csv.DictReader(stream, delimiter=";"))
+    assert [(event["session_id"], event["item_id"]) for event in events] == [
+        (line["session ID"], line["page 2 (clothing model)"]) for line in lines
+    ]
+    categories = {item["item_id"]: item["category"] for item in _rows(tmp_path / "feed", "items")}
+    assert Counter(categories.values()).keys() == {"trousers", "skirts", "blouses", "sale"}
