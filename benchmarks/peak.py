@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 import psutil
 
-_SECONDS_BETWEEN = 0.05
+_SECONDS_BETWEEN = 0.2  # a look goes through all processes: oftener would be felt
 
 
 class Peak:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from contracts.settings import Settings, load_settings
 from jobs.features import build, tasks
 from jobs.io import spark
 from jobs.io.lake import MANIFEST, Lake
+from jobs.io.spark import spark_context
 from jobs.io.state import State
 from jobs.runs import StepContext
 from tests.spark_tasks import Told
@@ -31,13 +34,36 @@ BEFORE = DAY - timedelta(days=1)
 SHOP = BigShop(num_events=4_000, num_days=5, num_users=200, num_items=200, has_lists=False, last=DAY)
 
 
-@pytest.fixture(autouse=True)
-def _many_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def _many_tasks() -> Iterator[None]:
     """A day has several files, made by several tasks; so have users and items."""
-    monkeypatch.setattr(build, "_EVENTS_A_FILE", 100)
-    monkeypatch.setattr(build, "_EVENTS_A_TASK", 400)
-    monkeypatch.setattr(build, "_PAIRS_A_TASK", 2_000)
-    monkeypatch.setattr(spark, "_SECONDS_TO_FIND_EXECUTORS", 300.0)  # a busy machine starts slowly
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "_EVENTS_A_FILE", 100)
+        patch.setattr(build, "_EVENTS_A_TASK", 400)
+        patch.setattr(build, "_PAIRS_A_TASK", 2_000)
+        patch.setattr(spark, "_SECONDS_TO_FIND_EXECUTORS", 300.0)  # a busy machine starts slowly
+        yield
+
+
+@dataclass(frozen=True)
+class Alone:
+    """What this machine builds without a cluster."""
+
+    before: Path  # a home in which the day before has been built
+    expected: dict[str, str]  # and the digests of the day after it
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Alone:
+    folder = tmp_path_factory.mktemp("alone")
+    settings = home(folder / "home", spark_master="local[2]")
+    with spark_context(settings):
+        run(settings, BEFORE)
+        shutil.copytree(settings.home, folder / "before")
+        run(settings)
+    expected = digests(settings)
+    assert {f"{names.HISTORIES} {DAY}", f"{names.SEQUENCES} {DAY}"} <= set(expected)
+    return Alone(folder / "before", expected)
 
 
 @pytest.fixture
@@ -54,12 +80,18 @@ def told(tmp_path: Path) -> Path:
     return folder
 
 
-def home(folder: Path, **chosen: Any) -> Settings:
+def home(folder: Path, *, is_new: bool = True, **chosen: Any) -> Settings:
     """A home whose lake has five days of interactions."""
     settings = load_settings(home=folder, history_length=10, judge_days=2, spark_memory="600m", **chosen)
-    with State.of(settings).lease("test", "transform", 60, is_last=True) as lease:
-        SHOP.export(Lake.of(settings, lease))
+    if is_new:
+        with State.of(settings).lease("test", "transform", 60, is_last=True) as lease:
+            SHOP.export(Lake.of(settings, lease))
     return settings
+
+
+def home_with_the_day_before(alone: Alone, folder: Path, cluster: Cluster) -> Settings:
+    shutil.copytree(alone.before, folder)
+    return home(folder, is_new=False, spark_master=cluster.master)
 
 
 def run(settings: Settings, day: date = DAY, kind: str = names.RETRAIN) -> None:
@@ -109,47 +141,44 @@ def processes(folder: Path) -> set[str]:
 
 
 def test_two_workers_build_the_bytes_that_this_machine_builds_alone(
-    tmp_path: Path, cluster: Cluster, told: Path, monkeypatch: pytest.MonkeyPatch
+    alone: Alone, tmp_path: Path, cluster: Cluster, told: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A day and a retraining's training set; a home whose path has a space in it."""
-    alone = home(tmp_path / "alone", spark_master="local[2]")
-    run(alone)
+    """Two days and their retrainings' training sets, in a home whose path has a space in it."""
     shared = home(tmp_path / "a shared home", spark_master=cluster.master)
-    slow_tasks(monkeypatch, told, seconds=0.05)
-    run(shared)
-    expected = digests(alone)
-    assert {f"{names.HISTORIES} {DAY}", f"{names.SEQUENCES} {DAY}"} <= set(expected)
-    assert digests(shared) == expected
+    slow_tasks(monkeypatch, told, seconds=0.1)
+    with spark_context(shared):
+        run(shared, BEFORE)
+        run(shared)
+    assert digests(shared) == alone.expected
     assert len(processes(told)) == 2, "one worker has done all of it"
 
 
 def test_a_build_that_loses_a_worker_ends_with_the_other_one(
-    tmp_path: Path, cluster: Cluster, told: Path, monkeypatch: pytest.MonkeyPatch
+    alone: Alone, tmp_path: Path, cluster: Cluster, told: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone = home(tmp_path / "alone", spark_master="local[2]")
-    run(alone)
-    settings = home(tmp_path / "home", spark_master=cluster.master)
-    slow_tasks(monkeypatch, told, seconds=0.2)
+    settings = home_with_the_day_before(alone, tmp_path / "home", cluster)
+    slow_tasks(monkeypatch, told, seconds=0.3)
     with when_tasks_have_begun(told, lambda: cluster.kill(0)):
         run(settings)
     assert len(list(told.glob("begun-*"))) > len(list(told.glob("ended-*"))), "no task was interrupted"
-    assert digests(settings) == digests(alone)
+    assert digests(settings) == alone.expected
 
 
 def test_a_build_that_loses_all_workers_says_so_and_leaves_what_was_committed(
-    tmp_path: Path, cluster: Cluster, told: Path, monkeypatch: pytest.MonkeyPatch
+    alone: Alone, tmp_path: Path, cluster: Cluster, told: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = home(tmp_path / "home", spark_master=cluster.master)
-    run(settings, BEFORE)
+    settings = home_with_the_day_before(alone, tmp_path / "home", cluster)
     before = digests(settings)
     monkeypatch.setattr(spark, "_SECONDS_WITHOUT_EXECUTORS", 3.0)
-    slow_tasks(monkeypatch, told, seconds=1.0)
+    slow_tasks(monkeypatch, told, seconds=2.0)
+
+    def kill_all() -> None:
+        for worker in range(len(cluster.workers)):
+            cluster.kill(worker)
+
     with (
-        when_tasks_have_begun(told, lambda: [cluster.kill(worker) for worker in (0, 1)] and None),
+        when_tasks_have_begun(told, kill_all),
         pytest.raises(ServiceUnreachable, match=r"lost all executors .*start a worker"),
     ):
         run(settings)
     assert digests(settings) == before
-    alone = load_settings(home=settings.home, history_length=10, judge_days=2, spark_master="local[2]")
-    run(alone)  # what it left behind is in nobody's way
-    assert f"{names.HISTORIES} {DAY}" in digests(settings)
