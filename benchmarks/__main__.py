@@ -1,15 +1,19 @@
 """``make bench``: run the benchmarks, or those named, and print each figure beside its reference.
 
-Those of large data run for those who name them alone.
+A group's name (``features``) stands for all of the group. Those of large data run for those who name them alone. With DOCS
+the page of each group that was run is written: the last figures that were kept.
 """
 
 from __future__ import annotations
 
+import argparse
 import shutil
-import sys
+from collections.abc import Sequence
+from pathlib import Path
 
-from benchmarks import loop, proof
+from benchmarks import features, loop, proof
 from benchmarks.figure import Benchmark, keep
+from benchmarks.page import write_page
 from contracts.settings import load_settings
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -18,10 +22,37 @@ BENCHMARKS: dict[str, Benchmark] = {
     "loop.alarm_to_published": loop.alarm_to_published,
     "loop.monitor_seconds": loop.alarm_to_published,
     "loop.large_alarm_to_published": loop.large_alarm_to_published,
+    "features.full_refresh": features.dbt_on_a_year,
+    "features.full_refresh_gb": features.dbt_on_a_year,
+    "features.growth_exponent": features.dbt_on_a_year,
+    "features.incremental_exponent": features.dbt_on_a_year,
+    "features.spark_histories": features.spark_histories,
+    "features.spark_seconds": features.spark_histories,
+    "features.spark_large_histories": features.spark_large_histories,
+    "features.spark_large_seconds": features.spark_large_histories,
     "proof.recovery": proof.proof_of_a_seed,
     "proof.share_of_daily": proof.proof_of_a_seed,
 }
-ON_DEMAND = ("loop.large_day_seconds", "loop.large_alarm_to_published")
+ON_DEMAND = (
+    "loop.large_day_seconds",
+    "loop.large_alarm_to_published",
+    "features.spark_large_histories",
+    "features.spark_large_seconds",
+)
+#: What each group that has a page of its own says about its figures.
+PAGES = {"features": features.__doc__ or ""}
+
+
+def chosen(asked: Sequence[str]) -> list[str]:
+    """The benchmarks that are asked for, by their own or their group's names; without any, all but those on demand."""
+    usual = [name for name in BENCHMARKS if name not in ON_DEMAND]
+    found: list[str] = []
+    for each in asked:
+        of_group = [name for name in usual if name.startswith(f"{each}.")]
+        if each not in BENCHMARKS and not of_group:
+            raise SystemExit(f"{each!r} is no benchmark; there are {', '.join(BENCHMARKS)}")
+        found += of_group or [each]
+    return _each_once(found or usual)
 
 
 def _each_once(names: list[str]) -> list[str]:
@@ -29,21 +60,26 @@ def _each_once(names: list[str]) -> list[str]:
     return list({BENCHMARKS[name]: name for name in reversed(names)}.values())[::-1]
 
 
-def main(names: list[str]) -> None:
-    """Run the named benchmarks, or all but those on demand."""
-    if unknown := [name for name in names if name not in BENCHMARKS]:
-        raise SystemExit(f"{unknown[0]!r} is no benchmark; there are {', '.join(BENCHMARKS)}")
+def main(asked: Sequence[str], docs: Path | None = None) -> None:
+    """Run the benchmarks that are asked for, and write the pages of their groups into ``docs``."""
+    names = chosen(asked)
     home = load_settings().home
     print(f"{'figure':<32}{'value':>12}{'reference':>12}{'ratio':>8}  unit; reference")
-    for name in _each_once(names or [name for name in BENCHMARKS if name not in ON_DEMAND]):
+    for name in names:
         folder = home / "bench" / name
         shutil.rmtree(folder, ignore_errors=True)
         for measured in BENCHMARKS[name](folder):
             keep(measured, home / "bench.jsonl")
-            told = f"{measured.name:<32}{measured.value:>12,.1f}{measured.reference:>12,.1f}{measured.ratio:>8.2f}"
+            told = f"{measured.name:<32}{measured.value:>12,.2f}{measured.reference:>12,.2f}{measured.ratio:>8.2f}"
             print(f"{told}  {measured.unit}; {measured.reference_is}", flush=True)
         shutil.rmtree(folder, ignore_errors=True)
+    for group in sorted({name.partition(".")[0] for name in names} & set(PAGES)) if docs else ():
+        print(f"wrote {write_page(docs, group, PAGES[group], home / 'bench.jsonl')}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("names", nargs="*", help="benchmarks, or groups of them")
+    parser.add_argument("--docs", type=Path, help="write the groups' pages into this folder")
+    arguments = parser.parse_args()
+    main(arguments.names, arguments.docs)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -31,6 +32,8 @@ _FOREIGN = ("SPARK_", "PYSPARK_")
 
 _SECONDS_TO_CONNECT = 5.0
 _SECONDS_TO_FIND_EXECUTORS = 60.0
+_SECONDS_WITHOUT_EXECUTORS = 60.0
+_SECONDS_BETWEEN_LOOKS = 1.0
 _SECONDS_TO_END = 20.0
 _SECONDS_TO_ARCHIVE = 300.0
 
@@ -57,7 +60,7 @@ def spark_context(settings: Settings, *, archive_classes_to: Path | None = None)
 
     Raises:
         JavaMissing: no Java, or one that is too old.
-        ServiceUnreachable: the Spark master does not answer, or has no worker to give.
+        ServiceUnreachable: the Spark master does not answer, or has no worker to give, or all workers were lost meanwhile.
     """
     from pyspark import SparkContext
 
@@ -74,7 +77,8 @@ def spark_context(settings: Settings, *, archive_classes_to: Path | None = None)
     context = _start(settings, sharing)
     try:
         _refuse_master_without_workers(context, settings.spark_master)
-        yield context
+        with _without_workers_given_up(context, settings.spark_master):
+            yield context
     finally:
         _stop(context, _SECONDS_TO_END if archive_classes_to is None else _SECONDS_TO_ARCHIVE)
 
@@ -116,6 +120,8 @@ def _configuration(settings: Settings, sharing: list[str]) -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.local.dir": str(temporary),
+        # Tasks say that they are done and no more: one that sent rows to the driver would be refused.
+        "spark.driver.maxResultSize": "32m",
         # Where Python workers find what they are given to do.
         "spark.executorEnv.PYTHONPATH": str(_REPOSITORY),
     }
@@ -177,15 +183,57 @@ def _refuse_silent_master(master: str) -> None:
     )
 
 
+def _num_executors(context: SparkContext) -> int:
+    return int(context._jsc.sc().getExecutorMemoryStatus().size()) - 1  # the driver counts as one
+
+
 def _refuse_master_without_workers(context: SparkContext, master: str) -> None:
     """A job on a cluster without workers would wait for ever."""
     if master.startswith("local"):
         return
     deadline = time.monotonic() + _SECONDS_TO_FIND_EXECUTORS
-    while context._jsc.sc().getExecutorMemoryStatus().size() <= 1:  # the driver counts as one
+    while not _num_executors(context):
         if time.monotonic() > deadline:
             raise ServiceUnreachable(
                 f"Spark master {master} gave no executor within {_SECONDS_TO_FIND_EXECUTORS:.0f} s: it has no worker, or none "
                 "with enough memory and cores free. Start a worker, or lower FORETASTE_SPARK_MEMORY."
             )
         time.sleep(0.2)
+
+
+@contextmanager
+def _without_workers_given_up(context: SparkContext, master: str) -> Iterator[None]:
+    """A job whose workers have all been lost would wait for ever as well; while one is left, it does the others' tasks."""
+    if master.startswith("local"):
+        yield
+        return
+    is_over, is_given_up = threading.Event(), threading.Event()
+    watching = threading.Thread(target=_watch, args=(context, is_over, is_given_up), daemon=True)
+    watching.start()
+    try:
+        yield
+    except Exception as error:
+        if is_given_up.is_set():
+            raise ServiceUnreachable(
+                f"Spark master {master} has lost all executors and had no other for {_SECONDS_WITHOUT_EXECUTORS:.0f} s. "
+                "What was committed before stands; start a worker and run the step again."
+            ) from error
+        raise
+    finally:
+        is_over.set()
+        watching.join()
+
+
+def _watch(context: SparkContext, is_over: threading.Event, is_given_up: threading.Event) -> None:
+    """Cancel what has had no executor for too long; a driver that has ended has nothing to cancel."""
+    from py4j.protocol import Py4JError
+
+    alone_since = time.monotonic()
+    with suppress(Py4JError):
+        while not is_over.wait(_SECONDS_BETWEEN_LOOKS):
+            if _num_executors(context):
+                alone_since = time.monotonic()
+            elif time.monotonic() - alone_since > _SECONDS_WITHOUT_EXECUTORS:
+                is_given_up.set()
+                context.cancelAllJobs()
+                return

@@ -96,3 +96,25 @@ def test_the_readme_names_every_variable_and_every_published_port(services: dict
         assert f"http://localhost:{port.split(':')[1]}" in text
     for name in variables_of((DOCKER / "compose.yml").read_text()):
         assert name in text or name.startswith("S3_"), name
+
+
+def test_two_spark_workers_have_the_lake_and_foretaste_where_the_driver_has_them(
+    services: dict[str, Any],
+) -> None:
+    """Tasks are given paths: docs/spark.md says that workers reach the lake through a shared mount."""
+    driver, worker = services["airflow-scheduler"], services["spark-worker"]
+    assert worker["deploy"]["replicas"] == 2
+    for shared in ("image", "volumes"):
+        assert worker[shared] == driver[shared], shared
+    home = driver["environment"]["FORETASTE_HOME"]
+    assert f"state:{home}" in worker["volumes"]
+    assert "shared mount" in (REPOSITORY / "docs" / "spark.md").read_text()
+
+
+def test_a_spark_worker_has_the_memory_that_an_executor_asks_for(services: dict[str, Any]) -> None:
+    command = services["spark-worker"]["command"]
+    given = command[command.index("--memory") + 1]
+    told = services["airflow-scheduler"]["environment"].get("FORETASTE_SPARK_MEMORY")
+    asked = told or Settings.model_fields["spark_memory"].default
+    assert given[-1] == asked[-1] == "g"
+    assert int(given[:-1]) >= int(asked[:-1])

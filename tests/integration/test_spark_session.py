@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import pyspark
 import pytest
 
+from benchmarks.cluster import standalone_cluster
 from contracts.errors import JavaMissing, ServiceUnreachable
 from contracts.settings import load_settings
 from jobs.features.class_archive import make_class_archive
-from jobs.features.tasks import run_on_spark
 from jobs.io import spark
 from jobs.io.java import JAVA_NEEDED, class_archive, java_version
 from jobs.io.spark import spark_context
@@ -136,95 +130,15 @@ def test_a_master_that_does_not_answer_is_told_at_once(tmp_path: Path) -> None:
             pass
 
 
-@contextmanager
-def spark_process(*arguments: str, folder: Path) -> Iterator[None]:
-    """A master or a worker from the pip package's own classes."""
-    home = Path(pyspark.__file__).parent
-    environment = {
-        **os.environ,
-        "SPARK_HOME": str(home),
-        "SPARK_WORKER_DIR": str(folder),
-        "SPARK_LOCAL_DIRS": str(folder),
-    }
-    process = subprocess.Popen(
-        [str(home / "bin" / "spark-class"), *arguments],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@contextmanager
-def master(folder: Path) -> Iterator[str]:
-    port, page = free_port(), free_port()
-    arguments = ("--host", "127.0.0.1", "--port", str(port), "--webui-port", str(page))
-    with spark_process("org.apache.spark.deploy.master.Master", *arguments, folder=folder):
-        deadline = time.monotonic() + 60
-        while not answers(port):
-            assert time.monotonic() < deadline, "the master did not start"
-            time.sleep(0.1)
-        yield f"spark://127.0.0.1:{port}"
-
-
 @pytest.mark.slow
 def test_a_master_without_workers_is_told_and_does_not_wait_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spark, "_SECONDS_TO_FIND_EXECUTORS", 2.0)
     with (
-        master(tmp_path) as url,
+        standalone_cluster(tmp_path / "cluster", num_workers=0) as cluster,
         pytest.raises(ServiceUnreachable, match=r"gave no executor within 2 s.*Start a worker"),
-        spark_context(load_settings(home=tmp_path / "home", spark_master=url)),
+        spark_context(load_settings(home=tmp_path / "home", spark_master=cluster.master)),
     ):
         pass
     assert not {pid for pid in java_processes() if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE}
-
-
-@pytest.mark.slow
-def test_a_cluster_writes_where_this_process_reads(tmp_path: Path) -> None:
-    with master(tmp_path) as url:
-        worker = (
-            "--host",
-            "127.0.0.1",
-            "--webui-port",
-            str(free_port()),
-            "--cores",
-            "1",
-            "--memory",
-            "800m",
-            url,
-        )
-        settings = load_settings(home=tmp_path / "a home", spark_master=url, spark_memory="600m")
-        with (
-            spark_process("org.apache.spark.deploy.worker.Worker", *worker, folder=tmp_path / "worker"),
-            spark_context(settings) as context,
-        ):
-            run_on_spark(context, [Note(tmp_path / name) for name in ("one", "other")])
-    assert [(tmp_path / name).read_text() for name in ("one", "other")] == ["done", "done"]
-
-
-@dataclass(frozen=True)
-class Note:
-    """A task that says that it was done."""
-
-    path: Path
-
-    def run(self) -> None:
-        self.path.write_text("done")

@@ -1,0 +1,54 @@
+"""The page of a group of benchmarks: the last figure of each that was kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+def last_figures(kept: Path, group: str) -> list[dict[str, Any]]:
+    """Of each figure of the group the line that was written last, in the order in which they were first measured."""
+    figures: dict[str, dict[str, Any]] = {}
+    for line in kept.read_text(encoding="utf-8").splitlines() if kept.exists() else []:
+        found = json.loads(line)
+        if found["name"].startswith(f"{group}."):
+            figures[found["name"]] = found
+    return list(figures.values())
+
+
+def page(group: str, about: str, figures: Iterable[dict[str, Any]]) -> str:
+    """Markdown: a table of the figures, and what they mean.
+
+    Args:
+        about: the docstring of the group's benchmarks.
+    """
+    title, _, meaning = about.strip().partition("\n")
+    rows = [
+        f"| `{each['name']}` | {each['value']:,.2f} | {each['unit']} | {each['reference']:,.2f} | {each['ratio']:.2f} "
+        f"| {each['reference_is']} | {each['machine']} |"
+        for each in figures
+    ]
+    return "\n".join(
+        [
+            f"# Benchmarks: {group}",
+            "",
+            f"Written by `make bench ONLY={group} DOCS=docs`; nothing on this page is typed by hand. Each figure stands beside a",
+            "reference that was measured in the same run, on the same machine; other programs may have run on it as well.",
+            "",
+            title,
+            meaning.rstrip().replace("``", "`"),
+            "",
+            "| figure | value | unit | reference | value / reference | reference is | machine |",
+            "|---|---|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def write_page(docs: Path, group: str, about: str, kept: Path) -> Path:
+    path = docs / f"{group}-bench.md"
+    path.write_text(page(group, about, last_figures(kept, group)), encoding="utf-8")
+    return path
