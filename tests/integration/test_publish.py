@@ -433,11 +433,11 @@ def test_a_user_s_features_are_told_with_unit_age_and_whether_they_may_be_relied
         "u0007", "v0001", str(DAY), 1,
     )  # fmt: skip
     told = {(each["table"], each["name"], each["of"]): each for each in answer["features"]}
-    recency = told["feat_user_daily", "recency_days", None]
     columns = columns_of(FEAT_USER_DAILY, DAY)
-    assert (recency["value"], recency["unit"], recency["status"]) == (
-        columns["recency_days"][columns["user_id"].index("u0007")], "days", "fresh",
-    )  # fmt: skip
+    row = columns["user_id"].index("u0007")
+    views, recency = (told["feat_user_daily", name, None] for name in ("views_28d", "recency_days"))
+    assert (views["value"], views["unit"], views["status"]) == (columns["views_28d"][row], "events", "fresh")
+    assert (columns["recency_days"][row], recency["value"], recency["status"]) == (None, None, "missing")
     # Nothing is fresh that describes a day too long ago.
     late = published_features(shop, "user_id", "u0007", DAY + timedelta(days=3))
     assert {each["status"] for each in late["features"]} == {"outdated"}
