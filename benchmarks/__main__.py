@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import sys
 
-from benchmarks import loop, proof
+from benchmarks import loop, proof, publishing
 from benchmarks.figure import Benchmark, keep
 from contracts.settings import load_settings
 
@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "loop.alarm_to_published": loop.alarm_to_published,
     "loop.monitor_seconds": loop.alarm_to_published,
     "loop.large_alarm_to_published": loop.large_alarm_to_published,
+    "publish.features": publishing.publish_features,
     "proof.recovery": proof.proof_of_a_seed,
     "proof.share_of_daily": proof.proof_of_a_seed,
 }

@@ -120,15 +120,17 @@ def unpack(tables: Sequence[PackedTable], packed: bytes) -> Rows:
             for _ in range(num_rows):
                 mask = int.from_bytes(packed[at : at + table.num_mask_bytes], "little")
                 values = struct.unpack_from(table.values_code, packed, at + table.num_mask_bytes)
-                rows.append(
-                    tuple(None if mask >> place & 1 else value for place, value in enumerate(values))
-                )
+                rows.append(tuple(None if mask >> place & 1 else value for place, value in enumerate(values)))
                 at += table.row_bytes
             found[table.name] = rows
     except struct.error as error:
-        raise ValueError(f"{len(packed)} bytes are no features of {[table.name for table in tables]}") from error
+        raise ValueError(
+            f"{len(packed)} bytes are no features of {[table.name for table in tables]}"
+        ) from error
     if at != len(packed):
-        raise ValueError(f"{len(packed)} bytes hold more than the features of {[table.name for table in tables]}")
+        raise ValueError(
+            f"{len(packed)} bytes hold more than the features of {[table.name for table in tables]}"
+        )
     return found
 
 
@@ -155,7 +157,9 @@ def with_texts(tables: Sequence[PackedTable], rows: Rows, texts: Mapping[str, st
     return {
         table.name: [
             tuple(
-                texts[text_field(table.name, column.name, value)] if column.is_text and value is not None else value
+                texts[text_field(table.name, column.name, value)]
+                if column.is_text and value is not None
+                else value
                 for column, value in zip(table.columns, row, strict=True)
             )
             for row in rows[table.name]
@@ -200,7 +204,10 @@ def judge(
             elif late:
                 status, why = OUTDATED, late
             elif not exists:
-                status, why = MISSING, f"{table.name} has no row of it on {catalogue.day}. It has: {table.grain}"
+                status, why = (
+                    MISSING,
+                    f"{table.name} has no row of it on {catalogue.day}. It has: {table.grain}",
+                )
             elif value is None:
                 status, why = MISSING, column.missing or "null, which its description does not foresee"
             else:
@@ -209,9 +216,7 @@ def judge(
     return found
 
 
-def _values(
-    table: PackedTable, rows: Sequence[Row]
-) -> Iterator[tuple[str | None, PackedColumn, Any, bool]]:
+def _values(table: PackedTable, rows: Sequence[Row]) -> Iterator[tuple[str | None, PackedColumn, Any, bool]]:
     """Key, column, value, and whether there was a row, for each value; without rows each feature once."""
     first = 1 if table.by else 0
     for row in rows or [(None,) * len(table.columns)]:

@@ -157,13 +157,13 @@ def _ranker_column(table: Table, feature: Feature) -> str:
 
 
 def _gate(feature: Feature) -> str:
-    told = [] if feature.missing is not None else ["never missing"]
+    told = [] if feature.missing is not None else ["never null"]
     if feature.data_type in ("integer", "bigint", "double precision"):
         low, high = feature.at_least, feature.at_most
         told.append(
             "finite" if low is None and high is None
-            else f"at least {low:,g}" if high is None
-            else f"at most {high:,.0f}" if low is None
+            else f"≥ {low:,.0f}" if high is None
+            else f"≤ {high:,.0f}" if low is None
             else f"{low:,.0f} to {high:,.0f}"
         )  # fmt: skip
     return ", ".join(told)
@@ -173,7 +173,7 @@ def _drift(table: Table, feature: Feature, lookback: dict[str, int]) -> str:
     if table not in (FEAT_USER_DAILY, FEAT_ITEM_DAILY) or not feature.is_number:
         return ""
     days = lookback.get(f"{table.key[0].removesuffix('_id')}.{feature.name}")
-    return "shown" if days is None else f"judged, looking back {days} days"
+    return "shown" if days is None else f"judged, {days} days"
 
 
 @cache

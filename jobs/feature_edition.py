@@ -145,7 +145,9 @@ def _ordered(table: Table, rows: pa.Table, everyone: pa.Array) -> tuple[pa.Table
         entity_R = np.sort(entity_R)
     if not by and len(entity_R) and (np.diff(entity_R) == 0).any():
         twice = everyone[int(entity_R[np.argmin(np.diff(entity_R))])].as_py()
-        raise GateRefused(f"{table.short_name} has two rows of {twice!r}: nothing is published. Build the day again")
+        raise GateRefused(
+            f"{table.short_name} has two rows of {twice!r}: nothing is published. Build the day again"
+        )
     return rows, entity_R
 
 
@@ -203,7 +205,9 @@ def _side_by_side(parts: Sequence[_Packed], num_entities: int) -> tuple[bytes, l
     """Each entity's count and rows of every table, one entity after the other; and where each begins and the last ends."""
     counts = [np.bincount(part.entity_R, minlength=num_entities) for part in parts]
     heads = [struct.calcsize("<" + part.table.count_code) for part in parts]
-    lengths = [head + count * part.table.row_bytes for part, head, count in zip(parts, heads, counts, strict=True)]
+    lengths = [
+        head + count * part.table.row_bytes for part, head, count in zip(parts, heads, counts, strict=True)
+    ]
     ends = np.concatenate([[0], np.cumsum(np.sum(lengths, axis=0, dtype=np.int64))])
     found = np.zeros(int(ends[-1]), np.uint8)
     begin_E = ends[:-1].copy()

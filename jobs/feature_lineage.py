@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from contracts.features import MODELS
 
@@ -73,7 +72,9 @@ def lineage_of(model: str, column: str) -> Lineage:
                 seen.add(reached)
                 waiting.append(reached)
     models = tuple(read) or _refs(model)
-    origins = {origin for each in models for origin in _origins(each) if not origin.startswith("stg_engine__")}
+    origins = {
+        origin for each in models for origin in _origins(each) if not origin.startswith("stg_engine__")
+    }
     return Lineage(tuple(steps), models, tuple(sorted(origins)))
 
 
@@ -92,7 +93,9 @@ def _models_below(model: str, source: str) -> tuple[str, ...]:
     select = _selects(model).get(source)
     if select is None:
         return (source,)
-    return tuple(found for each in select.sources.values() if each != source for found in _models_below(model, each))
+    return tuple(
+        found for each in select.sources.values() if each != source for found in _models_below(model, each)
+    )
 
 
 @cache

@@ -21,7 +21,7 @@ from jobs.edition import Edition, edition_of
 from jobs.feature_edition import FeatureEdition, feature_edition_of, further_key, online_tables
 from jobs.io.objects import Objects, open_objects
 from jobs.io.online import OnlineStore, Versions, open_online_store
-from jobs.io.online_content import Content, in_buckets
+from jobs.io.online_content import content_of
 from jobs.io.state import PUBLICATIONS, RUNS
 from jobs.runs import (
     StepContext,
@@ -191,17 +191,7 @@ def _make_live(
 
 
 def _write(pointer: Pointer, edition: Edition, features: FeatureEdition, online: OnlineStore) -> None:
-    content = Content(
-        lists=in_buckets(edition.user_ids, edition.packed_U, pointer.num_buckets),
-        items=edition.items,
-        popular=edition.popular,
-        features={
-            entity: in_buckets(ids, features.packed[entity], pointer.num_buckets)
-            for entity, ids in features.ids.items()
-        },
-        feature_texts=features.texts,
-        catalogue=features.catalogue,
-    )
+    content = content_of(edition, features, pointer.num_buckets)
     online.write_version(pointer.version, content)
     offline = {entity: features.offline(entity, _sample(ids)) for entity, ids in features.ids.items()}
     online.verify_version(pointer, content, _sample(edition.user_ids), offline)

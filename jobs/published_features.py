@@ -46,19 +46,21 @@ def render(answer: dict[str, Any]) -> str:
     entity = next(name for name in ("user_id", "item_id") if name in answer)
     head = f"{answer[entity]}: features of {answer['day']}, version {answer['version']}"
     if not answer["is_published"]:
-        return (
-            f"{head}\nNo features were published with this version. They come with the next: foretaste run --day DAY"
-        )
+        return f"{head}\nNo features were published with this version. They come with the next: foretaste run --day DAY"
     features = answer["features"]
     lines = [f"{head}, {answer['age_days']} days ago"]
     statuses = Counter(feature["status"] for feature in features)
     if not answer["is_known"]:
         lines.append(f"We do not know this {entity.removesuffix('_id')}.")
     elif not answer["has_features"]:
-        lines.append("There are no features of this user: nothing was done lately, or nothing was known by that day.")
+        lines.append(
+            "There are no features of this user: nothing was done lately, or nothing was known by that day."
+        )
     if statuses[OUTDATED]:
         lines.append(f"All of it is outdated: it {features[0]['why']}.")
-    told = [(_name(feature), _value(feature["value"]), feature["unit"], _status(feature)) for feature in features]
+    told = [
+        (_name(feature), _value(feature["value"]), feature["unit"], _status(feature)) for feature in features
+    ]
     widths = [max((len(row[place]) for row in told), default=0) for place in range(3)]
     lines += [
         f"  {name:<{widths[0]}}  {value:>{widths[1]}}  {unit:<{widths[2]}}  {status}".rstrip()

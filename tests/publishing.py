@@ -144,14 +144,20 @@ def columns_of(table: Table, day: date) -> dict[str, list[Any]]:
     """Features that tell of their day (where a number can); of everybody but every 19th user, every 7th value missing."""
     ids = ITEMS if table.key[0] == "item_id" else [f"u{user:04d}" for user in range(NUM_USERS) if user % 19]
     by = further_key(table)
-    keys = [(each, f"of {place}") for number, each in enumerate(ids) for place in range(number % 4 if by else 1)]
+    keys = [
+        (each, f"of {place}") for number, each in enumerate(ids) for place in range(number % 4 if by else 1)
+    ]
     columns: dict[str, list[Any]] = {table.key[0]: [id_ for id_, _ in keys]}
     if by:
         columns[by] = [of for _, of in keys]
     for place, feature in enumerate(table.features):
-        values = [*_EXTREMES[feature.data_type], *([day.toordinal()] if feature.data_type in ("integer", "bigint") else [])]
+        values = [
+            *_EXTREMES[feature.data_type],
+            *([day.toordinal()] if feature.data_type in ("integer", "bigint") else []),
+        ]
         columns[feature.name] = [
-            None if (row + place) % 7 == 6 else values[(row + place) % len(values)] for row in range(len(keys))
+            None if (row + place) % 7 == 6 else values[(row + place) % len(values)]
+            for row in range(len(keys))
         ]
     if table is FEAT_ITEM_DAILY:
         columns["popularity_7d"] = list(range(NUM_ITEMS))  # what the popular list is made of

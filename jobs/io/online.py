@@ -140,7 +140,9 @@ class OnlineStore:
     def _live(self) -> Pointer:
         pointer = self.pointer()
         if pointer is None:
-            raise PartitionMissing("nothing has been published yet. Run a day: foretaste run --day YYYY-MM-DD")
+            raise PartitionMissing(
+                "nothing has been published yet. Run a day: foretaste run --day YYYY-MM-DD"
+            )
         return pointer
 
     def is_whole(self, pointer: Pointer) -> bool:

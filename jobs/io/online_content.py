@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contracts import names
 from contracts.lists import Pointer
 from contracts.online_features import ENTITIES, Catalogue
+
+if TYPE_CHECKING:  # readers of the store need no NumPy
+    from jobs.edition import Edition
+    from jobs.feature_edition import FeatureEdition
 
 #: What is gathered before it is sent.
 _KEYS_AT_ONCE = 32
@@ -36,15 +40,31 @@ class Content:
             pipeline.hset(names.items_key(version), mapping=items)
         _hash_by_bucket(pipeline, self.lists, lambda bucket: names.lists_key(version, bucket))
         for entity, buckets in self.features.items():
-            _hash_by_bucket(pipeline, buckets, lambda bucket, of=entity: names.features_of_key(version, of, bucket))
+            _hash_by_bucket(
+                pipeline, buckets, lambda bucket, of=entity: names.features_of_key(version, of, bucket)
+            )
         if self.feature_texts:
             pipeline.hset(names.feature_texts_key(version), mapping=self.feature_texts)
         pipeline.set(names.features_key(version), self.catalogue.to_json())
         pipeline.execute()
 
 
-def in_buckets(ids: Sequence[str], packed: Sequence[bytes], num_buckets: int) -> Buckets:
-    """Packed lists or features, each in its id's bucket."""
+def content_of(edition: Edition, features: FeatureEdition, num_buckets: int) -> Content:
+    """Lists and features, each in the bucket of its id."""
+    return Content(
+        lists=_in_buckets(edition.user_ids, edition.packed_U, num_buckets),
+        items=edition.items,
+        popular=edition.popular,
+        features={
+            entity: _in_buckets(ids, features.packed[entity], num_buckets)
+            for entity, ids in features.ids.items()
+        },
+        feature_texts=features.texts,
+        catalogue=features.catalogue,
+    )
+
+
+def _in_buckets(ids: Sequence[str], packed: Sequence[bytes], num_buckets: int) -> Buckets:
     found: list[dict[str, bytes]] = [{} for _ in range(num_buckets)]
     for id_, each in zip(ids, packed, strict=True):
         found[names.bucket_of(id_, num_buckets)][id_] = each

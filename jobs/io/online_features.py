@@ -51,9 +51,7 @@ def read_version(client: Any, pointer: Pointer, entity: str, ids: Sequence[str])
     )
 
 
-def refuse_unequal(
-    read: FeaturesRead | None, entity: str, offline: Mapping[str, Rows], advice: str
-) -> None:
+def refuse_unequal(read: FeaturesRead | None, entity: str, offline: Mapping[str, Rows], advice: str) -> None:
     """Compare what was read online with what the tables say.
 
     Raises:
@@ -61,7 +59,9 @@ def refuse_unequal(
     """
     found = [None] * len(offline) if read is None else read.rows
     for (id_, rows), online in zip(offline.items(), found, strict=True):
-        if repr(online) != repr(rows):  # by their spelling: 1, 1.0 and True are not the same, not a number is itself
+        if repr(online) != repr(
+            rows
+        ):  # by their spelling: 1, 1.0 and True are not the same, not a number is itself
             raise StoreUnfit(
                 f"the features of {entity} {id_!r} are {online} in the online store and {rows} in the lake: {advice}"
             )

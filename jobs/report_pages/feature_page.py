@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from jobs.feature_document import Document, Entry, TableEntry
 
+_ONLY_CAST = re.compile(r"(cast\()?\s*(coalesce\()?[\w.]+(, 0\))?( as [\w ]+\))?")
 _INTRODUCTION = """# Features
 
 What each feature is, how it is computed, from what, and who uses it: read from the YAML and SQL of
@@ -58,13 +60,19 @@ def uses(entry: Entry) -> list[str]:
     found = []
     if entry.ranker:
         told = {None: "", True: "", False: ", not learnt by the champion"}[entry.is_learnt]
-        size = f", weight {entry.weight:.2f} of the heaviest" if entry.weight is not None else ""
+        size = f", weight {entry.weight:.2f}" if entry.weight is not None else ""
         found.append(f"ranker ({entry.ranker}{size}{told})")
     if entry.gate:
         found.append(f"gate ({entry.gate})")
     if entry.drift:
         found.append(f"drift monitor ({entry.drift})")
     return [*found, "online store"]
+
+
+def telling(entry: Entry) -> str:
+    """The expression that says most: the first that does more than to cast what another one computes."""
+    expressions = [step.expression for step in entry.lineage.steps]
+    return next((each for each in expressions if not _ONLY_CAST.fullmatch(each)), "".join(expressions[:1]))
 
 
 def figures(entry: Entry) -> list[str]:

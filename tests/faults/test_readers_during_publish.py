@@ -80,7 +80,9 @@ def read_by_ours(store: Any, number: int) -> list[str]:
         for item in listed(user, date.fromisoformat(pointer.day))
     ]
     found = [{name: item[name] for name in ("item_id", "title")} for item in shown]
-    problems = [] if is_known and found == expected else [f"mix or gap: {pointer.version} shows {user} {found}"]
+    problems = (
+        [] if is_known and found == expected else [f"mix or gap: {pointer.version} shows {user} {found}"]
+    )
     if number % 10 == 0:
         pointer, read = OnlineStore(store).read_features("user_id", f"u{user:04d}")
         wanted = features_of(f"u{user:04d}", pointer.day)

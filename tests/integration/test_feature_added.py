@@ -74,7 +74,12 @@ def add_a_feature(project: Path) -> None:
             if model["name"] == "feat_user_daily":
                 meta = {"unit": "events", "source": ["events"]}
                 model["columns"].append(
-                    {"name": "acts_28d", "data_type": "bigint", "description": "Views and purchases.", "config": {"meta": meta}}
+                    {
+                        "name": "acts_28d",
+                        "data_type": "bigint",
+                        "description": "Views and purchases.",
+                        "config": {"meta": meta},
+                    }
                 )
                 path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
@@ -85,13 +90,16 @@ def test_a_feature_that_is_added_in_sql_and_yaml_is_trained_on_published_and_doc
     copy = tmp_path / "copy"
     for room in ROOMS:
         shutil.copytree(
-            REPOSITORY / room, copy / room, ignore=shutil.ignore_patterns("__pycache__", "target", "logs", ".user.yml")
+            REPOSITORY / room,
+            copy / room,
+            ignore=shutil.ignore_patterns("__pycache__", "target", "logs", ".user.yml"),
         )
     add_a_feature(copy / "dbt_project")
     feed = Shop(shop.home)
     feed.describe(**FEED)
     items = [
-        {"item_id": f"i{number}", "title": f"Item {number}", "category": f"c{number % 2}", "price": "2.50"} for number in range(5)
+        {"item_id": f"i{number}", "title": f"Item {number}", "category": f"c{number % 2}", "price": "2.50"}
+        for number in range(5)
     ]
     feed.deliver(DAY, items, "items.csv", "items")
     events = [event(number) | ({"event_type": "view"} if number % 3 else {}) for number in range(60)]
@@ -114,7 +122,10 @@ def test_a_feature_that_is_added_in_sql_and_yaml_is_trained_on_published_and_doc
     assert (looked["day"], looked["unequal"]) == (str(DAY), [])
     assert looked["compared"] > 100
     answer = json.loads(inside("-m", "jobs.cli", "features", "u1", "--day", str(NEXT), "--json"))
-    assert acts_of(answer) == {"value": len([each for each in events if each["user_id"] == "u1"]), "status": "fresh"}
+    assert acts_of(answer) == {
+        "value": len([each for each in events if each["user_id"] == "u1"]),
+        "status": "fresh",
+    }
     document = (shop.reports_path / "features.md").read_text(encoding="utf-8")
     told = document.partition("### feat_user_daily.acts_28d")[2].partition("###")[0]
     assert "Views and purchases." in told

@@ -233,7 +233,11 @@ class Spoiler(OnlineStore):
         super().write_version(version, content)
         bucket = names.bucket_of("u0007", BUCKETS)
         what, where = self.spoil.split()
-        key = names.lists_key(version, bucket) if where == "list" else names.features_of_key(version, "user_id", bucket)
+        key = (
+            names.lists_key(version, bucket)
+            if where == "list"
+            else names.features_of_key(version, "user_id", bucket)
+        )
         if what == "lost":
             self._client.hdel(key, "u0007")
         elif what == "changed":

@@ -50,7 +50,9 @@ def read() -> Rows:
 def told(
     rows: Rows | None, today: str, *, is_known: bool = True, of: str | None = None
 ) -> dict[str, OnlineFeature]:
-    found = judge(CATALOGUE, "user_id", rows, is_known=is_known, today=date.fromisoformat(today), max_age_days=2)
+    found = judge(
+        CATALOGUE, "user_id", rows, is_known=is_known, today=date.fromisoformat(today), max_age_days=2
+    )
     return {feature.name: feature for feature in found if feature.of in (None, of)}
 
 

@@ -20,7 +20,7 @@ from jobs.io.lake import Lake
 from jobs.io.schemas import arrow_schema
 from jobs.io.state import PROMOTIONS, State
 from jobs.ranking.next_item import FEATURES
-from jobs.report_pages.feature_page import bars, markdown, sparkline, uses
+from jobs.report_pages.feature_page import bars, markdown, sparkline, telling, uses
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -38,14 +38,22 @@ def test_an_expression_is_followed_through_ctes_and_models() -> None:
     assert found.steps[1].expression == "sum(days.views) filter (where windows.age_days < 28)"
     assert set(found.models) == {"int_days_windowed", "int_user_days_aggregated"}
     assert "stg_shop__events" in found.origins
+    [views] = [entry for entry in declared().tables[0].entries if entry.feature.name == "views_28d"]
+    assert telling(views) == found.steps[1].expression  # the first one only casts it
     # What no select list names is not guessed.
     assert lineage_of("feat_user_daily", "no_such_column").steps == ()
 
 
 def test_every_feature_s_expression_and_origin_is_found() -> None:
     entries = [entry for table in declared().tables for entry in table.entries]
-    assert [entry.feature.name for entry in entries if not entry.lineage.models or not entry.lineage.origins] == []
-    assert [entry.feature.name for entry in entries if entry.feature.name != "price_cents" and not entry.lineage.steps] == []
+    assert [
+        entry.feature.name for entry in entries if not entry.lineage.models or not entry.lineage.origins
+    ] == []
+    assert [
+        entry.feature.name
+        for entry in entries
+        if entry.feature.name != "price_cents" and not entry.lineage.steps
+    ] == []
 
 
 def test_what_the_document_calls_the_ranker_s_is_a_column_of_the_ranker() -> None:
@@ -56,7 +64,9 @@ def test_what_the_document_calls_the_ranker_s_is_a_column_of_the_ranker() -> Non
 @pytest.mark.parametrize(
     ("values", "median", "is_logarithmic"), [([1, 2, 3, None], 2, False), ([0] * 50 + [1, 2, 5000], 0, True)]
 )
-def test_a_distribution_tells_nulls_ends_and_middle(values: list[int], median: int, is_logarithmic: bool) -> None:
+def test_a_distribution_tells_nulls_ends_and_middle(
+    values: list[int], median: int, is_logarithmic: bool
+) -> None:
     feature = FEAT_USER_DAILY.features[0]
     found = _distribution(pa.table({feature.name: values}), feature)
     assert found is not None
@@ -72,7 +82,9 @@ def test_the_weight_of_a_feature_is_that_of_the_champion_s_ranker(tmp_path: Path
     home = load_settings(home=tmp_path)
     folder = tmp_path / "models" / "ab"
     folder.mkdir(parents=True)
-    (folder / "model.json").write_text(json.dumps({"features": ["user.views_28d", "user.recency_days", "is_seen"]}))
+    (folder / "model.json").write_text(
+        json.dumps({"features": ["user.views_28d", "user.recency_days", "is_seen"]})
+    )
     save_file(
         {
             "line.weight": np.array([[3.0, 0.0, 1.0]], np.float32),
@@ -80,13 +92,15 @@ def test_the_weight_of_a_feature_is_that_of_the_champion_s_ranker(tmp_path: Path
         },
         folder / "ranker.safetensors",
     )
-    assert _weights(folder) == pytest.approx({"user.views_28d": 1.0, "user.recency_days": 0.5, "is_seen": 0.2})
+    assert _weights(folder) == pytest.approx(
+        {"user.views_28d": 1.0, "user.recency_days": 0.5, "is_seen": 0.2}
+    )
     state = State.of(home)
     state.put(PROMOTIONS, "1", {"day": "2011-03-01", "sha256": "ab"})
     document = document_of(home, date(2011, 3, 2))
     told = {entry.feature.name: uses(entry)[0] for entry in document.tables[0].entries}
     assert document.champion == "1"
-    assert told["views_28d"] == "ranker (user.views_28d, weight 1.00 of the heaviest)"
+    assert told["views_28d"] == "ranker (user.views_28d, weight 1.00)"
     assert told["orders_90d"] == "ranker (user.orders_90d, not learnt by the champion)"
 
 
@@ -97,7 +111,12 @@ def test_the_figures_are_those_of_the_last_day_and_its_age_is_told(tmp_path: Pat
         for day, views in ((date(2011, 3, 1), 5), (date(2011, 3, 2), 7)):
             row = {"user_id": "u1", "feature_date": day, "views_28d": views}
             filled = [{name: row.get(name) for name in FEAT_USER_DAILY.columns}]
-            lake.replace(FEAT_USER_DAILY.name, day, pa.Table.from_pylist(filled, arrow_schema(FEAT_USER_DAILY)), inputs="")
+            lake.replace(
+                FEAT_USER_DAILY.name,
+                day,
+                pa.Table.from_pylist(filled, arrow_schema(FEAT_USER_DAILY)),
+                inputs="",
+            )
     document = document_of(home, date(2011, 3, 4))
     users = next(table for table in document.tables if table.table == FEAT_USER_DAILY)
     assert (users.last_day, users.age_days) == (date(2011, 3, 2), 2)

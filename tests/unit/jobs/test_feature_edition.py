@@ -51,7 +51,9 @@ def test_online_and_offline_are_equal_for_every_value_of_everybody(
     users: dict[str, int | None], shares: dict[tuple[str, str], int | None]
 ) -> None:
     made = edition(
-        feat_user_daily=[{"user_id": user, "views_28d": views, "recency_days": 3} for user, views in users.items()],
+        feat_user_daily=[
+            {"user_id": user, "views_28d": views, "recency_days": 3} for user, views in users.items()
+        ],
         feat_user_category_daily=[
             {"user_id": user, "category": category, "affinity_micros": share}
             for (user, category), share in shares.items()
@@ -62,7 +64,9 @@ def test_online_and_offline_are_equal_for_every_value_of_everybody(
     found = online(made, "user_id")
     assert repr(found) == repr(made.offline("user_id", everyone))
     places = [column.name for column in made.catalogue.tables[0].columns].index("views_28d")
-    assert {user: rows["feat_user_daily"][0][places] for user, rows in found.items() if rows["feat_user_daily"]} == users
+    assert {
+        user: rows["feat_user_daily"][0][places] for user, rows in found.items() if rows["feat_user_daily"]
+    } == users
 
 
 @pytest.mark.parametrize(
@@ -73,7 +77,9 @@ def test_online_and_offline_are_equal_for_every_value_of_everybody(
         ("text", ["b", "a", None], "B"), ("text", [str(number) for number in range(300)], "H"),
     ],
 )  # fmt: skip
-def test_a_column_takes_the_narrowest_type_that_holds_it(data_type: str, values: list[Any], code: str) -> None:
+def test_a_column_takes_the_narrowest_type_that_holds_it(
+    data_type: str, values: list[Any], code: str
+) -> None:
     rows = pa.table({"x": values}, schema=schema_of({"x": data_type}))
     found, stored, words = _stored(rows["x"], data_type)
     assert (found, stored.dtype.str[-2:]) == (code, DTYPES[code][-2:])
