@@ -89,14 +89,10 @@ def figures(entry: Entry) -> list[str]:
 
 
 def bars(bins: Sequence[int]) -> str:
-    """A path of bars in a box of 100 by 30, the highest as high as the box."""
-    most, width = max(bins), 100 / len(bins)
-    drawn = [
-        f"M{place * width:.4g},30v-{max(round(30 * count / most, 1), 1):g}h{width * 0.86:.3g}v{max(round(30 * count / most, 1), 1):g}z"
-        for place, count in enumerate(bins)
-        if count
-    ]
-    return "".join(drawn)
+    """A path of bars in a box as wide as there are bins and 30 high; the highest fills it, what is there can be seen."""
+    most = max(bins)
+    heights = [max(round(30 * count / most), 1) if count else 0 for count in bins]
+    return "M0,30" + "".join(f"V{30 - height}h1" for height in heights) + "V30z"
 
 
 def sparkline(bins: Sequence[int]) -> str:

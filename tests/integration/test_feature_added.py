@@ -14,23 +14,37 @@ import pytest
 import yaml
 
 from contracts.settings import Settings
-from tests.shop import DAY, FEED, NEXT, Shop, event
+from tests.shop import DAY, FEED, Shop, event
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROOMS = ("contracts", "dbt_project", "expectations", "jobs", "models")
-#: Runs in the copy: what training reads, and every published value beside the one in the lake.
-_LOOK = """
+#: Runs in the copy: a day, with Spark's tables empty (no feature is made of them); then what training reads, and every
+#: published value beside the one in the lake.
+_DAY = """
 import json, sys
-from datetime import date
+from datetime import UTC, date, datetime
 from contracts.settings import load_settings
+from contracts.tables import COVISITATION, HISTORIES
 from jobs.feature_edition import further_key, online_tables
 from jobs.io.lake import Lake
 from jobs.io.online import open_online_store
 from jobs.ranking.next_item import FEATURES
+from jobs.io.schemas import arrow_schema
+from jobs.io.state import State
+from jobs.published_features import published_features
 from jobs.ranking.world import USER_FEATURES, load_world
+from jobs.reports import build_reports
+from jobs.run import run_step
 day, settings = date.fromisoformat(sys.argv[1]), load_settings()
+for step in ("land", "transform", "score", "publish"):
+    if step == "score":
+        with State.of(settings).lease("build", "build", 60, is_last=True) as lease:
+            for table in (HISTORIES, COVISITATION):
+                Lake.of(settings, lease).replace(table.name, day, arrow_schema(table).empty_table(), inputs="none")
+    run_step(settings, step, day, run_id=step, is_last=True)
+build_reports(settings, datetime(day.year, day.month, day.day, tzinfo=UTC))
 lake = Lake.of(settings)
 world = load_world(lake, day, day)
 unequal, compared = [], 0
@@ -55,6 +69,7 @@ print(json.dumps({
     "is_learnt": "user.acts_28d" in FEATURES,
     "width": [len(USER_FEATURES), world.user_features_UF.shape[1]],
     "day": pointer.day, "compared": compared, "unequal": unequal,
+    "answer": published_features(settings, "user_id", "u1", day),
 }))
 """
 
@@ -105,27 +120,21 @@ def test_a_feature_that_is_added_in_sql_and_yaml_is_trained_on_published_and_doc
     events = [event(number) | ({"event_type": "view"} if number % 3 else {}) for number in range(60)]
     feed.deliver(DAY, events)
 
-    def inside(*arguments: str) -> str:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("FORETASTE_")}
-        done = subprocess.run(
-            [sys.executable, *arguments], cwd=copy, capture_output=True, text=True, check=False,
-            env={**environment, "PYTHONPATH": str(copy), "PYTHONSAFEPATH": "1", "FORETASTE_HOME": str(shop.home)},
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-        return done.stdout
-
-    inside("-m", "jobs.cli", "run", "--day", str(DAY))
-    looked = json.loads(inside("-c", _LOOK, str(DAY)))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FORETASTE_")}
+    done = subprocess.run(
+        [sys.executable, "-c", _DAY, str(DAY)], cwd=copy, capture_output=True, text=True, check=False,
+        env={**environment, "PYTHONPATH": str(copy), "PYTHONSAFEPATH": "1", "FORETASTE_HOME": str(shop.home)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    looked = json.loads(done.stdout.splitlines()[-1])
     assert looked["is_learnt"]
     assert looked["width"][0] == looked["width"][1]
     # Every value of everybody is the lake's own, in a run that was a real one.
     assert (looked["day"], looked["unequal"]) == (str(DAY), [])
     assert looked["compared"] > 100
-    answer = json.loads(inside("-m", "jobs.cli", "features", "u1", "--day", str(NEXT), "--json"))
-    assert acts_of(answer) == {
-        "value": len([each for each in events if each["user_id"] == "u1"]),
-        "status": "fresh",
-    }
+    assert acts_of(looked["answer"]) == {
+        "value": len([each for each in events if each["user_id"] == "u1"]), "status": "fresh",
+    }  # fmt: skip
     document = (shop.reports_path / "features.md").read_text(encoding="utf-8")
     told = document.partition("### feat_user_daily.acts_28d")[2].partition("###")[0]
     assert "Views and purchases." in told

@@ -75,7 +75,11 @@ def test_a_distribution_tells_nulls_ends_and_middle(
     assert found.null_share == pytest.approx(1 - len(known) / len(values))
     assert (sum(found.bins), found.is_logarithmic) == (len(known), is_logarithmic)
     assert sparkline(found.bins)[0] != " "
-    assert bars(found.bins).count("M") == sum(count > 0 for count in found.bins)
+    assert bars(found.bins).count("h1") == len(found.bins)
+
+
+def test_the_highest_bar_fills_the_box_and_a_single_row_can_be_seen() -> None:
+    assert bars([300, 0, 1]) == "M0,30V0h1V30h1V29h1V30z"
 
 
 def test_the_weight_of_a_feature_is_that_of_the_champion_s_ranker(tmp_path: Path) -> None:
