@@ -36,6 +36,8 @@ def read_version(client: Any, pointer: Pointer, entity: str, ids: Sequence[str])
     if told is None:
         return None
     catalogue = Catalogue.from_json(told)
+    if catalogue.digest != pointer.features:
+        return None
     tables = catalogue.of(entity)
     packed, has_list = (found[::2], found[1::2]) if entity == USER else (found, found)
     coded = [None if each is None else unpack(tables, each) for each in packed]
