@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import features, loop, proof
+from benchmarks import features, loop, proof, publishing
 from benchmarks.figure import Benchmark, keep
 from benchmarks.page import write_page
 from contracts.settings import load_settings
@@ -30,6 +30,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "features.spark_seconds": features.spark_histories,
     "features.spark_large_histories": features.spark_large_histories,
     "features.spark_large_seconds": features.spark_large_histories,
+    "publish.features": publishing.publish_features,
     "proof.recovery": proof.proof_of_a_seed,
     "proof.share_of_daily": proof.proof_of_a_seed,
 }

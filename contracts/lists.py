@@ -98,6 +98,7 @@ class Pointer:
     previous: str | None = (
         None  # the version that was live when this one was published: what a rollback goes to
     )
+    features: str | None = None  # the digest of its features; None: it was published without
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)

@@ -118,9 +118,24 @@ def popular_key(version: str) -> str:
     return f"ft:{version}:popular"
 
 
-def bucket_of(user_id: str, num_buckets: int) -> int:
-    """The bucket of a user: the same in every process and version."""
-    return zlib.crc32(user_id.encode()) % num_buckets
+def features_key(version: str) -> str:
+    """JSON of what features a version holds, see ``contracts.online_features``; absent where it holds none."""
+    return f"ft:{version}:features"
+
+
+def feature_texts_key(version: str) -> str:
+    """Hash of texts by table, column and code; what the codes in packed features mean."""
+    return f"ft:{version}:feature_texts"
+
+
+def features_of_key(version: str, entity: str, bucket: int) -> str:
+    """Hash of packed features by the entity's id; the entity is ``user_id`` or ``item_id``."""
+    return f"ft:{version}:{entity.removesuffix('_id')}_features:{bucket:04d}"
+
+
+def bucket_of(id_: str, num_buckets: int) -> int:
+    """The bucket of a user or an item: the same in every process and version."""
+    return zlib.crc32(id_.encode()) % num_buckets
 
 
 # S3

@@ -247,6 +247,9 @@ class Settings(BaseSettings):
     list_buckets: Annotated[int, Field(ge=1)] = Field(
         default=256, description="Redis hashes a version is spread on."
     )
+    features_max_age_days: Days = Field(
+        default=2, description="Published features of a day longer ago than so many days are outdated."
+    )
     monitor_days: Days = Field(default=7, description="Days of the current window of the drift monitor.")
     reports_kept: Annotated[int, Field(ge=0)] = Field(
         default=60, description="Full drift reports that are kept; with 0 none is drawn."

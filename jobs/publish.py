@@ -1,4 +1,4 @@
-"""Publish a day's lists: a new version beside the old one, checked, then one pointer flips.
+"""Publish a day's lists and features: a new version beside the old one, checked, then one pointer flips.
 
 The order is: keys in Redis → read back → data and manifest in S3 → Redis' pointer → S3's pointer → record → collect.
 Until the flip nobody sees anything of a version, and once it is seen both stores hold it whole. Killed before the
@@ -18,8 +18,10 @@ from contracts import names
 from contracts.errors import FenceStale, StoreUnfit
 from contracts.lists import Pointer
 from jobs.edition import Edition, edition_of
+from jobs.feature_edition import FeatureEdition, feature_edition_of, further_key, online_tables
 from jobs.io.objects import Objects, open_objects
 from jobs.io.online import OnlineStore, Versions, open_online_store
+from jobs.io.online_content import content_of
 from jobs.io.state import PUBLICATIONS, RUNS
 from jobs.runs import (
     StepContext,
@@ -34,14 +36,14 @@ from jobs.runs import (
 
 log = logging.getLogger("foretaste.publish")
 
-#: Users whose lists are read back before a version goes live.
+#: Users whose lists, and users and items whose features, are read back before a version goes live.
 _SAMPLE = 1000
 
 
 def run(
     day: date, context: StepContext, *, kind: str = names.DAILY, now: datetime | None = None
 ) -> dict[str, Any]:
-    """Publish the lists of a run; a backfill records its digest and moves nothing.
+    """Publish the lists of a run, and the features of its day; a backfill records its digest and moves nothing.
 
     Args:
         now: when the version says it was published; by default the time of the state's clock.
@@ -63,10 +65,12 @@ def run(
     else:
         champion = promoted_on(context.state, day)
     stamp = (now or datetime.fromtimestamp(context.state.clock(), UTC)).isoformat(timespec="seconds")
+    features = _features(day, context)
     [data] = context.lake.files(lists_table(kind), [day])
     with open_online_store(context.settings) as online, open_objects(context.settings) as objects:
         live, recorded = online.pointer(), context.state.all(PUBLICATIONS)
-        version = _published_before(online, recorded, (day.isoformat(), kind, edition.digest, champion))
+        wanted = (day.isoformat(), kind, edition.digest, champion, features.catalogue.digest)
+        version = _published_before(online, recorded, wanted)
         if version is not None:
             told |= {"published": False, "why": f"already published as {version}", "version": version}
             kept = online.versions().get(version)
@@ -83,7 +87,8 @@ def run(
             }
         else:
             online.clear_attempts()
-            online.refuse_if_unfit(len(edition.user_ids) + len(edition.items), edition.num_bytes)
+            num_fields = len(edition.user_ids) + len(edition.items) + features.num_fields
+            online.refuse_if_unfit(num_fields, edition.num_bytes + features.num_bytes)
             version = online.reserve([*recorded, *objects.versions()], context.settings.list_buckets)
             pointer = Pointer(
                 version=version,
@@ -97,8 +102,9 @@ def run(
                 champion=champion,
                 repeats_allowed=bool(manifest["feed"]["repeats_allowed"]),
                 published_at=stamp,
+                features=features.catalogue.digest,
             )
-            _make_live(pointer, edition, data, context, online, objects)
+            _make_live(pointer, edition, features, data, context, online, objects)
             told |= {"published": True, "version": version, "champion": champion}
         told["s3"] = _finish(context, online, objects, recorded)
     return told
@@ -115,6 +121,21 @@ def _edition(day: date, context: StepContext, kind: str, length: int) -> Edition
     )
 
 
+def _features(day: date, context: StepContext) -> FeatureEdition:
+    """Every feature of the day, whatever a list was made of."""
+    return feature_edition_of(
+        day,
+        {
+            table.short_name: context.lake.read(
+                table.name,
+                day,
+                [*filter(None, (table.key[0], further_key(table))), *(each.name for each in table.features)],
+            )
+            for table in online_tables()
+        },
+    )
+
+
 def _record_digest(context: StepContext, kind: str, day: date, digest: str) -> None:
     """Note what this run gives; running it again has to give the same."""
     record = context.state.get(RUNS, run_key(kind, day)) or {}
@@ -127,7 +148,7 @@ def _record_digest(context: StepContext, kind: str, day: date, digest: str) -> N
 
 
 def _published_before(
-    online: OnlineStore, recorded: dict[str, dict[str, Any]], wanted: tuple[str, str, str, str | None]
+    online: OnlineStore, recorded: dict[str, dict[str, Any]], wanted: tuple[str, str, str, str | None, str]
 ) -> str | None:
     """The version that holds exactly this, if it is kept whole, or was let go for newer ones.
 
@@ -135,13 +156,12 @@ def _published_before(
     """
     kept = online.versions()
     for version, pointer in reversed(kept.items()):
-        if (pointer.day, pointer.kind, pointer.sha256, pointer.champion) == wanted and online.is_whole(
-            pointer
-        ):
+        found = (pointer.day, pointer.kind, pointer.sha256, pointer.champion, pointer.features)
+        if found == wanted and online.is_whole(pointer):
             return version
     oldest = min(map(names.version_number, kept), default=0)
     for version, record in recorded.items():
-        is_same = tuple(record.get(name) for name in ("day", "kind", "sha256", "champion")) == wanted
+        is_same = tuple(map(record.get, ("day", "kind", "sha256", "champion", "features"))) == wanted
         if is_same and names.version_number(version) < oldest:
             return version
     return None
@@ -150,6 +170,7 @@ def _published_before(
 def _make_live(
     pointer: Pointer,
     edition: Edition,
+    features: FeatureEdition,
     data: Path,
     context: StepContext,
     online: OnlineStore,
@@ -159,7 +180,7 @@ def _make_live(
         return replace(pointer, previous=live.version if live else None)
 
     try:
-        _write(pointer, edition, online)
+        _write(pointer, edition, features, online)
         objects.write_version(pointer, data)
         online.flip(choose, context.lease.guard())
     except (FenceStale, StoreUnfit):
@@ -169,13 +190,15 @@ def _make_live(
         raise
 
 
-def _write(pointer: Pointer, edition: Edition, online: OnlineStore) -> None:
-    lists: list[dict[str, bytes]] = [{} for _ in range(pointer.num_buckets)]
-    for user, packed in zip(edition.user_ids, edition.packed_U, strict=True):
-        lists[names.bucket_of(user, pointer.num_buckets)][user] = packed
-    online.write_version(pointer.version, lists, edition.items, edition.popular)
-    step = -(-len(edition.user_ids) // _SAMPLE)
-    online.verify_version(pointer, lists, edition.items, edition.popular, edition.user_ids[::step])
+def _write(pointer: Pointer, edition: Edition, features: FeatureEdition, online: OnlineStore) -> None:
+    content = content_of(edition, features, pointer.num_buckets)
+    online.write_version(pointer.version, content)
+    offline = {entity: features.offline(entity, _sample(ids)) for entity, ids in features.ids.items()}
+    online.verify_version(pointer, content, _sample(edition.user_ids), offline)
+
+
+def _sample(ids: list[str]) -> list[str]:
+    return ids[:: max(-(-len(ids) // _SAMPLE), 1)]
 
 
 def _finish(

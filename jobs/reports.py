@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from contracts.errors import SettingInvalid
 from contracts.settings import Settings
 from jobs.annotations import load_annotations
+from jobs.feature_document import document_of
 from jobs.io.commit import write_durably
 from jobs.io.state import State
-from jobs.report_pages import compare, definitions, figures
+from jobs.report_pages import compare, definitions, feature_page, figures
 from jobs.report_pages.charts import MARKS, Chart, bar_of, charts_of
 from jobs.report_pages.day_page import account_names, accuracy, deeds, neighbours
 from jobs.report_pages.gather import gather
@@ -46,7 +47,8 @@ def build_reports(settings: Settings, now: datetime) -> Path:
     def is_written(name: str, inputs: str) -> bool:
         return _inputs_of(settings.reports_path / name) == inputs
 
-    for name, text in (*pages_of(site, now, is_written), *csvs_of(site)):
+    features = features_of(settings, site, now)
+    for name, text in (*pages_of(site, now, is_written), *features, *csvs_of(site)):
         _write_if_changed(settings.reports_path / name, text)
     for name, (table, rows) in rows_of(site).items():
         write_parquet(settings.reports_path / "data" / f"{name}.parquet", table, rows)
@@ -100,6 +102,13 @@ def pages_of(
         name, inputs = f"retrainings/{record['day']}.html", _digest(site, values)
         if not is_written(name, inputs):
             yield name, render("retraining", "../", inputs=inputs, **values)
+
+
+def features_of(settings: Settings, site: Site, now: datetime) -> Iterator[tuple[str, str]]:
+    """The Feature Definition Document, with the figures of the last run: as a page and as Markdown."""
+    document = document_of(settings, now.date())
+    yield "features.html", _render(_environment(), site, "features", "", document=document, page=feature_page)
+    yield "features.md", feature_page.markdown(document)
 
 
 _INPUTS = '<meta name="inputs" content="'

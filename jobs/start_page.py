@@ -144,6 +144,11 @@ def _places(settings: Settings, servers: list[ServiceStatus]) -> list[dict[str, 
          "link": page, "login": "", "state": ""}
         for page, shop in audits_written(settings.reports_path)
     ]  # fmt: skip
+    if (settings.reports_path / "features.html").exists():
+        purpose = "Every feature: how it is computed, who uses it, how it is distributed"
+        places.append(
+            {"name": "Features", "purpose": purpose, "link": "features.html", "login": "", "state": ""}
+        )
     purpose = "What to do when an alarm rings"
     return [
         *places,

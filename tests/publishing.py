@@ -18,9 +18,11 @@ import redis
 from contracts import names
 from contracts.lists import Pointer, unpack
 from contracts.settings import Settings, load_settings
-from contracts.tables import DIM_ITEMS, FEAT_ITEM_DAILY, TABLES
+from contracts.tables import DIM_ITEMS, FEAT_ITEM_DAILY, TABLES, Table
 from jobs import publish
+from jobs.feature_edition import further_key, online_tables
 from jobs.io.lake import Lake
+from jobs.io.online import OnlineStore
 from jobs.io.schemas import arrow_schema
 from jobs.io.state import RUNS, State
 from jobs.runs import StepContext, lists_table
@@ -30,6 +32,8 @@ DAY = date(2011, 3, 1)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NUM_USERS, NUM_ITEMS, K, BUCKETS = 300, 41, 10, 16
 ITEMS = [f"i{number:03d}" for number in range(NUM_ITEMS)]
+#: The keys of a version: lists and users' features in every bucket, items' features in theirs, items, popular list, catalogue, texts.
+NUM_KEYS = 2 * BUCKETS + len({names.bucket_of(item, BUCKETS) for item in ITEMS}) + 4
 _SHARED = ("redis_url", "s3_endpoint_url", "s3_access_key", "s3_secret_key")
 
 
@@ -107,7 +111,8 @@ def score(
             lake, DIM_ITEMS.name, day,
             item_id=ITEMS, title=[f"{item} of {day}" for item in ITEMS], is_available=[True] * NUM_ITEMS,
         )  # fmt: skip
-        _replace(lake, FEAT_ITEM_DAILY.name, day, item_id=ITEMS, popularity_7d=list(range(NUM_ITEMS)))
+        for table in online_tables():
+            _replace(lake, table.name, day, **columns_of(table, day))
         _replace(
             lake, lists_table(kind), day,
             user_id=[f"u{user:04d}" for user in range(NUM_USERS)],
@@ -123,6 +128,40 @@ def score(
         "feed": {"repeats_allowed": True},
     }
     state.put(RUNS, f"{kind}/{day}", {**(state.get(RUNS, f"{kind}/{day}") or {}), "manifest": manifest})
+
+
+#: Values that are told apart by their type alone, and those at the ends of what can be stored.
+_EXTREMES: dict[str, list[Any]] = {
+    "integer": [0, -1, 127, 128, -(2**31), 2**31 - 1],
+    "bigint": [0, 1, 2**40, -(2**63), 2**63 - 1],
+    "double precision": [0.0, 1.0, -0.1, 1e-300, float("inf")],
+    "boolean": [True, False],
+    "text": ["", "a cup", "Äpfel"],
+}
+
+
+def columns_of(table: Table, day: date) -> dict[str, list[Any]]:
+    """Features that tell of their day (where a number can); of everybody but every 19th user, every 7th value missing."""
+    ids = ITEMS if table.key[0] == "item_id" else [f"u{user:04d}" for user in range(NUM_USERS) if user % 19]
+    by = further_key(table)
+    keys = [
+        (each, f"of {place}") for number, each in enumerate(ids) for place in range(number % 4 if by else 1)
+    ]
+    columns: dict[str, list[Any]] = {table.key[0]: [id_ for id_, _ in keys]}
+    if by:
+        columns[by] = [of for _, of in keys]
+    for place, feature in enumerate(table.features):
+        values = [
+            *_EXTREMES[feature.data_type],
+            *([day.toordinal()] if feature.data_type in ("integer", "bigint") else []),
+        ]
+        columns[feature.name] = [
+            None if (row + place) % 7 == 6 else values[(row + place) % len(values)]
+            for row in range(len(keys))
+        ]
+    if table is FEAT_ITEM_DAILY:
+        columns["popularity_7d"] = list(range(NUM_ITEMS))  # what the popular list is made of
+    return columns
 
 
 def _replace(lake: Lake, table: str, day: date, **columns: Any) -> None:
@@ -164,7 +203,32 @@ def everything_live(settings: Settings) -> tuple[Pointer, dict[str, list[str]]]:
             lists[user.decode()] = [titles[index]["item_id"] for index in unpack(packed).indices]
     day = date.fromisoformat(pointer.day)
     assert lists == {f"u{user:04d}": listed(user, day) for user in range(NUM_USERS)}
+    assert_features_are_of(pointer, OnlineStore(store))
     return pointer, lists
+
+
+def assert_features_are_of(pointer: Pointer, store: OnlineStore) -> None:
+    """Every feature of everybody is that of the version's day: its value, its type, and what is missing."""
+    ids = {"user_id": [f"u{user:04d}" for user in range(NUM_USERS)], "item_id": ITEMS}
+    for entity, all_ids in ids.items():
+        read = store.features_in(pointer, entity, all_ids)
+        assert read is not None
+        assert (read.catalogue.day, read.catalogue.digest) == (pointer.day, pointer.features)
+        assert all(read.is_known)
+        found = dict(zip(all_ids, read.rows, strict=True))
+        assert repr(found) == repr(published_rows(entity, all_ids, date.fromisoformat(pointer.day)))
+
+
+def published_rows(entity: str, ids: list[str], day: date) -> dict[str, Any]:
+    """What a reader has to get of each id on a day: rows by table, or None where it has no features."""
+    found: dict[str, Any] = dict.fromkeys(ids)
+    tables = [table for table in online_tables() if table.key[0] == entity]
+    for table in tables:
+        columns = columns_of(table, day)
+        for id_, *values in zip(columns.pop(entity), *columns.values(), strict=True):
+            found[id_] = found[id_] or {each.short_name: [] for each in tables}
+            found[id_][table.short_name].append(tuple(values))
+    return found
 
 
 def everything_stored(settings: Settings) -> dict[str, Any]:

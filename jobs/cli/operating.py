@@ -85,6 +85,15 @@ def settings_command() -> None:
     click.echo(settings_table())
 
 
+@cli.command("feature-document")
+def feature_document_command() -> None:
+    """Describe every feature (Markdown; the same as docs/features.md). With figures: HOME/reports/features.html."""
+    from jobs.feature_document import declared
+    from jobs.report_pages.feature_page import markdown
+
+    click.echo(markdown(declared()), nl=False)
+
+
 @cli.command("doctor")
 @json_option
 def doctor_command(as_json: bool) -> None:

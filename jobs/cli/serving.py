@@ -14,6 +14,7 @@ from contracts.errors import (
 from contracts.settings import load_settings
 from jobs.cli.group import (
     cli,
+    day_option,
     json_option,
     print_json,
     tell_alarm,
@@ -39,6 +40,23 @@ def recommend_command(user: str, count: int, as_json: bool) -> None:
     from jobs.recommend import recommend, render
 
     answer = recommend(load_settings(), user, count)
+    print_json(answer) if as_json else click.echo(render(answer))
+
+
+@cli.command("features")
+@click.argument("user", required=False)
+@click.option("--item", help="An item instead of a user.")
+@day_option(help="The day as of which values are fresh or outdated. Default: today.")
+@json_option
+def features_command(user: str | None, item: str | None, day: date | None, as_json: bool) -> None:
+    """The published features of one user or item: value, unit, age, and whether it may be relied upon."""
+    from contracts.online_features import ITEM, USER
+    from jobs.published_features import published_features, render
+
+    if (user is None) == (item is None):
+        raise click.UsageError("name a user, or an item: foretaste features --item ITEM")
+    entity, id_ = (USER, user) if user is not None else (ITEM, str(item))
+    answer = published_features(load_settings(), entity, id_, day or datetime.now(UTC).date())
     print_json(answer) if as_json else click.echo(render(answer))
 
 

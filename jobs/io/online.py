@@ -1,4 +1,4 @@
-"""Redis, written and read: versions of lists beside each other, and one pointer that readers follow.
+"""Redis, written and read: versions of lists and features beside each other, and one pointer that readers follow.
 
 A version's number is never given twice, so whatever a process that should be dead still writes goes into
 keys that nobody reads. Of the keys that are shared, ``ft:live`` and ``ft:versions`` change together in one
@@ -14,15 +14,18 @@ from typing import Any
 from contracts import names
 from contracts.errors import FenceStale, PartitionMissing, ServiceUnreachable, StoreUnfit
 from contracts.lists import PackedList, Pointer, unpack
+from contracts.online_features import Rows
 from contracts.settings import Settings
 from jobs.io.commit import cross
+from jobs.io.online_content import Content, is_whole, keys_of
+from jobs.io.online_features import FeaturesRead, read_version, refuse_unequal
 
 #: Seconds for which a version that has been let go stays readable, for readers that are still at it.
 GRACE_SECONDS = 60
 #: What Valkey and Redis need for one field of a hash beside its bytes, roughly.
 _BYTES_A_FIELD = 120
-_KEYS_AT_ONCE = 32
 _TRIES = 3
+_NOT_WHOLE = "the live version is not whole. Go back to the one before: foretaste rollback"
 
 Versions = dict[str, Pointer]
 #: What shall be live, given what is live and which versions are kept.
@@ -99,11 +102,7 @@ class OnlineStore:
             StoreUnfit: what is live is not whole.
         """
         for _ in range(_TRIES):
-            pointer = self.pointer()
-            if pointer is None:
-                raise PartitionMissing(
-                    "nothing has been published yet. Run a day: foretaste run --day YYYY-MM-DD"
-                )
+            pointer = self._live()
             bucket = names.bucket_of(user_id, pointer.num_buckets)
             pipeline = self._client.pipeline(transaction=False)
             pipeline.hget(names.lists_key(pointer.version, bucket), user_id)
@@ -116,17 +115,39 @@ class OnlineStore:
             items = self._client.hmget(names.items_key(pointer.version), wanted) if wanted else []
             if None not in items:
                 return pointer, found, items, own is not None
-        raise StoreUnfit("the live version is not whole. Go back to the one before: foretaste rollback")
+        raise StoreUnfit(_NOT_WHOLE)
+
+    def read_features(self, entity: str, id_: str) -> tuple[Pointer, FeaturesRead | None]:
+        """Everything that the live version says of one user or item; None where it was published without features.
+
+        Raises:
+            PartitionMissing: nothing has been published.
+            StoreUnfit: what is live is not whole.
+        """
+        for _ in range(_TRIES):
+            pointer = self._live()
+            if pointer.features is None:
+                return pointer, None
+            found = self.features_in(pointer, entity, [id_])
+            if found is not None:
+                return pointer, found
+        raise StoreUnfit(_NOT_WHOLE)
+
+    def features_in(self, pointer: Pointer, entity: str, ids: Sequence[str]) -> FeaturesRead | None:
+        """What one version says of some users or items, live or not; None when it is not whole."""
+        return read_version(self._client, pointer, entity, ids)
+
+    def _live(self) -> Pointer:
+        pointer = self.pointer()
+        if pointer is None:
+            raise PartitionMissing(
+                "nothing has been published yet. Run a day: foretaste run --day YYYY-MM-DD"
+            )
+        return pointer
 
     def is_whole(self, pointer: Pointer) -> bool:
-        """Does a version hold as many lists and items as were published?"""
-        pipeline = self._client.pipeline(transaction=False)
-        pipeline.exists(names.popular_key(pointer.version))
-        pipeline.hlen(names.items_key(pointer.version))
-        for bucket in range(pointer.num_buckets):
-            pipeline.hlen(names.lists_key(pointer.version, bucket))
-        has_popular, num_items, *num_users = pipeline.execute()
-        return bool(has_popular) and (num_items, sum(num_users)) == (pointer.num_items, pointer.num_users)
+        """Does a version hold as many lists, items and features as were published?"""
+        return is_whole(self._client, pointer)
 
     # Writing a version that nobody reads yet
 
@@ -154,7 +175,7 @@ class OnlineStore:
         """Remove what attempts that never became live have left; their numbers stay taken."""
         for name, num_buckets in self._client.hgetall(names.ATTEMPTS_KEY).items():
             # DEL and not UNLINK: the memory has to be free when we ask how much there is.
-            self._client.delete(*_keys_of(name.decode(), int(num_buckets)))
+            self._client.delete(*keys_of(name.decode(), int(num_buckets)))
 
     def reserve(self, published: Iterable[str], num_buckets: int) -> str:
         """The name of a version that no attempt has ever written to.
@@ -176,14 +197,8 @@ class OnlineStore:
         version: str = self._transaction(above_all, names.ATTEMPTS_KEY, names.VERSIONS_KEY)
         return version
 
-    def write_version(
-        self, version: str, lists: Sequence[Mapping[str, bytes]], items: Sequence[bytes], popular: bytes
-    ) -> None:
+    def write_version(self, version: str, content: Content) -> None:
         """Write a version's keys.
-
-        Args:
-            lists: packed lists by user, one mapping for each bucket.
-            items: the JSON of each item of the vocabulary.
 
         Raises:
             StoreUnfit: it refuses to take them.
@@ -191,38 +206,25 @@ class OnlineStore:
         import redis
 
         try:
-            self._write(version, lists, items, popular)
+            content.write(version, self._client.pipeline(transaction=False))
         except redis.ResponseError as error:
             raise StoreUnfit(
                 f"the online store takes no more of {version}: {error}. What was live stays live"
             ) from error
         cross("online:written")
 
-    def _write(
-        self, version: str, lists: Sequence[Mapping[str, bytes]], items: Sequence[bytes], popular: bytes
-    ) -> None:
-        pipeline = self._client.pipeline(transaction=False)
-        pipeline.set(names.popular_key(version), popular)
-        if items:
-            pipeline.hset(
-                names.items_key(version), mapping={str(index): item for index, item in enumerate(items)}
-            )
-        for bucket, of_users in enumerate(lists):
-            if of_users:
-                pipeline.hset(names.lists_key(version, bucket), mapping=of_users)
-            if bucket % _KEYS_AT_ONCE == 0:
-                pipeline.execute()
-        pipeline.execute()
-
     def verify_version(
         self,
         pointer: Pointer,
-        lists: Sequence[Mapping[str, bytes]],
-        items: Sequence[bytes],
-        popular: bytes,
-        sample: Sequence[str],
+        content: Content,
+        users: Sequence[str],
+        offline: Mapping[str, Mapping[str, Rows]],
     ) -> None:
-        """Compare what was written with what should be: every count, and the bytes of a sample of users.
+        """Compare what was written with what should be: every count, and what samples read back.
+
+        Args:
+            users: whose lists are compared, byte by byte.
+            offline: by entity and id, what the feature tables say; compared value by value as readers get them.
 
         Raises:
             StoreUnfit: the store holds something else.
@@ -231,17 +233,18 @@ class OnlineStore:
         if not self.is_whole(pointer):
             raise StoreUnfit(
                 f"the online store does not hold the {pointer.num_users:,} lists and {pointer.num_items:,} items that were "
-                f"written: {advice}"
+                f"written, or not the features: {advice}"
             )
-        places = [names.bucket_of(user, pointer.num_buckets) for user in sample]
+        places = [names.bucket_of(user, pointer.num_buckets) for user in users]
+        items = content.items
         pipeline = self._client.pipeline(transaction=False)
-        for user, bucket in zip(sample, places, strict=True):
+        for user, bucket in zip(users, places, strict=True):
             pipeline.hget(names.lists_key(pointer.version, bucket), user)
         pipeline.get(names.popular_key(pointer.version))
         pipeline.hget(names.items_key(pointer.version), str(len(items) - 1))
         expected = [
-            *(lists[bucket][user] for user, bucket in zip(sample, places, strict=True)),
-            popular,
+            *(content.lists[bucket][user] for user, bucket in zip(users, places, strict=True)),
+            content.popular,
             items[-1] if items else None,
         ]
         wrong = [
@@ -251,16 +254,18 @@ class OnlineStore:
         ]
         if wrong:
             what = (
-                f"the list of user {sample[wrong[0]]!r}"
-                if wrong[0] < len(sample)
+                f"the list of user {users[wrong[0]]!r}"
+                if wrong[0] < len(users)
                 else "an item or the popular list"
             )
             raise StoreUnfit(f"{what} reads back differently from the online store: {advice}")
+        for entity, rows in offline.items():
+            refuse_unequal(self.features_in(pointer, entity, list(rows)), entity, rows, advice)
         cross("online:verified")
 
     def discard(self, version: str, num_buckets: int) -> None:
         """Remove a version that never was live."""
-        self._client.unlink(*_keys_of(version, num_buckets))
+        self._client.unlink(*keys_of(version, num_buckets))
         self._client.hdel(names.ATTEMPTS_KEY, version)
 
     # Changing what readers see
@@ -309,7 +314,7 @@ class OnlineStore:
             ranked = sorted(versions, key=lambda name: (name not in needed, -names.version_number(name)))
             pipeline.multi()
             for name in ranked[num_kept:]:
-                for key in _keys_of(name, versions[name].num_buckets):
+                for key in keys_of(name, versions[name].num_buckets):
                     pipeline.expire(key, GRACE_SECONDS)
                 pipeline.hdel(names.VERSIONS_KEY, name)
             return sorted(ranked[:num_kept], key=names.version_number)
@@ -338,8 +343,3 @@ class OnlineStore:
 def _versions_of(kept: Mapping[bytes, bytes]) -> Versions:
     found = {name.decode(): Pointer.from_json(text) for name, text in kept.items()}
     return {name: found[name] for name in sorted(found, key=names.version_number)}
-
-
-def _keys_of(version: str, num_buckets: int) -> list[str]:
-    buckets = [names.lists_key(version, bucket) for bucket in range(num_buckets)]
-    return [names.items_key(version), names.popular_key(version), *buckets]

@@ -20,8 +20,8 @@ from jobs.io.objects import open_objects
 from jobs.io.state import PUBLICATIONS, RUNS, State
 from tests.faults.conftest import REPOSITORY, Run
 from tests.publishing import (
-    BUCKETS,
     DAY,
+    NUM_KEYS,
     K,
     everything_live,
     fresh_home,
@@ -128,7 +128,7 @@ def assert_next_is_published_and_nothing_else_is_left(shop: Settings) -> None:
     )
     assert publish_day(shop, NEXT)["why"] == f"already published as {pointer.version}"
     both = {"v0001", pointer.version}
-    assert keys_by_version(shop) == dict.fromkeys(both, BUCKETS + 2)
+    assert keys_by_version(shop) == dict.fromkeys(both, NUM_KEYS)
     assert s3_versions(shop) == {version: ["manifest.json", "recs.parquet"] for version in both}
     assert set(State.of(shop).all(PUBLICATIONS)) == both
     with open_objects(shop) as objects:

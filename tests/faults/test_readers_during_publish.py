@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from tests.publishing import (
     listed,
     live,
     publish_new,
+    published_rows,
     redis_of,
 )
 
@@ -69,7 +71,7 @@ def read_by_hand(store: Any, number: int) -> list[str]:
 
 
 def read_by_ours(store: Any, number: int) -> list[str]:
-    """The same through what `foretaste recommend` uses."""
+    """The same through what `foretaste recommend` and `foretaste features` use."""
     user = number * 7 % NUM_USERS
     pointer, _, items, is_known = OnlineStore(store).read(f"u{user:04d}", 10)
     shown = [json.loads(item) for item in items]
@@ -78,7 +80,24 @@ def read_by_ours(store: Any, number: int) -> list[str]:
         for item in listed(user, date.fromisoformat(pointer.day))
     ]
     found = [{name: item[name] for name in ("item_id", "title")} for item in shown]
-    return [] if is_known and found == expected else [f"mix or gap: {pointer.version} shows {user} {found}"]
+    problems = (
+        [] if is_known and found == expected else [f"mix or gap: {pointer.version} shows {user} {found}"]
+    )
+    if number % 10 == 0:
+        pointer, read = OnlineStore(store).read_features("user_id", f"u{user:04d}")
+        wanted = features_of(f"u{user:04d}", pointer.day)
+        if read is None or (read.catalogue.day, read.rows) != (pointer.day, [wanted]):
+            problems.append(f"mix or gap: {pointer.version} of {pointer.day} shows other features of {user}")
+    return problems
+
+
+@cache
+def _all_features(day: str) -> dict[str, Any]:
+    return published_rows("user_id", [f"u{user:04d}" for user in range(NUM_USERS)], date.fromisoformat(day))
+
+
+def features_of(user: str, day: str) -> Any:
+    return _all_features(day)[user]
 
 
 def _keep_reading(read: Read, settings: Settings, least: int, stop: Any, answers: Any) -> None:

@@ -22,19 +22,24 @@ from contracts import names
 from contracts.errors import FenceStale, GateRefused, PartitionMissing, ServiceUnreachable, StoreUnfit
 from contracts.lists import Pointer, list_digest
 from contracts.settings import Settings, load_settings
+from contracts.tables import FEAT_USER_DAILY
 from jobs import publish, recommend, rollback, status
 from jobs.io.lake import Lake
 from jobs.io.objects import open_objects
 from jobs.io.online import OnlineStore, open_online_store
+from jobs.io.online_content import Content
 from jobs.io.state import LANDINGS, PROMOTIONS, PUBLICATIONS, ROLLBACKS, RUNS, State
+from jobs.published_features import published_features, render
 from jobs.runs import StepContext
 from tests.publishing import (
     BUCKETS,
     DAY,
     ITEMS,
     NOW,
+    NUM_KEYS,
     NUM_USERS,
     K,
+    columns_of,
     everything_live,
     keys_by_version,
     listed,
@@ -51,7 +56,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NEXT = DAY + timedelta(days=1)
-NUM_KEYS = BUCKETS + 2  # the buckets, the items and the popular list of a version
 
 
 def foretaste(settings: Settings, *arguments: str) -> dict[str, Any]:
@@ -219,23 +223,39 @@ def test_a_store_without_room_is_refused_before_anything_is_written(shop: Settin
 
 
 class Spoiler(OnlineStore):
-    """A store that loses or changes one list while nobody looks."""
+    """A store that loses or changes one list or the features of one user while nobody looks."""
 
     def __init__(self, client: Any, spoil: str) -> None:
         super().__init__(client)
         self.spoil = spoil
 
-    def write_version(self, version: str, lists: Any, items: Any, popular: bytes) -> None:
-        super().write_version(version, lists, items, popular)
-        key = names.lists_key(version, names.bucket_of("u0007", BUCKETS))
-        if self.spoil == "lost":
+    def write_version(self, version: str, content: Content) -> None:
+        super().write_version(version, content)
+        bucket = names.bucket_of("u0007", BUCKETS)
+        what, where = self.spoil.split()
+        key = (
+            names.lists_key(version, bucket)
+            if where == "list"
+            else names.features_of_key(version, "user_id", bucket)
+        )
+        if what == "lost":
             self._client.hdel(key, "u0007")
+        elif what == "changed":
+            packed = self._client.hget(key, "u0007")
+            self._client.hset(key, "u0007", packed[:-1] + bytes([packed[-1] ^ 1]))
         else:
-            self._client.hset(key, "u0007", self._client.hget(key, "u0007")[:-1] + b"\x00")
+            self._client.delete(names.features_key(version))
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"), [("lost", "does not hold the 300 lists"), ("changed", "'u0007' reads back")]
+    ("spoil", "message"),
+    [
+        ("lost list", "does not hold the 300 lists"),
+        ("changed list", "'u0007' reads back"),
+        ("lost features", "or not the features"),
+        ("changed features", "the features of user_id 'u0007' are"),
+        ("no catalogue", "or not the features"),
+    ],
 )
 def test_what_reads_back_differently_never_becomes_live_and_leaves_nothing(
     shop: Settings, monkeypatch: pytest.MonkeyPatch, spoil: str, message: str
@@ -408,6 +428,60 @@ def test_a_user_gets_the_published_list_and_a_stranger_popular_items_and_is_told
     assert (stranger["source"], stranger["is_known"], len(stranger["items"])) == ("popular", False, K)
     assert [item["item_id"] for item in stranger["items"][:2]] == [ITEMS[-1], ITEMS[-2]]
     assert "We do not know this user: these are the items that are popular now." in recommend.render(stranger)
+
+
+def test_a_user_s_features_are_told_with_unit_age_and_whether_they_may_be_relied_upon(shop: Settings) -> None:
+    publish_new(shop, DAY)
+    answer = foretaste(shop, "features", "u0007", "--day", str(NEXT))
+    assert (answer["user_id"], answer["version"], answer["day"], answer["age_days"]) == (
+        "u0007", "v0001", str(DAY), 1,
+    )  # fmt: skip
+    told = {(each["table"], each["name"], each["of"]): each for each in answer["features"]}
+    columns = columns_of(FEAT_USER_DAILY, DAY)
+    row = columns["user_id"].index("u0007")
+    views, recency = (told["feat_user_daily", name, None] for name in ("views_28d", "recency_days"))
+    assert (views["value"], views["unit"], views["status"]) == (columns["views_28d"][row], "events", "fresh")
+    assert (columns["recency_days"][row], recency["value"], recency["status"]) == (None, None, "missing")
+    # Nothing is fresh that describes a day too long ago.
+    late = published_features(shop, "user_id", "u0007", DAY + timedelta(days=3))
+    assert {each["status"] for each in late["features"]} == {"outdated"}
+    assert f"All of it is outdated: it describes {DAY}, 3 days ago; more than 2 are too many." in render(late)
+    # u0019 has a list and has done nothing lately; of nobody nothing at all is known.
+    left = published_features(shop, "user_id", "u0019", NEXT)
+    assert (left["is_known"], left["has_features"]) == (True, False)
+    assert {each["status"] for each in left["features"]} == {"missing"}
+    assert "There are no features of this user" in render(left)
+    nobody = published_features(shop, "user_id", "nobody", NEXT)
+    assert {each["status"] for each in nobody["features"]} == {"unknown"}
+    assert "We do not know this user." in render(nobody)
+    item = foretaste(shop, "features", "--item", ITEMS[6], "--day", str(NEXT))
+    assert {each["table"] for each in item["features"]} == {"feat_item_daily"}
+
+
+def test_a_version_without_features_is_served_on_and_says_so(shop: Settings) -> None:
+    publish_new(shop, DAY)
+    before = json.loads(live(shop).to_json())
+    del before["features"]  # as versions were published before there were any
+    store = redis_of(shop)
+    store.set(names.LIVE_POINTER, json.dumps(before))
+    store.hset(names.VERSIONS_KEY, "v0001", json.dumps(before))
+    store.delete(*store.keys("ft:v0001:*features*"), names.feature_texts_key("v0001"))
+    answer = published_features(shop, "user_id", "u0007", NEXT)
+    assert (answer["is_published"], answer["features"]) == (False, [])
+    assert "No features were published with this version." in render(answer)
+    publish_new(shop, NEXT)
+    assert rollback.rollback(shop, None, NOW)["version"] == "v0001"
+    assert status.status(shop, NOW)["published"]["version"] == "v0001"
+
+
+def test_features_that_have_changed_are_a_new_version_also_where_lists_have_not(shop: Settings) -> None:
+    publish_new(shop, DAY)
+    with State.of(shop).lease("spoil", "transform", 60, is_last=True) as lease:
+        lake = Lake.of(shop, lease)
+        rows = lake.read(names.FEAT_USER_DAILY, DAY)
+        lake.replace(names.FEAT_USER_DAILY, DAY, rows.slice(1), inputs="another")
+    told = publish_day(shop, DAY)
+    assert (told["published"], told["version"]) == (True, "v0002")
 
 
 def test_an_answer_starts_again_when_its_version_was_let_go_meanwhile(shop: Settings) -> None:
