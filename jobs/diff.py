@@ -7,6 +7,7 @@ on the same sample in a DuckDB in memory. Nothing is written, and no warehouse i
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import NothingToDo, PartitionMissing
@@ -92,7 +93,7 @@ class Diff:
         }
 
 
-def diff(settings: Settings, sample: Sample) -> Diff:
+def diff(settings: Settings, sample: Sample, project: Path | None = None) -> Diff:
     """Compare the project as it is now with the one that built the newest partitions.
 
     Raises:
@@ -100,7 +101,7 @@ def diff(settings: Settings, sample: Sample) -> Diff:
         PartitionMissing: no project has built anything yet.
         ForetasteError: the edited project does not compile, or does not run.
     """
-    before, after = built_project(settings), compile_project(settings)
+    before, after = built_project(settings), compile_project(settings, project)
     if before is None:
         raise PartitionMissing(
             "no project has built this lake yet, so there is nothing to compare with. Build a day: foretaste run --day DAY"

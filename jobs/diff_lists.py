@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from contracts import names
@@ -12,7 +14,7 @@ from contracts.errors import ModelRefused, ServiceUnreachable
 from contracts.settings import Settings
 from contracts.tables import TABLES
 from jobs.io.lake import Lake
-from jobs.io.sample import Drawn
+from jobs.io.sample import Drawn, own_file
 from jobs.io.state import PROMOTIONS, RUNS, State
 from jobs.runs import champion_of, run_key
 
@@ -91,12 +93,22 @@ def diff_lists(
         )
     users = [user for (user,) in connection.execute("select user_id from drawn order by user_id").fetchall()]
     chosen = (state.get(RUNS, run_key(names.DAILY, day)) or {}).get("manifest", {})
-    before, after = (
-        _lists(
-            _Overlaid(lake, {name: _rows(connection, side, name, day) for name in read}, users), day, model, settings, chosen
+    with TemporaryDirectory(dir=own_file(settings).parent) as folder:
+        before, after = (
+            _lists(
+                _Overlaid(
+                    lake,
+                    {name: _rows(connection, side, name, day) for name in read},
+                    users,
+                    Path(folder) / side,
+                ),
+                day,
+                model,
+                settings,
+                chosen,
+            )
+            for side in ("built", "edited")
         )
-        for side in ("built", "edited")
-    )
     both = sorted(before.keys() & after.keys())
     overlaps = [len(set(before[user]) & set(after[user])) / max(len(before[user]), 1) for user in both]
     return ListsDiff(
@@ -136,10 +148,19 @@ def _relation(name: str) -> str:
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, side: str, name: str, day: date) -> pa.Table:
+    """A table's rows of a day; a column that only the edited project has is null."""
+    import pyarrow as pa
+
+    from jobs.io.schemas import schema_of
+
     order = ", ".join(TABLES[name].key)
-    return connection.execute(
+    rows = connection.execute(
         f"select * from {side}.{_relation(name)} where feature_date = date '{day}' order by {order}"
     ).to_arrow_table()
+    for lacking in schema_of(TABLES[name].columns):
+        if lacking.name not in rows.column_names:
+            rows = rows.append_column(lacking, pa.nulls(rows.num_rows, lacking.type))
+    return rows
 
 
 def _lists(lake: Lake, day: date, model: Any, settings: Settings, chosen: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -161,9 +182,18 @@ def _lists(lake: Lake, day: date, model: Any, settings: Settings, chosen: Mappin
 class _Overlaid(Lake):
     """The lake with some tables of its own, and of all others the rows of some people."""
 
-    def __init__(self, lake: Lake, instead: Mapping[str, pa.Table], users: list[str]) -> None:
+    def __init__(self, lake: Lake, instead: Mapping[str, pa.Table], users: list[str], folder: Path) -> None:
+        import pyarrow.parquet as pq
+
         super().__init__(lake.root)
-        self._instead, self._users = instead, users
+        self._users, self._instead, self._files = users, instead, dict[str, Path]()
+        for table, rows in instead.items():
+            self._files[table] = folder / f"{table.replace('/', '.')}.parquet"
+            folder.mkdir(exist_ok=True)
+            pq.write_table(rows, self._files[table])
+
+    def files(self, table: str, days: Iterable[date]) -> list[Path]:
+        return [self._files[table]] if table in self._files else super().files(table, days)
 
     def read(
         self,

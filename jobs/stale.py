@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
+from pathlib import Path
 
 from contracts import names
 from contracts.errors import GateRefused
@@ -63,18 +64,18 @@ def rebuild_command(first: date, last: date) -> str:
     return f"foretaste rebuild --day {first} --to {last}"
 
 
-def stale(settings: Settings) -> Stale:
+def stale(settings: Settings, project: Path | None = None) -> Stale:
     """Compare the lake's manifests with the project as it is now; opens no warehouse."""
-    lake, project = Lake.of(settings), compile_project(settings)
+    lake, now = Lake.of(settings), compile_project(settings, project)
     found, counts = {}, {}
     for name in EXPORTED:
-        days, wanted = lake.days(name), project.hash_of(TABLES[name].short_name)
+        days, wanted = lake.days(name), now.hash_of(TABLES[name].short_name)
         counts[name] = len(days)
         old = tuple(day for day, hashed in hashes(lake, name, days).items() if hashed != wanted)
         if old:
             found[name] = old
     built = lake.days(names.BY_FEATURE_DAY[-1])
-    return Stale(edited_since(built_project(settings), project), found, counts, built[-1] if built else None)
+    return Stale(edited_since(built_project(settings), now), found, counts, built[-1] if built else None)
 
 
 def edited_since(built: CompiledProject | None, project: CompiledProject) -> tuple[str, ...]:

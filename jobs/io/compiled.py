@@ -87,13 +87,14 @@ class CompiledProject:
         return cls(values["digest"], {model.name: model for model in models})
 
 
-def compile_project(settings: Settings, project: Path = dbt.PROJECT) -> CompiledProject:
-    """The project as it is now; compiled again only when one of its files has changed.
+def compile_project(settings: Settings, project: Path | None = None) -> CompiledProject:
+    """The project (this one, or another folder) as it is now; compiled again only when one of its files has changed.
 
     Raises:
         ForetasteError: it does not compile.
     """
-    digest = digest_of([dbt.project_digest(project), version("dbt-core"), version("dbt-duckdb")])
+    project = project or dbt.PROJECT
+    digest = source_digest(project)
     path = settings.home / "dbt" / "compiled.json"
     known = CompiledProject.read(path)
     if known is not None and known.digest == digest:
@@ -102,6 +103,11 @@ def compile_project(settings: Settings, project: Path = dbt.PROJECT) -> Compiled
     compiled = CompiledProject(digest, _hashed(_nodes_of(manifest, project)))
     compiled.write(path)
     return compiled
+
+
+def source_digest(project: Path) -> str:
+    """Of all that the compiled SQL follows from."""
+    return digest_of([dbt.project_digest(project), version("dbt-core"), version("dbt-duckdb")])
 
 
 def built_path(settings: Settings) -> Path:

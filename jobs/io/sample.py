@@ -75,7 +75,7 @@ def draw(connection: duckdb.DuckDBPyConnection, settings: Settings, sample: Samp
     """
     lake = Lake.of(settings)
     feature_days = tuple(lake.days(names.BY_FEATURE_DAY[-1])[-sample.num_days :])
-    if not feature_days:
+    if not feature_days or not lake.days(names.RAW_EVENTS):
         raise PartitionMissing(
             f"there is nothing to take a sample of in {lake.root}: no day has been built. Build one: foretaste run --day DAY"
         )
