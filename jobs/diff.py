@@ -126,7 +126,9 @@ def diff(settings: Settings, sample: Sample, project: Path | None = None) -> Dif
         )
         # What was built besides by an edit of comments or casts is no other table.
         differing = {table.name for table in tables if not table.is_same}
-        lists = diff_lists(settings, connection, drawn, differing, {table.name: table.new for table in tables})
+        lists = diff_lists(
+            settings, connection, drawn, differing, {table.name: table.new for table in tables}
+        )
     return Diff(edited, drawn, tables, lists)
 
 
@@ -212,7 +214,9 @@ def _side(connection: duckdb.DuckDBPyConnection, relation: str, name: str, kind:
         connection,
         f"select coalesce(avg(({column} is null)::int), 0), count(distinct {column}){numbers} from {relation}",
     )
-    return Side(round(nulls, 6), distinct, *(None if value is None else round(float(value), 6) for value in told))
+    return Side(
+        round(nulls, 6), distinct, *(None if value is None else round(float(value), 6) for value in told)
+    )
 
 
 def _distance(

@@ -64,9 +64,7 @@ def diff_lists(
             else "no list changes: nothing that the champion reads differs"
         )
     lake, state = Lake.of(settings), State.of(settings)
-    days = [
-        day for day in drawn.feature_days if all(lake.manifest(table, day) for table in _BUILT_BY_SPARK)
-    ]
+    days = [day for day in drawn.feature_days if all(lake.manifest(table, day) for table in _BUILT_BY_SPARK)]
     if not days:
         return ListsDiff(
             "none of the sample's days has histories yet, so no list can be made. Run one: foretaste run --day DAY"
@@ -125,7 +123,9 @@ def diff_lists(
 def _remark(added: list[str], read: set[str]) -> str:
     told = []
     if added:
-        told.append(f"the champion does not know {', '.join(added)}: lists follow what is new after the next retraining")
+        told.append(
+            f"the champion does not know {', '.join(added)}: lists follow what is new after the next retraining"
+        )
     over_all = sorted(TABLES[name].short_name for name in read if "user_id" not in TABLES[name].columns)
     if over_all:
         told.append(f"{', '.join(over_all)} counts the sampled people's events, before and after")
@@ -136,8 +136,14 @@ def _columns_missing(connection: duckdb.DuckDBPyConnection, read: set[str]) -> l
     """Columns that other rooms were promised and the edited project does not build."""
     found = []
     for name in sorted(read):
-        there = set(connection.execute(f"select * from edited.{_relation(name)} limit 0").to_arrow_table().column_names)
-        found += [f"{TABLES[name].short_name}.{column}" for column in TABLES[name].columns if column not in there]
+        there = set(
+            connection.execute(f"select * from edited.{_relation(name)} limit 0")
+            .to_arrow_table()
+            .column_names
+        )
+        found += [
+            f"{TABLES[name].short_name}.{column}" for column in TABLES[name].columns if column not in there
+        ]
     return found
 
 
@@ -163,7 +169,9 @@ def _rows(connection: duckdb.DuckDBPyConnection, side: str, name: str, day: date
     return rows
 
 
-def _lists(lake: Lake, day: date, model: Any, settings: Settings, chosen: Mapping[str, Any]) -> dict[str, list[str]]:
+def _lists(
+    lake: Lake, day: date, model: Any, settings: Settings, chosen: Mapping[str, Any]
+) -> dict[str, list[str]]:
     from jobs.feed_reader import read_description
     from jobs.ranking.world import load_world
     from jobs.score import rank_everyone

@@ -52,7 +52,9 @@ def _of_column(column: ColumnDiff, table: TableDiff) -> list[str]:
     assert column.before is not None
     assert column.after is not None
     both = table.after - table.added
-    share = f"{column.changed:,} of {both:,} rows of both differ" if column.changed else "no row of both differs"
+    share = (
+        f"{column.changed:,} of {both:,} rows of both differ" if column.changed else "no row of both differs"
+    )
     distance = "" if column.distance is None else f", distance {column.distance:.3f} of 1"
     return [
         f"  {column.name}: {share}{distance}",
@@ -76,10 +78,14 @@ def _number(value: float | None) -> str:
 def _of_lists(lists: ListsDiff) -> list[str]:
     if lists.day is None:
         return [f"lists: {lists.told}"]
-    overlap = "" if lists.mean_overlap is None else f"; on average {lists.mean_overlap:.1%} of the ten items stay"
+    overlap = (
+        "" if lists.mean_overlap is None else f"; on average {lists.mean_overlap:.1%} of the ten items stay"
+    )
     lines = [
         f"lists of {lists.day}: the first ten items of {lists.num_changed:,} of {lists.num_users:,} people would change{overlap}"
     ]
     if lists.only_before or lists.only_after:
-        lines.append(f"  {lists.only_before:,} people would lose their list, {lists.only_after:,} would get one")
+        lines.append(
+            f"  {lists.only_before:,} people would lose their list, {lists.only_after:,} would get one"
+        )
     return [*lines, *([f"  {lists.told}"] if lists.told else [])]

@@ -36,7 +36,9 @@ class Stale:
     def command(self) -> str:
         """What builds all of it again; empty when nothing is stale."""
         found = sorted({day for name in names.BY_FEATURE_DAY for day in self.days.get(name, ())})
-        if not found and self.days and self.last_day:  # event days are all built again with whatever day comes first
+        if (
+            not found and self.days and self.last_day
+        ):  # event days are all built again with whatever day comes first
             found = [self.last_day]
         return rebuild_command(found[0], found[-1]) if found else ""
 

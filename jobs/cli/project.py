@@ -12,7 +12,11 @@ from contracts.settings import load_settings
 from jobs.cli.group import cli, day_option, json_option, listener, print_json, run_id_of
 
 users_option = click.option(
-    "--users", default=1000, show_default=True, type=click.IntRange(1), help="People to draw, with all their events."
+    "--users",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="People to draw, with all their events.",
 )
 days_option = click.option(
     "--days", default=7, show_default=True, type=click.IntRange(1), help="Last days whose features are built."

@@ -99,10 +99,15 @@ def compile_project(settings: Settings, project: Path | None = None) -> Compiled
     known = CompiledProject.read(path)
     if known is not None and known.digest == digest:
         return known
-    manifest = dbt.compile_models(settings, half_life_days=_HALF_LIFE_DAYS, project=project)
-    compiled = CompiledProject(digest, _hashed(_nodes_of(manifest, project)))
-    compiled.write(path)
-    return compiled
+    if digest not in _of_this_process:
+        manifest = dbt.compile_models(settings, half_life_days=_HALF_LIFE_DAYS, project=project)
+        _of_this_process[digest] = CompiledProject(digest, _hashed(_nodes_of(manifest, project)))
+    _of_this_process[digest].write(path)
+    return _of_this_process[digest]
+
+
+#: By digest, whatever the home: to compile takes seconds.
+_of_this_process: dict[str, CompiledProject] = {}
 
 
 def source_digest(project: Path) -> str:
@@ -143,7 +148,9 @@ def _nodes_of(manifest: Any, project: Path) -> dict[str, dict[str, Any]]:
             "columns": dict(types) or {name: column.data_type for name, column in node.columns.items()},
             "key": keys.get(uid, ()),
             "reads": tuple(
-                sorted({nodes[each].name for each in (() if is_seed else node.depends_on.nodes) if each in nodes})
+                sorted(
+                    {nodes[each].name for each in (() if is_seed else node.depends_on.nodes) if each in nodes}
+                )
             ),
         }
     return found
@@ -164,7 +171,9 @@ def _seed_query(path: Path, types: dict[str, str]) -> str:
 
 def _hashed(nodes: dict[str, dict[str, Any]]) -> dict[str, Model]:
     models: dict[str, Model] = {}
-    for name in TopologicalSorter({name: node["reads"] for name, node in sorted(nodes.items())}).static_order():
+    for name in TopologicalSorter(
+        {name: node["reads"] for name, node in sorted(nodes.items())}
+    ).static_order():
         node = nodes[name]
         own = digest_of([meaning_of(node["sql"]), sorted(node["columns"].items())])
         upstream = [[read, models[read].hash] for read in node["reads"]]

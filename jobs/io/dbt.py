@@ -39,9 +39,7 @@ def build(settings: Settings, *, half_life_days: int, rebuilt: Sequence[str]) ->
     """
     variables: dict[str, Any] = {"half_life_days": half_life_days}
     chosen = ["--vars", json.dumps(variables | ({"rebuilt": list(rebuilt)} if rebuilt else {}))]
-    result = invoke(
-        settings, ["--no-write-json", "build", "--exclude-resource-type", "unit_test", *chosen]
-    )
+    result = invoke(settings, ["--no-write-json", "build", "--exclude-resource-type", "unit_test", *chosen])
     outcomes = result.result.results
     _refuse(settings, [outcome for outcome in outcomes if outcome.status in ("error", "fail")], chosen)
     return {
@@ -66,7 +64,10 @@ def compile_models(settings: Settings, *, half_life_days: int, project: Path = P
     quiet = ["--no-write-json", "--no-populate-cache"]
     manifest = _invoke(settings, [*quiet, "parse", *chosen, *locations], environment).result
     result = _invoke(
-        settings, [*quiet, "compile", "--select", "resource_type:model", *chosen, *locations], environment, manifest
+        settings,
+        [*quiet, "compile", "--select", "resource_type:model", *chosen, *locations],
+        environment,
+        manifest,
     )
     if not result.success:
         failed = [outcome for outcome in result.result.results if outcome.status == "error"]

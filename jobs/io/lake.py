@@ -42,7 +42,9 @@ class Manifest:
     files: tuple[tuple[str, str], ...]  # (name, sha256), in reading order
     contents: tuple[str, ...]  # digest of each file's rows, see _content_digest
     previous: tuple[str, ...]  # names of the revision before
-    model_hash: str = ""  # of the compiled SQL that made it and of all that this reads, see jobs/io/compiled.py; "" without
+    model_hash: str = (
+        ""  # of the compiled SQL that made it and of all that this reads, see jobs/io/compiled.py; "" without
+    )
 
     @property
     def digest(self) -> str:
@@ -157,9 +159,7 @@ class Lake:
 
         folder = self.staging(table, day)
         pq.write_table(rows, folder / "part.parquet", compression="zstd", row_group_size=1 << 17)
-        return self.commit(
-            table, day, folder, num_rows=rows.num_rows, inputs=inputs, model_hash=model_hash
-        )
+        return self.commit(table, day, folder, num_rows=rows.num_rows, inputs=inputs, model_hash=model_hash)
 
     def commit(
         self, table: str, day: date, staged: Path, *, num_rows: int, inputs: str, model_hash: str = ""

@@ -26,7 +26,9 @@ class Plugin(BasePlugin):  # type: ignore[misc]
 
     def configure_connection(self, conn: Any) -> None:
         settings = self._settings
-        conn.execute(f"set temp_directory = '{str(settings.home / 'dbt' / 'own' / 'spill').replace(chr(39), chr(39) * 2)}'")
+        conn.execute(
+            f"set temp_directory = '{str(settings.home / 'dbt' / 'own' / 'spill').replace(chr(39), chr(39) * 2)}'"
+        )
         last_day = last_day_of(conn)
         if last_day is None:
             project = built_project(settings)

@@ -47,8 +47,12 @@ class Drawn:
 
     @property
     def told(self) -> str:
-        days = f"{self.feature_days[0]} to {self.last_day}" if len(self.feature_days) > 1 else f"{self.last_day}"
-        return f"{self.num_users:,} of {self.all_users:,} people, {self.num_events:,} events, features of {days}"
+        days = (
+            f"{self.feature_days[0]} to {self.last_day}" if len(self.feature_days) > 1 else f"{self.last_day}"
+        )
+        return (
+            f"{self.num_users:,} of {self.all_users:,} people, {self.num_events:,} events, features of {days}"
+        )
 
 
 def own_file(settings: Settings) -> Path:
@@ -106,7 +110,9 @@ def draw(connection: duckdb.DuckDBPyConnection, settings: Settings, sample: Samp
         )
     ops, events_name = names.WAREHOUSE_OPS, f"{names.WAREHOUSE_RAW}.{TABLES[names.RAW_EVENTS].short_name}"
     listed = ", ".join(f"(date '{day}')" for day in feature_days)
-    connection.execute(f"create or replace table {ops}.event_days as select distinct event_date from {events_name}")
+    connection.execute(
+        f"create or replace table {ops}.event_days as select distinct event_date from {events_name}"
+    )
     connection.execute(
         f"create or replace table {ops}.feature_days as select * from (values {listed}) as days (feature_date)"
     )

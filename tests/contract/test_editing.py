@@ -50,13 +50,24 @@ def project_of(**sql: str) -> CompiledProject:
     """A project of one feature table, or more, as it were compiled; every exported table has a hash."""
     models = {}
     for name in sorted({TABLES[name].short_name for name in EXPORTED} | set(sql)):
-        query = sql.get(name, f"select 'nobody' as user_id, date '2011-03-01' as feature_date, '{name}' as told")
+        query = sql.get(
+            name, f"select 'nobody' as user_id, date '2011-03-01' as feature_date, '{name}' as told"
+        )
         columns = {"user_id": "text", "feature_date": "date"}
         columns |= {"told": "text"} if name not in sql else {"views_28d": "bigint"}
         columns |= {column: "bigint" for column in ("dearest_cents", "carts_28d") if column in query}
         hashed = digest_of(query)
         models[name] = Model(
-            name, "features", "incremental", "feature_date", query, columns, ("user_id", "feature_date"), (), hashed, hashed
+            name,
+            "features",
+            "incremental",
+            "feature_date",
+            query,
+            columns,
+            ("user_id", "feature_date"),
+            (),
+            hashed,
+            hashed,
         )
     return CompiledProject(source_digest(dbt.PROJECT), models)
 
@@ -125,7 +136,9 @@ def test_only_the_days_before_the_edit_are_stale(settings: Settings) -> None:
     edit(settings, project)
     with lake_of(settings) as lake:
         empty = _rows(TABLES[names.FEAT_USER_DAILY], [])
-        lake.replace(names.FEAT_USER_DAILY, D4, empty, inputs="x", model_hash=project.hash_of("feat_user_daily"))
+        lake.replace(
+            names.FEAT_USER_DAILY, D4, empty, inputs="x", model_hash=project.hash_of("feat_user_daily")
+        )
     assert stale(settings).command == "foretaste rebuild --day 2011-03-01 --to 2011-03-03"
 
 
@@ -144,7 +157,7 @@ def test_days_are_written_as_people_write_them() -> None:
 
 
 def test_a_training_that_would_mix_two_queries_is_refused(settings: Settings) -> None:
-    read = dict.fromkeys(names.BY_FEATURE_DAY, [D1, D3, D4])
+    read = dict.fromkeys(names.BY_FEATURE_DAY, (D1, D3, D4))
     refuse_mixed(Lake.of(settings), read)
     with lake_of(settings) as lake:
         empty = _rows(TABLES[names.FEAT_ITEM_DAILY], [])
@@ -223,7 +236,10 @@ def test_an_own_file_holds_the_tables_as_the_lakes_were_built_and_replaces_the_o
 
 def test_there_is_no_sample_of_nothing(tmp_path: Path) -> None:
     settings = load_settings(home=tmp_path / "home")
-    with open_own(None, settings) as connection, pytest.raises(PartitionMissing, match="no day has been built"):
+    with (
+        open_own(None, settings) as connection,
+        pytest.raises(PartitionMissing, match="no day has been built"),
+    ):
         draw(connection, settings, Sample())
 
 
@@ -262,7 +278,9 @@ def test_rows_and_columns_that_an_edit_changes_are_counted(settings: Settings) -
 
 
 def test_a_new_column_and_one_that_is_gone_are_told(settings: Settings) -> None:
-    found = edited(settings, COUNTED.replace("max(events.unit_price_cents) as dearest_cents", "0 as carts_28d"))
+    found = edited(
+        settings, COUNTED.replace("max(events.unit_price_cents) as dearest_cents", "0 as carts_28d")
+    )
     (table,) = found.tables
     assert (table.new, table.gone, table.changed) == (["carts_28d"], ["dearest_cents"], 0)
     assert "carts_28d is new (bigint): 0.0% null, 1 different, mean 0" in render(found)
