@@ -136,11 +136,7 @@ def _columns_missing(connection: duckdb.DuckDBPyConnection, read: set[str]) -> l
     """Columns that other rooms were promised and the edited project does not build."""
     found = []
     for name in sorted(read):
-        there = set(
-            connection.execute(f"select * from edited.{_relation(name)} limit 0")
-            .to_arrow_table()
-            .column_names
-        )
+        there = set(connection.sql(f"select * from edited.{_relation(name)} limit 0").columns)
         found += [
             f"{TABLES[name].short_name}.{column}" for column in TABLES[name].columns if column not in there
         ]
@@ -160,7 +156,7 @@ def _rows(connection: duckdb.DuckDBPyConnection, side: str, name: str, day: date
     from jobs.io.schemas import schema_of
 
     order = ", ".join(TABLES[name].key)
-    rows = connection.execute(
+    rows = connection.sql(
         f"select * from {side}.{_relation(name)} where feature_date = date '{day}' order by {order}"
     ).to_arrow_table()
     for lacking in schema_of(TABLES[name].columns):

@@ -58,7 +58,7 @@ def run(day: date, context: StepContext, first: date | None = None) -> dict[str,
         event_days = _event_days(warehouse, landed, since, day, is_rebuilt=is_rebuilt)
         _ask_for(warehouse, "event_date", event_days)
         _ask_for(warehouse, "feature_date", feature_days)
-    built = dbt.build(settings, half_life_days=half_life, rebuilt=edited)
+    built = dbt.build(settings, variables={"half_life_days": half_life}, rebuilt=edited)
     with open_warehouse(settings) as warehouse:
         facts = dict.fromkeys(event_days, _inputs(context, None, half_life))
         features = {each: _inputs(context, each, half_life) for each in feature_days}

@@ -6,7 +6,7 @@ import json
 import logging
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,19 +26,18 @@ def project_digest(project: Path = PROJECT) -> str:
     return digest_of([[path.relative_to(project).as_posix(), sha256_of_file(path)] for path in found])
 
 
-def build(settings: Settings, *, half_life_days: int, rebuilt: Sequence[str]) -> dict[str, int]:
+def build(settings: Settings, *, variables: Mapping[str, Any], rebuilt: Sequence[str]) -> dict[str, int]:
     """Seeds, models and data tests in one invocation; returns how many of each there were.
 
     Args:
-        half_life_days: that of the run, which need not be that of today's settings.
+        variables: those of the run, which need not be those of today's settings.
         rebuilt: incremental models whose table is made anew, because another query had made it.
 
     Raises:
         GateRefused: a data test found rows that must not be.
         ForetasteError: the project does not compile, or the warehouse refuses a query.
     """
-    variables: dict[str, Any] = {"half_life_days": half_life_days}
-    chosen = ["--vars", json.dumps(variables | ({"rebuilt": list(rebuilt)} if rebuilt else {}))]
+    chosen = ["--vars", json.dumps({**variables, **({"rebuilt": list(rebuilt)} if rebuilt else {})})]
     result = invoke(settings, ["--no-write-json", "build", "--exclude-resource-type", "unit_test", *chosen])
     outcomes = result.result.results
     _refuse(settings, [outcome for outcome in outcomes if outcome.status in ("error", "fail")], chosen)

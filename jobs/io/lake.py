@@ -152,9 +152,9 @@ class Lake:
         return folder
 
     def replace(
-        self, table: str, day: date, rows: pa.Table, *, inputs: str, model_hash: str = ""
+        self, table: str, day: date, rows: pa.Table, *, inputs: str, model_hash: str | None = None
     ) -> Manifest:
-        """Replace one partition by the rows of an Arrow table, in their order."""
+        """Replace one partition by the rows of an Arrow table, in their order; without a hash it keeps the one it has."""
         import pyarrow.parquet as pq
 
         folder = self.staging(table, day)
@@ -162,7 +162,7 @@ class Lake:
         return self.commit(table, day, folder, num_rows=rows.num_rows, inputs=inputs, model_hash=model_hash)
 
     def commit(
-        self, table: str, day: date, staged: Path, *, num_rows: int, inputs: str, model_hash: str = ""
+        self, table: str, day: date, staged: Path, *, num_rows: int, inputs: str, model_hash: str | None = None
     ) -> Manifest:
         """Swap in the Parquet files of a staged folder, in the order of their names."""
         if self._lease is None:
@@ -187,7 +187,7 @@ class Lake:
             files=files,
             contents=contents,
             previous=tuple(name for name, _ in before.files) if before else (),
-            model_hash=model_hash,
+            model_hash=(before.model_hash if before else "") if model_hash is None else model_hash,
         )
         cross("lake:staged")
         for (path, _), (name, _) in zip(hashed, files, strict=True):

@@ -95,6 +95,14 @@ def draw(connection: duckdb.DuckDBPyConnection, settings: Settings, sample: Samp
         f"create or replace temp table drawn as select user_id from everybody "
         f"order by {_drawn('user_id', settings.seed)}, user_id limit {sample.num_users}"
     )
+    for table in raw:
+        if {"alias_id", "user_id"} <= table.columns.keys():
+            links = _landed(lake, table, last_day)
+            for one, other in (("user_id", "alias_id"), ("alias_id", "user_id")):  # a person is drawn with all ids
+                connection.execute(
+                    f"insert into drawn select distinct {one} from {links} where {other} in (select user_id from drawn) "
+                    f"and {one} not in (select user_id from drawn)"
+                )
     all_users, num_users = (_count(connection, name) for name in ("everybody", "drawn"))
     share = num_users / all_users if all_users else 1.0
     for table in raw:

@@ -16,7 +16,7 @@ from contracts import names
 from contracts.errors import GateRefused, NothingToDo, PartitionMissing
 from contracts.feed import days_between
 from contracts.settings import Settings, load_settings
-from contracts.tables import RAW_EVENTS, RAW_USERS, TABLES
+from contracts.tables import RAW_EVENTS, RAW_USERS, TABLES, Table
 from jobs.diff import Diff, diff
 from jobs.diff_page import render
 from jobs.io import dbt
@@ -220,6 +220,31 @@ def test_every_table_that_lands_is_in_a_sample(settings: Settings) -> None:
         table.short_name for table in TABLES.values() if table.name.startswith("raw/")
     }
     assert users == 7
+
+
+def test_a_person_is_drawn_with_every_id_that_was_linked(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = {"alias_id": "text", "user_id": "text", "received_date": "date", "known_date": "date"}
+    table = Table("raw/identities", "One row per link.", ("alias_id", "user_id"), columns)
+    monkeypatch.setitem(TABLES, table.name, table)
+    links = [{"alias_id": f"user-0{number}", "user_id": "user-20"} for number in (1, 2, 3)]
+    with lake_of(settings) as lake:
+        lake.replace(table.name, D1, _rows(table, [link | {"known_date": D1} for link in links]), inputs="test")
+    with open_own(None, settings) as connection:
+        for size in range(1, 12):
+            draw(connection, settings, Sample(num_users=size))
+            drawn = {user for (user,) in connection.execute("select distinct user_id from raw.events").fetchall()}
+            assert len(drawn & {"user-01", "user-02", "user-03", "user-20"}) in (0, 4)
+        assert {"user-20"} <= drawn
+
+
+def test_a_partition_that_is_rewritten_keeps_the_hash_of_its_model(settings: Settings) -> None:
+    with lake_of(settings) as lake:
+        before = lake.manifest(names.FEAT_USER_DAILY, D1)
+        after = lake.replace(names.FEAT_USER_DAILY, D1, _rows(TABLES[names.FEAT_USER_DAILY], []), inputs="other")
+    assert before is not None
+    assert after.model_hash == before.model_hash != ""
 
 
 def test_an_own_file_holds_the_tables_as_the_lakes_were_built_and_replaces_the_one_before(

@@ -464,6 +464,7 @@ def test_docs_are_one_page_that_describes_every_exported_table(bulk: Settings) -
     assert page == bulk.home / "reports" / "dbt" / "index.html"
     text = page.read_text()
     assert all(TABLES[name].short_name in text for name in EXPORTED)
+    assert all(f'"exposure.foretaste.{name}"' in text for name in ("ranker", "lists_api", "reports"))
     written = page.stat().st_mtime_ns
     with State.of(bulk).lease("a run", "land", 60, is_last=True):
         assert refresh_docs(bulk, run_id="docs") == page  # current: needs no lease
