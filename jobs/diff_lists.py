@@ -132,7 +132,7 @@ def _remark(added: list[str], read: set[str]) -> str:
     return "; ".join(told)
 
 
-def _columns_missing(connection: duckdb.DuckDBPyConnection, read: set[str]) -> list[str]:
+def _columns_missing(connection: Any, read: set[str]) -> list[str]:
     """Columns that other rooms were promised and the edited project does not build."""
     found = []
     for name in sorted(read):
@@ -149,7 +149,7 @@ def _relation(name: str) -> str:
     return f"{SCHEMAS[name]}.{TABLES[name].short_name}"
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, side: str, name: str, day: date) -> pa.Table:
+def _rows(connection: Any, side: str, name: str, day: date) -> pa.Table:
     """A table's rows of a day; a column that only the edited project has is null."""
     import pyarrow as pa
 

@@ -49,9 +49,8 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     impressions = read_impressions(lake, day, ends.end_of_fit)
     for table in names.BY_FEATURE_DAY:
         lake.files(table, ends)  # hours of training end at no missing partition
-    refuse_mixed(
-        lake, dict.fromkeys(names.BY_FEATURE_DAY, ends) | _event_days(lake, day, chosen["history_days"])
-    )
+    read: dict[str, Sequence[date]] = {table: ends for table in names.BY_FEATURE_DAY}
+    refuse_mixed(lake, read | _event_days(lake, day, chosen["history_days"]))
     early, late = load_world(lake, ends.end_of_fit, day), load_world(lake, ends.end_of_rank, day)
     recent = late if ends.end_of_refit == ends.end_of_rank else load_world(lake, ends.end_of_refit, day)
     trainer = Trainer(chosen, repeats_allowed)
@@ -131,7 +130,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     }
 
 
-def _event_days(lake: Lake, day: date, history_days: int) -> dict[str, list[date]]:
+def _event_days(lake: Lake, day: date, history_days: int) -> dict[str, Sequence[date]]:
     """The partitions that the training set of a day was put together from."""
     first = day - timedelta(days=history_days - 1)
     return {table: lake.days(table, first=first, until=day) for table in names.BY_EVENT_DAY}

@@ -162,7 +162,14 @@ class Lake:
         return self.commit(table, day, folder, num_rows=rows.num_rows, inputs=inputs, model_hash=model_hash)
 
     def commit(
-        self, table: str, day: date, staged: Path, *, num_rows: int, inputs: str, model_hash: str | None = None
+        self,
+        table: str,
+        day: date,
+        staged: Path,
+        *,
+        num_rows: int,
+        inputs: str,
+        model_hash: str | None = None,
     ) -> Manifest:
         """Swap in the Parquet files of a staged folder, in the order of their names."""
         if self._lease is None:

@@ -98,7 +98,10 @@ def draw(connection: duckdb.DuckDBPyConnection, settings: Settings, sample: Samp
     for table in raw:
         if {"alias_id", "user_id"} <= table.columns.keys():
             links = _landed(lake, table, last_day)
-            for one, other in (("user_id", "alias_id"), ("alias_id", "user_id")):  # a person is drawn with all ids
+            for one, other in (
+                ("user_id", "alias_id"),
+                ("alias_id", "user_id"),
+            ):  # a person is drawn with all ids
                 connection.execute(
                     f"insert into drawn select distinct {one} from {links} where {other} in (select user_id from drawn) "
                     f"and {one} not in (select user_id from drawn)"

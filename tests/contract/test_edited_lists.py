@@ -32,16 +32,22 @@ FEATURES = [name for name in FEAT_USER_DAILY.columns if name not in FEAT_USER_DA
 
 def project_of(numbers: str, new: str = "") -> CompiledProject:
     """A project whose features of users are all this number."""
-    columns = {name: kind for name, kind in FEAT_USER_DAILY.columns.items()} | ({new: "bigint"} if new else {})
+    columns = {name: kind for name, kind in FEAT_USER_DAILY.columns.items()} | (
+        {new: "bigint"} if new else {}
+    )
     listed = ", ".join(f"{numbers} as {name}" for name in [*FEATURES, *([new] if new else [])])
-    query = f"select user_id, feature_date, {listed} from raw.events, ops.feature_days where user_id is not null"
+    query = (
+        f"select user_id, feature_date, {listed} from raw.events, ops.feature_days where user_id is not null"
+    )
     models = {}
     for name in sorted(TABLES[name].short_name for name in EXPORTED):
         hashed = digest_of(query if name == "feat_user_daily" else name)
         sql = query if name == "feat_user_daily" else f"select '{name}' as told"
         told = columns if name == "feat_user_daily" else {"told": "text"}
         key = FEAT_USER_DAILY.key if name == "feat_user_daily" else ("told",)
-        models[name] = Model(name, "features", "incremental", "feature_date", sql, told, key, (), hashed, hashed)
+        models[name] = Model(
+            name, "features", "incremental", "feature_date", sql, told, key, (), hashed, hashed
+        )
     return CompiledProject(source_digest(dbt.PROJECT), models)
 
 

@@ -230,11 +230,15 @@ def test_a_person_is_drawn_with_every_id_that_was_linked(
     monkeypatch.setitem(TABLES, table.name, table)
     links = [{"alias_id": f"user-0{number}", "user_id": "user-20"} for number in (1, 2, 3)]
     with lake_of(settings) as lake:
-        lake.replace(table.name, D1, _rows(table, [link | {"known_date": D1} for link in links]), inputs="test")
+        lake.replace(
+            table.name, D1, _rows(table, [link | {"known_date": D1} for link in links]), inputs="test"
+        )
     with open_own(None, settings) as connection:
         for size in range(1, 12):
             draw(connection, settings, Sample(num_users=size))
-            drawn = {user for (user,) in connection.execute("select distinct user_id from raw.events").fetchall()}
+            drawn = {
+                user for (user,) in connection.execute("select distinct user_id from raw.events").fetchall()
+            }
             assert len(drawn & {"user-01", "user-02", "user-03", "user-20"}) in (0, 4)
         assert {"user-20"} <= drawn
 
@@ -242,7 +246,9 @@ def test_a_person_is_drawn_with_every_id_that_was_linked(
 def test_a_partition_that_is_rewritten_keeps_the_hash_of_its_model(settings: Settings) -> None:
     with lake_of(settings) as lake:
         before = lake.manifest(names.FEAT_USER_DAILY, D1)
-        after = lake.replace(names.FEAT_USER_DAILY, D1, _rows(TABLES[names.FEAT_USER_DAILY], []), inputs="other")
+        after = lake.replace(
+            names.FEAT_USER_DAILY, D1, _rows(TABLES[names.FEAT_USER_DAILY], []), inputs="other"
+        )
     assert before is not None
     assert after.model_hash == before.model_hash != ""
 
