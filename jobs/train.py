@@ -49,7 +49,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     impressions = read_impressions(lake, day, ends.end_of_fit)
     for table in names.BY_FEATURE_DAY:
         lake.files(table, ends)  # hours of training end at no missing partition
-    read: dict[str, Sequence[date]] = {table: ends for table in names.BY_FEATURE_DAY}
+    read: dict[str, Sequence[date]] = dict.fromkeys(names.BY_FEATURE_DAY, ends)
     refuse_mixed(lake, read | _event_days(lake, day, chosen["history_days"]))
     early, late = load_world(lake, ends.end_of_fit, day), load_world(lake, ends.end_of_rank, day)
     recent = late if ends.end_of_refit == ends.end_of_rank else load_world(lake, ends.end_of_refit, day)

@@ -32,9 +32,7 @@ FEATURES = [name for name in FEAT_USER_DAILY.columns if name not in FEAT_USER_DA
 
 def project_of(numbers: str, new: str = "") -> CompiledProject:
     """A project whose features of users are all this number."""
-    columns = {name: kind for name, kind in FEAT_USER_DAILY.columns.items()} | (
-        {new: "bigint"} if new else {}
-    )
+    columns = FEAT_USER_DAILY.columns | ({new: "bigint"} if new else {})
     listed = ", ".join(f"{numbers} as {name}" for name in [*FEATURES, *([new] if new else [])])
     query = (
         f"select user_id, feature_date, {listed} from raw.events, ops.feature_days where user_id is not null"
