@@ -8,7 +8,7 @@ from pathlib import Path
 from contracts.errors import ForetasteError, LeaseHeld
 from contracts.settings import Settings
 from jobs.io import dbt
-from jobs.io.commit import digest_of, sha256_of_file, write_durably
+from jobs.io.commit import write_durably
 from jobs.io.state import LANDINGS, State
 
 
@@ -25,7 +25,7 @@ def refresh_docs(settings: Settings, *, run_id: str) -> Path | None:
     state = State.of(settings)
     if not state.all(LANDINGS):
         return None
-    digest = _digest()
+    digest = dbt.project_digest()  # of all that the docs show: queries, and the descriptions beside them
     if page.exists() and written_for.exists() and written_for.read_text() == digest:
         return page
     try:
@@ -38,9 +38,3 @@ def refresh_docs(settings: Settings, *, run_id: str) -> Path | None:
     shutil.copyfile(settings.home / "dbt" / "target" / "static_index.html", page)
     write_durably(written_for, digest)
     return page
-
-
-def _digest() -> str:
-    """Of all that the docs show: queries, and the descriptions beside them."""
-    files = sorted(path for path in dbt.PROJECT.rglob("*") if path.suffix in (".sql", ".yml", ".csv", ".md"))
-    return digest_of([[path.relative_to(dbt.PROJECT).as_posix(), sha256_of_file(path)] for path in files])

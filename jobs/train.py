@@ -22,6 +22,7 @@ from contracts import names
 from contracts.errors import GateRefused
 from jobs.features.cutoffs import cutoffs_of
 from jobs.io.commit import digest_of
+from jobs.io.lake import Lake
 from jobs.io.model_files import load_model, save_model
 from jobs.io.registry import model_folder, open_registry
 from jobs.io.state import PROMOTIONS, RETRAININGS
@@ -29,6 +30,7 @@ from jobs.judge import as_record, judge
 from jobs.ranking.next_item import NextItemModel
 from jobs.ranking.world import load_world
 from jobs.runs import StepContext, manifest_of, settings_in
+from jobs.stale import refuse_mixed
 from jobs.training.evaluation import evaluate
 from jobs.training.impressions import read_impressions
 from jobs.training.sequences import read_sequences
@@ -47,6 +49,8 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     impressions = read_impressions(lake, day, ends.end_of_fit)
     for table in names.BY_FEATURE_DAY:
         lake.files(table, ends)  # hours of training end at no missing partition
+    read: dict[str, Sequence[date]] = dict.fromkeys(names.BY_FEATURE_DAY, ends)
+    refuse_mixed(lake, read | _event_days(lake, day, chosen["history_days"]))
     early, late = load_world(lake, ends.end_of_fit, day), load_world(lake, ends.end_of_rank, day)
     recent = late if ends.end_of_refit == ends.end_of_rank else load_world(lake, ends.end_of_refit, day)
     trainer = Trainer(chosen, repeats_allowed)
@@ -124,6 +128,12 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
         "impressions": len(shown),
         "mlflow_url": page,
     }
+
+
+def _event_days(lake: Lake, day: date, history_days: int) -> dict[str, Sequence[date]]:
+    """The partitions that the training set of a day was put together from."""
+    first = day - timedelta(days=history_days - 1)
+    return {table: lake.days(table, first=first, until=day) for table in names.BY_EVENT_DAY}
 
 
 def _champion_model(context: StepContext, version: str | None) -> tuple[NextItemModel, date] | None:

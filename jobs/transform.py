@@ -13,6 +13,7 @@ from contracts.feed import days_between
 from contracts.tables import RAW_EVENTS, RAW_ITEMS, RAW_USERS, TABLES, Table
 from jobs.io import dbt
 from jobs.io.commit import digest_of
+from jobs.io.compiled import CompiledProject, Model, built_path, compile_project
 from jobs.io.lake import Lake
 from jobs.io.state import DELIVERIES, LANDINGS, State
 from jobs.io.warehouse import Warehouse, open_warehouse, prepare
@@ -32,8 +33,8 @@ SCHEMAS = {
     names.FEAT_USER_BRAND_DAILY: "features",
 }
 
-#: One row: the digest of the project that built the tables.
-_PROJECT_BUILT = f"{names.WAREHOUSE_OPS}.dbt_project"
+#: One row a table that is kept by day: the hash of the model that built it.
+_MODELS_BUILT = f"{names.WAREHOUSE_OPS}.dbt_models"
 
 
 def run(day: date, context: StepContext, first: date | None = None) -> dict[str, Any]:
@@ -47,24 +48,30 @@ def run(day: date, context: StepContext, first: date | None = None) -> dict[str,
     feature_days = days_between(first or day, day)
     since = _unbuilt_since(lake, feature_days[0])
     landed = _touched(context.state, since, day)
-    digest, half_life = dbt.project_digest(), settings_of_run(context, day)["half_life_days"]
+    project, half_life = compile_project(settings), settings_of_run(context, day)["half_life_days"]
     with context.lease.guard():
         pass  # dbt writes in many transactions: a stale attempt must not begin
     with open_warehouse(settings) as warehouse:
-        is_rebuilt = _prepare(warehouse, digest)
+        edited = _prepare(warehouse, project)
+        is_rebuilt = any(project.models[name].by == "event_date" for name in edited)
+        if is_rebuilt:  # also those that have no events any more
+            landed |= {each for name in names.BY_EVENT_DAY for each in lake.days(name)}
         event_days = _event_days(warehouse, landed, since, day, is_rebuilt=is_rebuilt)
         _ask_for(warehouse, "event_date", event_days)
         _ask_for(warehouse, "feature_date", feature_days)
-    built = dbt.build(settings, half_life_days=half_life, full_refresh=is_rebuilt)
+    built = dbt.build(settings, variables={"half_life_days": half_life}, rebuilt=edited)
     with open_warehouse(settings) as warehouse:
-        facts = dict.fromkeys(event_days, _inputs(context, None, digest, half_life))
-        features = {each: _inputs(context, each, digest, half_life) for each in feature_days}
-        rows = {name: _export(warehouse, lake, name, "event_date", facts) for name in names.BY_EVENT_DAY}
+        facts = dict.fromkeys(event_days, _inputs(context, None, half_life))
+        features = {each: _inputs(context, each, half_life) for each in feature_days}
         # What _unbuilt_since looks at comes last: an export that was cut short is caught up with.
-        rows |= {
-            name: _export(warehouse, lake, name, "feature_date", features) for name in names.BY_FEATURE_DAY
+        exported = [(name, "event_date", facts) for name in names.BY_EVENT_DAY]
+        exported += [(name, "feature_date", features) for name in names.BY_FEATURE_DAY]
+        rows = {
+            name: _export(warehouse, lake, name, by, inputs, project.hash_of(TABLES[name].short_name))
+            for name, by, inputs in exported
         }
-        _remember(warehouse, digest)
+        _remember(warehouse, project)
+    project.write(built_path(settings))
     counts = {TABLES[name].short_name: num_rows for name, num_rows in rows.items()}
     return {"feature_days": len(feature_days), "event_days": len(event_days), "rows": counts, **built}
 
@@ -89,18 +96,25 @@ def _touched(state: State, since: date | None, day: date) -> set[date]:
     }
 
 
-def _prepare(warehouse: Warehouse, digest: str) -> bool:
-    """Make what dbt reads exist; say whether the project differs from the one that built the tables."""
+def _prepare(warehouse: Warehouse, project: CompiledProject) -> list[str]:
+    """Make what dbt reads exist; name the tables that another query has built than the one there is now."""
     for table in (RAW_EVENTS, RAW_ITEMS, RAW_USERS):  # a shop may deliver no items and no users
         prepare(warehouse, names.WAREHOUSE_RAW, table)
-    warehouse.execute(f"create table if not exists {_PROJECT_BUILT} (digest text)")
-    found = warehouse.read(f"select digest from {_PROJECT_BUILT}", {"digest": "text"})
-    return bool(found.column("digest").to_pylist() != [digest])
+    warehouse.execute(f"create table if not exists {_MODELS_BUILT} (model text, hash text)")
+    found = warehouse.read(f"select model, hash from {_MODELS_BUILT}", {"model": "text", "hash": "text"})
+    built = {row["model"]: row["hash"] for row in found.to_pylist()}
+    return [model.name for model in _kept_by_day(project) if built.get(model.name) != model.hash]
 
 
-def _remember(warehouse: Warehouse, digest: str) -> None:
-    warehouse.execute(f"delete from {_PROJECT_BUILT}")
-    warehouse.execute(f"insert into {_PROJECT_BUILT} values ('{digest}')")
+def _remember(warehouse: Warehouse, project: CompiledProject) -> None:
+    warehouse.execute(f"delete from {_MODELS_BUILT}")
+    rows = ", ".join(f"('{model.name}', '{model.hash}')" for model in _kept_by_day(project))
+    warehouse.execute(f"insert into {_MODELS_BUILT} values {rows}")
+
+
+def _kept_by_day(project: CompiledProject) -> list[Model]:
+    """The tables that hold what earlier runs built; all others are made anew each time."""
+    return [model for model in project.models.values() if model.kind == "incremental"]
 
 
 def _event_days(
@@ -135,17 +149,19 @@ def _ask_for(warehouse: Warehouse, column: str, days: Sequence[date]) -> None:
         warehouse.execute(f"insert into {target} values {listed}")
 
 
-def _inputs(context: StepContext, known: date | None, digest: str, half_life_days: int) -> str:
-    """The digest of what a partition was made of: the deliveries it could see, the project, the half-life."""
+def _inputs(context: StepContext, known: date | None, half_life_days: int) -> list[Any]:
+    """What a partition is made of beside its model: the deliveries it could see, the half-life."""
     deliveries = {
         key: record["sha256"]
         for key, record in context.state.all(DELIVERIES).items()
         if known is None or record["known_date"] <= known.isoformat()
     }
-    return digest_of([deliveries, digest, half_life_days])
+    return [deliveries, half_life_days]
 
 
-def _export(warehouse: Warehouse, lake: Lake, name: str, by: str, inputs: dict[date, str]) -> int:
+def _export(
+    warehouse: Warehouse, lake: Lake, name: str, by: str, inputs: dict[date, list[Any]], model_hash: str
+) -> int:
     """Write the partitions of several days from one query; a day without rows gets an empty partition."""
     days = sorted(inputs)
     if not days:
@@ -154,7 +170,8 @@ def _export(warehouse: Warehouse, lake: Lake, name: str, by: str, inputs: dict[d
     rows = warehouse.read(_export_query(table, by, days), table.columns)
     begin = 0
     for day, end in zip(days, _ends(rows, by, days), strict=True):
-        lake.replace(name, day, rows.slice(begin, end - begin), inputs=inputs[day])
+        digest = digest_of([*inputs[day], model_hash])
+        lake.replace(name, day, rows.slice(begin, end - begin), inputs=digest, model_hash=model_hash)
         begin = end
     return int(rows.num_rows)
 

@@ -6,7 +6,7 @@ import json
 import logging
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,28 +21,24 @@ PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 
 
 def project_digest(project: Path = PROJECT) -> str:
-    """What the tables are computed by: a change of a query or of a weight asks for all days to be built again."""
-    sources = [project / "dbt_project.yml"]
-    sources += [path for room in ("macros", "models", "seeds") for path in (project / room).rglob("*.*")]
-    counted = sorted(
-        path for path in sources if path.suffix in (".sql", ".csv") or path.name == "dbt_project.yml"
-    )
-    return digest_of([[path.relative_to(project).as_posix(), sha256_of_file(path)] for path in counted])
+    """Of all that somebody may edit: queries, seeds, descriptions."""
+    found = sorted(path for path in project.rglob("*") if path.suffix in (".sql", ".yml", ".csv", ".md"))
+    return digest_of([[path.relative_to(project).as_posix(), sha256_of_file(path)] for path in found])
 
 
-def build(settings: Settings, *, half_life_days: int, full_refresh: bool) -> dict[str, int]:
+def build(settings: Settings, *, variables: Mapping[str, Any], rebuilt: Sequence[str]) -> dict[str, int]:
     """Seeds, models and data tests in one invocation; returns how many of each there were.
 
     Args:
-        half_life_days: that of the run, which need not be that of today's settings.
+        variables: those of the run, which need not be those of today's settings.
+        rebuilt: incremental models whose table is made anew, because another query had made it.
 
     Raises:
         GateRefused: a data test found rows that must not be.
         ForetasteError: the project does not compile, or the warehouse refuses a query.
     """
-    chosen = ["--vars", json.dumps({"half_life_days": half_life_days})]
-    arguments = ["--no-write-json", "build", "--exclude-resource-type", "unit_test", *chosen]
-    result = invoke(settings, [*arguments, "--full-refresh"] if full_refresh else arguments)
+    chosen = ["--vars", json.dumps({**variables, **({"rebuilt": list(rebuilt)} if rebuilt else {})})]
+    result = invoke(settings, ["--no-write-json", "build", "--exclude-resource-type", "unit_test", *chosen])
     outcomes = result.result.results
     _refuse(settings, [outcome for outcome in outcomes if outcome.status in ("error", "fail")], chosen)
     return {
@@ -51,22 +47,56 @@ def build(settings: Settings, *, half_life_days: int, full_refresh: bool) -> dic
     }
 
 
+def compile_models(settings: Settings, *, half_life_days: int, project: Path = PROJECT) -> Any:
+    """dbt's manifest with every model compiled for a DuckDB in memory: opens no warehouse.
+
+    Raises:
+        ForetasteError: the project does not compile.
+    """
+    chosen = ["--vars", json.dumps({"half_life_days": half_life_days})]
+    locations = [
+        *("--project-dir", str(project), "--profiles-dir", str(project), "--target", "duckdb"),
+        *("--target-path", str(settings.home / "dbt" / "compiled")),
+        *("--log-path", str(settings.home / "dbt" / "compiled" / "logs")),
+    ]
+    environment = {"FORETASTE_DBT_DUCKDB_PATH": ":memory:", "FORETASTE_DBT_SPILL": str(settings.home / "tmp")}
+    quiet = ["--no-write-json", "--no-populate-cache"]
+    manifest = _invoke(settings, [*quiet, "parse", *chosen, *locations], environment).result
+    result = _invoke(
+        settings,
+        [*quiet, "compile", "--select", "resource_type:model", *chosen, *locations],
+        environment,
+        manifest,
+    )
+    if not result.success:
+        failed = [outcome for outcome in result.result.results if outcome.status == "error"]
+        told = "; ".join(f"{outcome.node.name}: {_first_words(outcome.message)}" for outcome in failed[:3])
+        raise ForetasteError(f"the dbt project does not compile: {told}")
+    return manifest
+
+
 def invoke(settings: Settings, arguments: Sequence[str]) -> dbtRunnerResult:
-    """Call dbt; its logs and its state go to the home folder.
+    """Call dbt on the warehouse; its logs and its state go to the home folder.
 
     Raises:
         ForetasteError: dbt could not begin: the project does not parse, or the warehouse does not answer.
     """
+    return _invoke(settings, [*arguments, *_locations(settings)], _environment(settings))
+
+
+def _invoke(
+    settings: Settings, arguments: Sequence[str], environment: dict[str, str], manifest: Any = None
+) -> dbtRunnerResult:
     from dbt.cli.main import dbtRunner
 
     home = settings.home / "dbt"
     home.mkdir(parents=True, exist_ok=True)
-    with environment_of_library(_environment(settings)):
-        result = dbtRunner().invoke(
-            ["--log-level", "none", "--log-level-file", "info", *arguments, *_locations(settings)]
+    with environment_of_library(environment):
+        result = dbtRunner(manifest=manifest).invoke(
+            ["--log-level", "none", "--log-level-file", "info", *arguments]
         )
     _close_log()
-    _close_warehouse(settings)
+    _close_duckdb()
     stop = result.exception
     if isinstance(stop, KeyboardInterrupt | SystemExit):
         raise stop  # a polite end of the process, which dbt would swallow
@@ -89,12 +119,11 @@ def _close_log() -> None:
         handler.close()
 
 
-def _close_warehouse(settings: Settings) -> None:
+def _close_duckdb() -> None:
     """dbt holds the DuckDB file open from one node to the next, and would do so until the process ends."""
-    if settings.is_warehouse_embedded:
-        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
-        DuckDBConnectionManager.close_all_connections()
+    DuckDBConnectionManager.close_all_connections()
 
 
 def _locations(settings: Settings) -> list[str]:

@@ -42,6 +42,9 @@ class Manifest:
     files: tuple[tuple[str, str], ...]  # (name, sha256), in reading order
     contents: tuple[str, ...]  # digest of each file's rows, see _content_digest
     previous: tuple[str, ...]  # names of the revision before
+    model_hash: str = (
+        ""  # of the compiled SQL that made it and of all that this reads, see jobs/io/compiled.py; "" without
+    )
 
     @property
     def digest(self) -> str:
@@ -148,15 +151,26 @@ class Lake:
         folder.mkdir(parents=True)
         return folder
 
-    def replace(self, table: str, day: date, rows: pa.Table, *, inputs: str) -> Manifest:
-        """Replace one partition by the rows of an Arrow table, in their order."""
+    def replace(
+        self, table: str, day: date, rows: pa.Table, *, inputs: str, model_hash: str | None = None
+    ) -> Manifest:
+        """Replace one partition by the rows of an Arrow table, in their order; without a hash it keeps the one it has."""
         import pyarrow.parquet as pq
 
         folder = self.staging(table, day)
         pq.write_table(rows, folder / "part.parquet", compression="zstd", row_group_size=1 << 17)
-        return self.commit(table, day, folder, num_rows=rows.num_rows, inputs=inputs)
+        return self.commit(table, day, folder, num_rows=rows.num_rows, inputs=inputs, model_hash=model_hash)
 
-    def commit(self, table: str, day: date, staged: Path, *, num_rows: int, inputs: str) -> Manifest:
+    def commit(
+        self,
+        table: str,
+        day: date,
+        staged: Path,
+        *,
+        num_rows: int,
+        inputs: str,
+        model_hash: str | None = None,
+    ) -> Manifest:
         """Swap in the Parquet files of a staged folder, in the order of their names."""
         if self._lease is None:
             raise PermissionError(
@@ -180,6 +194,7 @@ class Lake:
             files=files,
             contents=contents,
             previous=tuple(name for name, _ in before.files) if before else (),
+            model_hash=(before.model_hash if before else "") if model_hash is None else model_hash,
         )
         cross("lake:staged")
         for (path, _), (name, _) in zip(hashed, files, strict=True):

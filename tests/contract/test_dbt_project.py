@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -99,14 +100,61 @@ def test_every_model_has_its_key_tested(models: dict[str, Any], manifest: Any) -
         assert tuple(tested[models[TABLES[name].short_name].unique_id]) == TABLES[name].key
 
 
+BRANCH = re.compile(r"\bcase\b|\bcoalesce\(|\bfilter \(|\blag\(", re.IGNORECASE)
+
+
+def branching_of(models: dict[str, Any]) -> set[str]:
+    """Models whose SQL does not treat all rows alike."""
+    return {name for name, model in models.items() if BRANCH.search(re.sub("--.*", "", model.raw_code))}
+
+
 def test_every_model_that_branches_has_a_unit_test(models: dict[str, Any], manifest: Any) -> None:
     tested = {unit_test.model for unit_test in manifest.unit_tests.values()}
-    branching = {
-        name for name, model in models.items() if "\n    case" in model.raw_code or "lag(" in model.raw_code
-    }
-    assert {"int_events_weighted", "int_items_versioned"} <= branching
-    assert branching <= tested
+    branching = branching_of(models)
+    assert {"int_events_weighted", "int_items_versioned", "feat_user_daily", "stg_shop__items"} <= branching
+    assert branching - tested == set()
     assert {"dim_items", "fct_impressions", "feat_item_daily", "feat_user_category_daily"} <= tested
+
+
+#: A number's unit, where its name ends in it; days of a window count whatever the name begins with.
+UNIT = re.compile(r"_(days|cents|micros|ms)$")
+COUNTS = {"views", "purchases", "returns"}
+
+
+def test_every_number_says_in_which_unit_it_is(models: dict[str, Any]) -> None:
+    unclear = [
+        f"{name}.{column.name}"
+        for name, model in models.items()
+        for column in model.columns.values()
+        if column.data_type in ("bigint", "integer", "double precision")
+        and not (column.description or column.config.meta.get("unit") or UNIT.search(column.name))
+        and column.name not in COUNTS
+    ]
+    assert unclear == []
+
+
+def test_exposures_name_what_reads_the_tables_and_nothing_is_built_for_nobody(
+    models: dict[str, Any], manifest: Any
+) -> None:
+    exposures = {exposure.name: exposure for exposure in manifest.exposures.values()}
+    assert {"ranker", "reports", "lists_api"} <= exposures.keys()
+    for name, exposure in exposures.items():
+        assert exposure.description, name
+        assert exposure.owner.name, name
+        assert exposure.config.tags, name
+        assert exposure.config.meta.get("owner"), name
+    read = {each for exposure in exposures.values() for each in exposure.depends_on.nodes}
+    read |= {each for model in models.values() for each in model.depends_on.nodes}
+    assert [name for name, model in models.items() if model.unique_id not in read] == []
+
+
+def test_freshness_is_asked_of_all_that_a_shop_delivers(manifest: Any) -> None:
+    for source in manifest.sources.values():
+        if source.source_name == "shop":
+            assert source.loaded_at_field == "cast(known_date as timestamp)", source.name
+            assert source.freshness.warn_after.count, source.name
+    (events,) = [source for source in manifest.sources.values() if source.name == "events"]
+    assert events.freshness.error_after.count > events.freshness.warn_after.count
 
 
 def test_sources_and_seeds_state_their_grain_and_owner(manifest: Any) -> None:
@@ -115,6 +163,7 @@ def test_sources_and_seeds_state_their_grain_and_owner(manifest: Any) -> None:
     for node in [*manifest.sources.values(), *seeds]:
         assert node.description.startswith("One row per "), node.name
         assert node.config.meta.get("owner"), node.name
+        assert node.config.tags, node.name
 
 
 def test_tests_that_are_sentences_are_named_as_such(manifest: Any) -> None:

@@ -461,7 +461,7 @@ def test_all_days_are_built_again_when_the_project_has_changed(
         warehouse.execute(
             "update intermediate.int_item_days_aggregated set weight = 7"
         )  # what an older weight gave
-        warehouse.execute("update ops.dbt_project set digest = 'of an older release'")
+        warehouse.execute("update ops.dbt_models set hash = 'of an older release' where model = 'int_item_days_aggregated'")
     assert run(settings, D4)["event_days"] == len(DAYS)
     assert digests(settings) == before
     run(settings, D4, first=D1)  # the warehouse's own rows of the days before, for whoever comes next
@@ -532,6 +532,7 @@ def test_docs_are_one_page_that_describes_every_exported_table(bulk: Settings) -
     assert page == bulk.home / "reports" / "dbt" / "index.html"
     text = page.read_text()
     assert all(TABLES[name].short_name in text for name in EXPORTED)
+    assert all(f'"exposure.foretaste.{name}"' in text for name in ("ranker", "lists_api", "reports"))
     written = page.stat().st_mtime_ns
     with State.of(bulk).lease("a run", "land", 60, is_last=True):
         assert refresh_docs(bulk, run_id="docs") == page  # current: needs no lease
