@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from contracts import names
 from contracts.errors import PartitionMissing
 from contracts.feed import days_between
-from contracts.tables import RAW_EVENTS, RAW_ITEMS, RAW_USERS, TABLES, Table
+from contracts.tables import RAW_CONSENTS, RAW_EVENTS, RAW_IDENTITIES, RAW_ITEMS, RAW_USERS, TABLES, Table
+from jobs.attribution import (
+    built_by,
+    days_that_count_otherwise,
+    owed_event_days,
+    remember_built_by,
+    settle_event_days,
+)
 from jobs.io import dbt
 from jobs.io.commit import digest_of
 from jobs.io.lake import Lake
@@ -46,15 +53,21 @@ def run(day: date, context: StepContext, first: date | None = None) -> dict[str,
     feature_days = days_between(first or day, day)
     since = _unbuilt_since(lake, feature_days[0])
     landed = _touched(context.state, since, day)
-    digest, half_life = dbt.project_digest(), settings_of_run(context, day)["half_life_days"]
+    variables = _variables(context, day)
+    half_life, of_event_days = variables["half_life_days"], {**variables, "half_life_days": None}
+    digest = digest_of([dbt.project_digest(), of_event_days])
+    is_granted = variables["missing_consent"] == "granted"
     with context.lease.guard():
         pass  # dbt writes in many transactions: a stale attempt must not begin
     with open_warehouse(settings) as warehouse:
         is_rebuilt = _prepare(warehouse, digest)
         event_days = _event_days(warehouse, landed, since, day, is_rebuilt=is_rebuilt)
+        otherwise = days_that_count_otherwise(warehouse, context.state, since, day, missing=is_granted)
+        event_days = sorted({*event_days, *otherwise, *owed_event_days(warehouse, day)})
+        remember_built_by(warehouse, day, *built_by(warehouse))
         _ask_for(warehouse, "event_date", event_days)
         _ask_for(warehouse, "feature_date", feature_days)
-    built = dbt.build(settings, half_life_days=half_life, full_refresh=is_rebuilt)
+    built = dbt.build(settings, variables=variables, full_refresh=is_rebuilt)
     with open_warehouse(settings) as warehouse:
         facts = dict.fromkeys(event_days, _inputs(context, None, digest, half_life))
         features = {each: _inputs(context, each, digest, half_life) for each in feature_days}
@@ -64,8 +77,21 @@ def run(day: date, context: StepContext, first: date | None = None) -> dict[str,
             name: _export(warehouse, lake, name, "feature_date", features) for name in names.BY_FEATURE_DAY
         }
         _remember(warehouse, digest)
+        remember_built_by(warehouse, day)
+        settle_event_days(warehouse, day)
     counts = {TABLES[name].short_name: num_rows for name, num_rows in rows.items()}
     return {"feature_days": len(feature_days), "event_days": len(event_days), "rows": counts, **built}
+
+
+def _variables(context: StepContext, day: date) -> dict[str, Any]:
+    """What dbt is told of the run: its settings, and what silence about consent meant when the day was landed."""
+    chosen = settings_of_run(context, day)
+    landing = context.state.get(LANDINGS, day.isoformat()) or {}
+    return {
+        "half_life_days": chosen["half_life_days"],
+        "missing_consent": landing.get("missing_consent", "granted"),
+        "session_gap_minutes": chosen["session_gap_minutes"],
+    }
 
 
 def _unbuilt_since(lake: Lake, first: date) -> date | None:
@@ -90,7 +116,8 @@ def _touched(state: State, since: date | None, day: date) -> set[date]:
 
 def _prepare(warehouse: Warehouse, digest: str) -> bool:
     """Make what dbt reads exist; say whether the project differs from the one that built the tables."""
-    for table in (RAW_EVENTS, RAW_ITEMS, RAW_USERS):  # a shop may deliver no items and no users
+    # A shop may deliver nothing but events.
+    for table in (RAW_EVENTS, RAW_ITEMS, RAW_USERS, RAW_CONSENTS, RAW_IDENTITIES):
         prepare(warehouse, names.WAREHOUSE_RAW, table)
     warehouse.execute(f"create table if not exists {_PROJECT_BUILT} (digest text)")
     found = warehouse.read(f"select digest from {_PROJECT_BUILT}", {"digest": "text"})

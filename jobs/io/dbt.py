@@ -6,7 +6,7 @@ import json
 import logging
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,17 +30,17 @@ def project_digest(project: Path = PROJECT) -> str:
     return digest_of([[path.relative_to(project).as_posix(), sha256_of_file(path)] for path in counted])
 
 
-def build(settings: Settings, *, half_life_days: int, full_refresh: bool) -> dict[str, int]:
+def build(settings: Settings, *, variables: Mapping[str, Any], full_refresh: bool) -> dict[str, int]:
     """Seeds, models and data tests in one invocation; returns how many of each there were.
 
     Args:
-        half_life_days: that of the run, which need not be that of today's settings.
+        variables: those of the run, which need not be those of today's settings.
 
     Raises:
         GateRefused: a data test found rows that must not be.
         ForetasteError: the project does not compile, or the warehouse refuses a query.
     """
-    chosen = ["--vars", json.dumps({"half_life_days": half_life_days})]
+    chosen = ["--vars", json.dumps(dict(variables))]
     arguments = ["--no-write-json", "build", "--exclude-resource-type", "unit_test", *chosen]
     result = invoke(settings, [*arguments, "--full-refresh"] if full_refresh else arguments)
     outcomes = result.result.results
