@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from contracts.consent import BEGINNING, END, PERSONALIZATION, Span, Word, spans
 from contracts.identities import Link, resolve
+from contracts.tables import RAW_CONSENTS, RAW_IDENTITIES
+from jobs.io.lake import Lake
+from jobs.io.schemas import arrow_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,6 +65,23 @@ class People:
             if span.may != self.missing
             for user_id in sorted({person, *self.aliases.get(person, ())})
         ]
+
+
+def people_known(lake: Lake, day: date, *, missing: bool) -> People | None:
+    """Everybody's words and links as the run of a day may see them; None where nobody has ever said or linked anything."""
+    import pyarrow as pa
+
+    known = [
+        pa.concat_tables(
+            [arrow_schema(table).empty_table()]
+            + [
+                lake.read(table.name, each, where=[("known_date", "<=", day)])
+                for each in lake.days(table.name)
+            ]
+        )
+        for table in (RAW_CONSENTS, RAW_IDENTITIES)
+    ]
+    return People.of(*known, missing=missing) if any(rows.num_rows for rows in known) else None
 
 
 def links(identities: pa.Table) -> list[Link]:

@@ -154,9 +154,7 @@ def _rejected_query(delivery: Delivery) -> str:
 
 
 def _shown(name: str, hidden: Sequence[str]) -> str:
-    return (
-        f"case when {name} is null then null else '***' end" if name in hidden else f'left("{name}", 256)'
-    )
+    return f"case when {name} is null then null else '***' end" if name in hidden else f'left("{name}", 256)'
 
 
 def _unshaped_record(row: Unshaped) -> dict[str, Any]:

@@ -50,14 +50,19 @@ def merge(
 
 
 def _not_yet_described(each: Classified, accounts: dict[str, Account], context: StepContext) -> pa.Table:
-    """Items or users that this very delivery has not told of when it was landed: what runs have seen stays."""
-    import pyarrow.compute as pc
+    """What this very delivery has not told yet, of items or users, say: what runs have seen of it stays."""
+    import duckdb
 
     key, table, received = each.delivery.key, TABLES[each.delivery.kind], each.delivery.received
     if context.state.get(DELIVERIES, key) is None or context.lake.manifest(table.name, received) is None:
         return each.rows
-    told = context.lake.read(table.name, received, [table.key[0]]).column(0).combine_chunks()
-    new = each.rows.filter(pc.invert(pc.is_in(each.rows.column(table.key[0]), value_set=told)))
+    columns = [name for name in table.key if name != "received_date"]
+    with duckdb.connect(config={"threads": context.settings.threads}) as connection:
+        connection.register("delivered", each.rows)
+        connection.register("told", context.lake.read(table.name, received, columns))
+        new = connection.sql(
+            f"select * from delivered anti join told using ({', '.join(columns)})"
+        ).to_arrow_table()
     accounts[key].good -= each.rows.num_rows - new.num_rows
     accounts[key].duplicate += each.rows.num_rows - new.num_rows
     return new
