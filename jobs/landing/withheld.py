@@ -18,7 +18,7 @@ from contracts.feed import FeedDescription
 from jobs.io.schemas import schema_of
 from jobs.io.state import DELIVERIES, LANDINGS
 from jobs.landing.account import Record, check_balance
-from jobs.landing.again import Place, place_of, read_again
+from jobs.landing.again import Place, Row, place_of, read_again
 from jobs.landing.classify import Classified, classify_rows
 from jobs.landing.outcomes import NO_CONSENT
 from jobs.people import People
@@ -50,11 +50,7 @@ def returning(
     A delivery that is gone from the feed or has changed has nothing to give back: its rows stay withheld.
     """
     digests = {digest_of_user(each) for each in user_ids if any(span.may for span in people.spans_of(each))}
-    places = {
-        key: {place_of(row) for row in rows if row["user_sha256"] in digests}
-        for key, rows in _withheld(context).items()
-        if digests
-    }
+    places = {key: {place_of(row) for row in rows} for key, rows in _withheld(context, digests).items()}
     recorded = context.state.all(DELIVERIES)
     found: list[Classified] = []
     for key in sorted(key for key, of_key in places.items() if of_key):
@@ -81,38 +77,41 @@ def write_withheld(
             context.lake.replace(
                 table, each.delivery.received, _as_table(rows), inputs=each.delivery.sha256()
             )
-    if not back:
-        return
-    held = _withheld(context)
     for each in back:
         key = each.delivery.key
+        held = _still(context.lake.read(TABLES[each.delivery.kind], each.delivery.received), context)
         still = {place_of(row) for row in each.withheld}
         rows = [
-            {**row, "returning_day": day if place_of(row) in places[key] - still else None}
-            for row in held[key]
+            {**row, "returning_day": day if place_of(row) in places[key] - still else None} for row in held
         ]
         context.lake.replace(
             TABLES[each.delivery.kind], each.delivery.received, _as_table(rows), inputs=each.delivery.sha256()
         )
 
 
-def _withheld(context: StepContext) -> dict[str, list[dict[str, object]]]:
-    """Rows that are withheld, by the key of their delivery; those that a recorded landing has brought back are gone."""
-    recorded, landings = context.state.all(DELIVERIES), context.state.all(LANDINGS)
-    found = {}
+def _withheld(context: StepContext, digests: Collection[str]) -> dict[str, list[Row]]:
+    """Rows of these users that are withheld, by the key of their delivery."""
+    found: dict[str, list[Row]] = {}
+    if not digests:
+        return found
+    recorded, asked = context.state.all(DELIVERIES), [("user_sha256", "in", sorted(digests))]
     for kind, table in TABLES.items():
         for received in context.lake.days(table):
-            key = f"{kind}/{received}"
-            if key in recorded:
-                rows = context.lake.read(table, received).to_pylist()
-                found[key] = [row for row in rows if str(row["returning_day"]) not in landings]
+            if (key := f"{kind}/{received}") in recorded:
+                found[key] = _still(context.lake.read(table, received, where=asked), context)
     return found
 
 
-def _as_table(rows: Iterable[dict[str, object]]) -> pa.Table:
+def _still(rows: pa.Table, context: StepContext) -> list[Row]:
+    """Without those that a recorded landing has brought back."""
+    landings = context.state.all(LANDINGS)
+    return [row for row in rows.to_pylist() if str(row["returning_day"]) not in landings]
+
+
+def _as_table(rows: Iterable[Row]) -> pa.Table:
     import pyarrow as pa
 
-    ordered = sorted(rows, key=lambda row: (row["source_file"], row["line"]))  # type: ignore[arg-type,return-value]
+    ordered = sorted(rows, key=place_of)
     return pa.Table.from_pylist(ordered, schema=schema_of(COLUMNS))
 
 
