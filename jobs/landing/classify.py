@@ -126,13 +126,12 @@ def _collected(
 
 def _withheld(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """Where rows without consent stand, and the digest of whose they are."""
-    return (
-        connection.sql(
-            f"select source_file, line, sha256(user_id) as user_sha256 from classified where outcome = '{ASIDE}' and reason = '{NO_CONSENT}'"
-        )
-        .to_arrow_table()
-        .to_pylist()
+    found = connection.sql(
+        f"""select source_file, line, sha256(user_id) as user_sha256 from classified
+        where outcome = '{ASIDE}' and reason = '{NO_CONSENT}'"""
     )
+    rows: list[dict[str, Any]] = found.to_arrow_table().to_pylist()
+    return rows
 
 
 def _rejected_query(delivery: Delivery) -> str:
