@@ -10,7 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 SCHEMA_VERSION = 1
 SUCCESS = "_SUCCESS"
-KINDS = ("events", "items", "users")
+KINDS = ("events", "items", "users", "consents", "identities")
+#: Kinds that decide what becomes of the others' rows: they land first.
+DECIDING_KINDS = ("consents", "identities")
+#: An event that arrives more than so many days after it happened is quarantined, but for a feed's first delivery.
+LATE_DAYS = 7
 
 EVENT_TYPES = ("impression", "view", "cart", "purchase", "return", "rating")
 
@@ -45,12 +49,22 @@ ITEM_COLUMNS = (
 ITEM_COLUMNS_REQUIRED = ("item_id",)
 USER_COLUMNS = ("user_id", "created_at", "attributes")
 USER_COLUMNS_REQUIRED = ("user_id",)
+CONSENT_COLUMNS = ("user_id", "purpose", "granted", "at")
+IDENTITY_COLUMNS = ("alias_id", "user_id", "linked_at")
 
-COLUMNS = {"events": EVENT_COLUMNS, "items": ITEM_COLUMNS, "users": USER_COLUMNS}
+COLUMNS = {
+    "events": EVENT_COLUMNS,
+    "items": ITEM_COLUMNS,
+    "users": USER_COLUMNS,
+    "consents": CONSENT_COLUMNS,
+    "identities": IDENTITY_COLUMNS,
+}
 COLUMNS_REQUIRED = {
     "events": EVENT_COLUMNS_REQUIRED,
     "items": ITEM_COLUMNS_REQUIRED,
     "users": USER_COLUMNS_REQUIRED,
+    "consents": CONSENT_COLUMNS,
+    "identities": IDENTITY_COLUMNS,
 }
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]

@@ -15,9 +15,17 @@ RECOMMENDATIONS = "recommendations"
 RAW_EVENTS = f"{RAW}/events"  # day = the UTC day of the event
 RAW_ITEMS = f"{RAW}/items"  # day = the day of the delivery
 RAW_USERS = f"{RAW}/users"  # day = the day of the delivery
+RAW_CONSENTS = f"{RAW}/consents"  # day = the day of the delivery
+RAW_IDENTITIES = f"{RAW}/identities"  # day = the day of the delivery
 QUARANTINE_EVENTS = f"{QUARANTINE}/events"  # day = the day of the delivery
 QUARANTINE_ITEMS = f"{QUARANTINE}/items"
 QUARANTINE_USERS = f"{QUARANTINE}/users"
+QUARANTINE_CONSENTS = f"{QUARANTINE}/consents"
+QUARANTINE_IDENTITIES = f"{QUARANTINE}/identities"
+WITHHELD_EVENTS = (
+    f"{QUARANTINE}/withheld_events"  # day = the day of the delivery: places of rows without consent
+)
+WITHHELD_USERS = f"{QUARANTINE}/withheld_users"
 
 FCT_INTERACTIONS = f"{FEATURES}/fct_interactions"  # day = the UTC day of the event
 FCT_IMPRESSIONS = f"{FEATURES}/fct_impressions"  # day = the UTC day of the impression

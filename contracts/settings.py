@@ -44,9 +44,10 @@ RUN_SETTINGS = (
     "num_candidates",
     "threads",  # sums of a training are rounded in another order with another number
     "train_half_life_days",
+    "session_gap_minutes",
 )
 #: What a run did that was begun before there was a setting: its manifest does not name it.
-SETTINGS_BEFORE = {"train_half_life_days": 0}
+SETTINGS_BEFORE = {"train_half_life_days": 0, "session_gap_minutes": 30}
 
 
 class Settings(BaseSettings):
@@ -173,6 +174,10 @@ class Settings(BaseSettings):
     )
     half_life_days: Days = Field(
         default=14, description="Half-life of item popularity and category affinity."
+    )
+    session_gap_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(
+        default=30,
+        description="Minutes without an event after which a session ends, where the feed has no `session_id`.",
     )
     seed: int = Field(default=7, description="Seed of everything random in training.")
     sasrec_width: Annotated[int, Field(ge=8, le=1024)] = Field(

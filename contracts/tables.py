@@ -90,6 +90,31 @@ RAW_USERS = Table(
         "known_date": "date",
     },
 )
+RAW_CONSENTS = Table(
+    names.RAW_CONSENTS,
+    "One row per word that a person has said about a purpose and delivery.",
+    ("user_id", "purpose", "said_at", "is_granted", "received_date"),
+    {
+        "user_id": "text",
+        "purpose": "text",
+        "is_granted": "boolean",
+        "said_at": "timestamp",
+        "received_date": "date",
+        "known_date": "date",
+    },
+)
+RAW_IDENTITIES = Table(
+    names.RAW_IDENTITIES,
+    "One row per link of an alias to a user and delivery.",
+    ("alias_id", "user_id", "linked_at", "received_date"),
+    {
+        "alias_id": "text",
+        "user_id": "text",
+        "linked_at": "timestamp",
+        "received_date": "date",
+        "known_date": "date",
+    },
+)
 FCT_INTERACTIONS = Table(
     names.FCT_INTERACTIONS,
     "One row per event of a known user with a catalogue item that says something about taste (impressions do not).",
@@ -102,7 +127,7 @@ FCT_INTERACTIONS = Table(
         "occurred_at": "timestamp",
         "event_date": "date",
         "known_date": "date",
-        "session_id": "text",
+        "session_id": "text",  # the shop's, or where it has none a derived one
         "weight": "integer",  # taste in whole points: view 1, engaged view 2, cart 3, purchase 5, return -5, rating -2…2
         "quantity": "bigint",
         "revenue_cents": "bigint",
@@ -270,6 +295,8 @@ TABLES: dict[str, Table] = {
         RAW_EVENTS,
         RAW_ITEMS,
         RAW_USERS,
+        RAW_CONSENTS,
+        RAW_IDENTITIES,
         FCT_INTERACTIONS,
         FCT_IMPRESSIONS,
         DIM_ITEMS,

@@ -33,6 +33,8 @@ EVENT_COLUMNS = (
     "known_date",
 )
 ITEM_COLUMNS = ("item_id", "price_cents", "received_date", "known_date")
+CONSENT_COLUMNS = ("user_id", "purpose", "is_granted", "said_at", "received_date", "known_date")
+IDENTITY_COLUMNS = ("alias_id", "user_id", "linked_at", "received_date", "known_date")
 
 #: Events of items that nobody has described say nothing. A few are usual; if they are most, the catalogue is missing.
 MIN_KNOWN_SHARE = 0.5
@@ -109,6 +111,38 @@ def items(day: date) -> Suite:
             *rules.within_days(_FIRST_DAY, day, "received_date", "known_date"),
             rules.not_above("received_date", "known_date", "was received when it became known, or earlier"),
             *rules.not_negative("price_cents"),
+        ],
+    )
+
+
+def consents(day: date) -> Suite:
+    """Suite of ``raw/consents``: the newest delivery of words about consent."""
+    return rules.suite(
+        "landed consents",
+        [
+            rules.at_least(1),
+            *rules.never_missing(*CONSENT_COLUMNS),
+            *rules.ids("user_id", "purpose"),
+            rules.one_row_per("user_id", "purpose", "said_at", "is_granted"),
+            *rules.within_days(_FIRST_DAY, day, "received_date", "known_date"),
+            *rules.within_days(_FIRST_DAY, day + timedelta(days=2), "said_at"),
+            rules.not_above("received_date", "known_date", "was received when it became known, or earlier"),
+        ],
+    )
+
+
+def identities(day: date) -> Suite:
+    """Suite of ``raw/identities``: the newest delivery of links."""
+    return rules.suite(
+        "landed identities",
+        [
+            rules.at_least(1),
+            *rules.never_missing(*IDENTITY_COLUMNS),
+            *rules.ids("alias_id", "user_id"),
+            rules.one_row_per("alias_id", "user_id", "linked_at"),
+            *rules.within_days(_FIRST_DAY, day, "received_date", "known_date"),
+            *rules.within_days(_FIRST_DAY, day + timedelta(days=2), "linked_at"),
+            rules.not_above("received_date", "known_date", "was received when it became known, or earlier"),
         ],
     )
 

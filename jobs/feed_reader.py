@@ -27,6 +27,7 @@ class Delivery:
     kind: str
     received: date
     files: tuple[Path, ...]
+    is_first: bool = False  # of its kind in the feed: it may tell of a whole history
 
     @property
     def key(self) -> str:
@@ -158,6 +159,7 @@ def check_feed(location: str, settings: Settings, *, every: bool = False) -> lis
 
 
 def _deliveries_of(root: Path, kind: str, until: date | None) -> Iterator[Delivery]:
+    first = None
     for folder in sorted((root / kind).glob("*")):
         if not folder.is_dir():
             continue
@@ -169,7 +171,8 @@ def _deliveries_of(root: Path, kind: str, until: date | None) -> Iterator[Delive
                 f"{folder}: a delivery's folder is named received=YYYY-MM-DD. Rename or remove it"
             ) from error
         if (folder / SUCCESS).exists() and (until is None or received <= until):
-            yield Delivery(kind, received, tuple(_files(folder)))
+            first = first or received
+            yield Delivery(kind, received, tuple(_files(folder)), is_first=received == first)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -11,16 +11,19 @@ from datetime import date
 from typing import Any
 
 from contracts.errors import DayRefused, FeedInvalid
+from contracts.feed import DECIDING_KINDS
 from jobs.feed_reader import Delivery, complete_deliveries, later_delivery, read_description
 from jobs.io.state import DELIVERIES, LANDINGS
-from jobs.landing.account import landing_record, noted, told, write_row_accounts
+from jobs.landing.account import landing_record, landings_moved, noted, told, write_row_accounts
 from jobs.landing.classify import classify_all
 from jobs.landing.duplicates import merge
 from jobs.landing.journal import finish_replay
 from jobs.landing.partitions import replace_partitions
-from jobs.landing.quarantine import write_quarantine
+from jobs.landing.quarantine import add_to_quarantine, write_quarantine
 from jobs.landing.refusals import refusals
+from jobs.landing.spoken import ids_spoken_of, people_by_now
 from jobs.landing.when_known import known_date, landed_until, replayed_days
+from jobs.landing.withheld import account_of_return, returning, write_withheld
 from jobs.runs import StepContext
 
 
@@ -41,18 +44,29 @@ def run(
     description = read_description(context.settings)
     deliveries = new_deliveries(day, context)
     newest = landed_until(context.state)
-    classified = classify_all(deliveries, description, context.settings.threads)
-    merged, accounts = merge(classified, context)
+    deciding, others = (
+        [each for each in deliveries if (each.kind in DECIDING_KINDS) == is_deciding]
+        for is_deciding in (True, False)
+    )
+    words = classify_all(deciding, description, context.settings.threads)
+    people = people_by_now(context, description, words)
+    classified = words + classify_all(others, description, context.settings.threads, people)
+    places, back = (
+        returning(ids_spoken_of(words, people, context), description, people, context) if people else ({}, [])
+    )
+    merged, accounts = merge([*classified, *back], context, returned=places)
     for each in classified:
         write_quarantine(each, accounts[each.delivery.key], context.lake)
     before = context.state.all(DELIVERIES)
-    refused = refusals(day, first, list(accounts.values()), before, description, context.settings)
+    arrived = [accounts[each.key] for each in deliveries]
+    refused = refusals(day, first, arrived, before, description, context.settings)
     if refused and not accept:
         raise DayRefused(
             f"{'; '.join(refused)}. Nothing of {day} has been landed. Look: foretaste quarantine --day {day}. "
             "Go on all the same: --accept 'why' (in Airflow: the param \"Accept a refused delivery, because\")"
         )
     known = {each.key: known_date(each.received, day, newest) for each in deliveries}
+    known |= {key: date.fromisoformat(before[key]["known_date"]) for key in places}
     touched = set(replace_partitions(merged, known, context)) | replayed_days(context.state, newest, day)
     records = {
         each.key: {
@@ -68,13 +82,19 @@ def run(
     landing = landing_record(
         records,
         sorted(touched),
-        noted(merged.get("events"), context.lake),
+        noted(merged, context.lake),
         accept if refused else None,
         refused,
         later_delivery(context.settings, day),
+        description.missing_consent,
     )
-    write_row_accounts(records, context)
-    context.state.put_many(DELIVERIES, records, also=(LANDINGS, day.isoformat(), landing))
+    for each in back:
+        add_to_quarantine(each, context.lake)
+    write_withheld(day, classified, places, back, context)
+    moved = {key: account_of_return(key, before[key], accounts[key].as_record()) for key in places}
+    write_row_accounts(records | moved, context)
+    landings = landings_moved(moved, context.state) | {day.isoformat(): landing}
+    context.state.put_all({DELIVERIES: records | moved, LANDINGS: landings})
     return told(landing)
 
 

@@ -7,6 +7,7 @@ came with. No run that has been changes: the rows are known from the day after t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,20 @@ from jobs.feed_reader import read_description
 from jobs.io.state import DELIVERIES, REPLAYS
 from jobs.landing import quarantine
 from jobs.landing.account import Record
-from jobs.landing.again import account_after, place_of, read_again, rejected_rows, still_rejected
-from jobs.landing.classify import classify_rows
+from jobs.landing.again import (
+    Place,
+    Row,
+    account_after,
+    place_of,
+    read_again,
+    rejected_rows,
+    still_rejected,
+)
+from jobs.landing.classify import Classified, classify_rows
 from jobs.landing.duplicates import merge
 from jobs.landing.journal import finish_replay, write_journal
+from jobs.landing.outcomes import NO_CONSENT
+from jobs.landing.spoken import people_by_now
 from jobs.landing.when_known import known_date_of_replay, landed_until
 from jobs.runs import StepContext
 
@@ -44,9 +55,16 @@ def run(
     asked = {key: places for key, places in asked.items() if places}
     not_landed = sorted(set(asked) - set(recorded))
     asked = {key: places for key, places in asked.items() if key in recorded}
-    classified = classify_rows(
-        read_again(asked, recorded, context), read_description(context.settings), context.settings.threads
-    )
+    description = read_description(context.settings)
+    classified = [
+        _without_consent_as_before(each, asked[each.delivery.key])
+        for each in classify_rows(
+            read_again(asked, recorded, context),
+            description,
+            context.settings.threads,
+            people_by_now(context, description),
+        )
+    ]
     good, accounts = merge(classified, context)
     stays = {
         each.delivery.key: still_rejected(rows[each.delivery.key], asked[each.delivery.key], each.rejected)
@@ -81,6 +99,13 @@ def render(answer: dict[str, Any]) -> str:
             f"left out, because their day's landing reads them anyway: {', '.join(answer['not_landed'])}"
         )
     return "\n".join([*lines, f"next: {answer['next']}"])
+
+
+def _without_consent_as_before(each: Classified, asked: Mapping[Place, Row]) -> Classified:
+    """What nobody may use stays in quarantine under its reason: a replay after a later word finds it there."""
+    rows = [{**row, "reason": asked[place_of(row)]["reason"]} for row in each.withheld]
+    aside = {reason: count for reason, count in each.set_aside.items() if reason != NO_CONSENT}
+    return replace(each, rejected=[*each.rejected, *rows], set_aside=aside, withheld=[])
 
 
 def _by_kind(stays: Mapping[str, list[dict[str, Any]]]) -> dict[str, pa.Table]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from contracts import names
 from contracts.errors import PartitionMissing
 from contracts.feed import days_between
-from contracts.tables import RAW_EVENTS, RAW_ITEMS, RAW_USERS, TABLES, Table
+from contracts.tables import RAW_CONSENTS, RAW_EVENTS, RAW_IDENTITIES, RAW_ITEMS, RAW_USERS, TABLES, Table
+from jobs.attribution import (
+    built_by,
+    days_that_count_otherwise,
+    owed_event_days,
+    remember_built_by,
+    settle_event_days,
+)
 from jobs.io import dbt
 from jobs.io.commit import digest_of
 from jobs.io.compiled import CompiledProject, Model, built_path, compile_project
@@ -48,21 +55,25 @@ def run(day: date, context: StepContext, first: date | None = None) -> dict[str,
     feature_days = days_between(first or day, day)
     since = _unbuilt_since(lake, feature_days[0])
     landed = _touched(context.state, since, day)
-    project, half_life = compile_project(settings), settings_of_run(context, day)["half_life_days"]
+    variables = _variables(context, day)
+    project, is_granted = compile_project(settings), variables["missing_consent"] == "granted"
     with context.lease.guard():
         pass  # dbt writes in many transactions: a stale attempt must not begin
     with open_warehouse(settings) as warehouse:
-        edited = _prepare(warehouse, project)
+        edited = _prepare(warehouse, project, variables)
         is_rebuilt = any(project.models[name].by == "event_date" for name in edited)
         if is_rebuilt:  # also those that have no events any more
             landed |= {each for name in names.BY_EVENT_DAY for each in lake.days(name)}
         event_days = _event_days(warehouse, landed, since, day, is_rebuilt=is_rebuilt)
+        otherwise = days_that_count_otherwise(warehouse, context.state, since, day, missing=is_granted)
+        event_days = sorted({*event_days, *otherwise, *owed_event_days(warehouse, day)})
+        remember_built_by(warehouse, day, *built_by(warehouse))
         _ask_for(warehouse, "event_date", event_days)
         _ask_for(warehouse, "feature_date", feature_days)
-    built = dbt.build(settings, variables={"half_life_days": half_life}, rebuilt=edited)
+    built = dbt.build(settings, variables=variables, rebuilt=edited)
     with open_warehouse(settings) as warehouse:
-        facts = dict.fromkeys(event_days, _inputs(context, None, half_life))
-        features = {each: _inputs(context, each, half_life) for each in feature_days}
+        facts = dict.fromkeys(event_days, _inputs(context, None, variables))
+        features = {each: _inputs(context, each, variables) for each in feature_days}
         # What _unbuilt_since looks at comes last: an export that was cut short is caught up with.
         exported = [(name, "event_date", facts) for name in names.BY_EVENT_DAY]
         exported += [(name, "feature_date", features) for name in names.BY_FEATURE_DAY]
@@ -70,10 +81,23 @@ def run(day: date, context: StepContext, first: date | None = None) -> dict[str,
             name: _export(warehouse, lake, name, by, inputs, project.hash_of(TABLES[name].short_name))
             for name, by, inputs in exported
         }
-        _remember(warehouse, project)
+        _remember(warehouse, project, variables)
+        remember_built_by(warehouse, day)
+        settle_event_days(warehouse, day)
     project.write(built_path(settings))
     counts = {TABLES[name].short_name: num_rows for name, num_rows in rows.items()}
     return {"feature_days": len(feature_days), "event_days": len(event_days), "rows": counts, **built}
+
+
+def _variables(context: StepContext, day: date) -> dict[str, Any]:
+    """What dbt is told of the run: its settings, and what silence about consent meant when the day was landed."""
+    chosen = settings_of_run(context, day)
+    landing = context.state.get(LANDINGS, day.isoformat()) or {}
+    return {
+        "half_life_days": chosen["half_life_days"],
+        "missing_consent": landing.get("missing_consent", "granted"),
+        "session_gap_minutes": chosen["session_gap_minutes"],
+    }
 
 
 def _unbuilt_since(lake: Lake, first: date) -> date | None:
@@ -96,20 +120,30 @@ def _touched(state: State, since: date | None, day: date) -> set[date]:
     }
 
 
-def _prepare(warehouse: Warehouse, project: CompiledProject) -> list[str]:
+def _prepare(warehouse: Warehouse, project: CompiledProject, variables: Mapping[str, Any]) -> list[str]:
     """Make what dbt reads exist; name the tables that another query has built than the one there is now."""
-    for table in (RAW_EVENTS, RAW_ITEMS, RAW_USERS):  # a shop may deliver no items and no users
+    # A shop may deliver nothing but events.
+    for table in (RAW_EVENTS, RAW_ITEMS, RAW_USERS, RAW_CONSENTS, RAW_IDENTITIES):
         prepare(warehouse, names.WAREHOUSE_RAW, table)
     warehouse.execute(f"create table if not exists {_MODELS_BUILT} (model text, hash text)")
     found = warehouse.read(f"select model, hash from {_MODELS_BUILT}", {"model": "text", "hash": "text"})
     built = {row["model"]: row["hash"] for row in found.to_pylist()}
-    return [model.name for model in _kept_by_day(project) if built.get(model.name) != model.hash]
+    return [name for name, digest in _hashes(project, variables).items() if built.get(name) != digest]
 
 
-def _remember(warehouse: Warehouse, project: CompiledProject) -> None:
+def _remember(warehouse: Warehouse, project: CompiledProject, variables: Mapping[str, Any]) -> None:
     warehouse.execute(f"delete from {_MODELS_BUILT}")
-    rows = ", ".join(f"('{model.name}', '{model.hash}')" for model in _kept_by_day(project))
+    rows = ", ".join(f"('{name}', '{digest}')" for name, digest in _hashes(project, variables).items())
     warehouse.execute(f"insert into {_MODELS_BUILT} values {rows}")
+
+
+def _hashes(project: CompiledProject, variables: Mapping[str, Any]) -> dict[str, str]:
+    """What the rows of each table that is kept by day follow from; facts of all days follow from one set of variables."""
+    of_facts = {name: value for name, value in variables.items() if name != "half_life_days"}
+    return {
+        model.name: digest_of([model.hash, of_facts]) if model.by == "event_date" else model.hash
+        for model in _kept_by_day(project)
+    }
 
 
 def _kept_by_day(project: CompiledProject) -> list[Model]:
@@ -149,14 +183,14 @@ def _ask_for(warehouse: Warehouse, column: str, days: Sequence[date]) -> None:
         warehouse.execute(f"insert into {target} values {listed}")
 
 
-def _inputs(context: StepContext, known: date | None, half_life_days: int) -> list[Any]:
-    """What a partition is made of beside its model: the deliveries it could see, the half-life."""
+def _inputs(context: StepContext, known: date | None, variables: Mapping[str, Any]) -> list[Any]:
+    """What a partition is made of beside its model: the deliveries it could see, what dbt was told."""
     deliveries = {
         key: record["sha256"]
         for key, record in context.state.all(DELIVERIES).items()
         if known is None or record["known_date"] <= known.isoformat()
     }
-    return [deliveries, half_life_days]
+    return [deliveries, dict(variables)]
 
 
 def _export(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ from jobs.validation_page import Judged, page_url, write_result
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+    from expectations.rules import Suite
 
 #: A bulk landing touches hundreds of days: the rows of all are counted, those of the newest are looked at.
 _DAYS_LOOKED_AT = 7
@@ -139,7 +141,35 @@ def run_landed(day: date, context: StepContext) -> dict[str, Any]:
 
         items = _known(context.lake.read(names.RAW_ITEMS, catalogue[-1], list(landed.ITEM_COLUMNS)), day)
         gate.judge(names.RAW_ITEMS, landed.items(day), as_frame(items))
+    for table, columns, suite in (
+        (names.RAW_CONSENTS, landed.CONSENT_COLUMNS, landed.consents),
+        (names.RAW_IDENTITIES, landed.IDENTITY_COLUMNS, landed.identities),
+    ):
+        _judge_newest(gate, context, day, table, columns, suite)
     return gate.finish()
+
+
+def _judge_newest(
+    gate: Gate,
+    context: StepContext,
+    day: date,
+    table: str,
+    columns: Sequence[str],
+    suite: Callable[[date], Suite],
+) -> None:
+    """Judge what the newest delivery of a kind that a shop may leave out said; nothing where it said nothing."""
+    from expectations.frames import as_frame
+
+    days = [each for each in context.lake.days(table, until=day) if _num_rows(context.lake, table, each)]
+    if days and gate.has_columns([table], days[-1:]):
+        rows = _known(context.lake.read(table, days[-1], list(columns)), day)
+        if rows.num_rows:
+            gate.judge(table, suite(day), as_frame(rows))
+
+
+def _num_rows(lake: Lake, table: str, day: date) -> int:
+    manifest = lake.manifest(table, day)
+    return manifest.num_rows if manifest else 0
 
 
 def run_features(day: date, context: StepContext) -> dict[str, Any]:

@@ -46,3 +46,8 @@
         ) as bigint
     )
 {%- endmacro %}
+
+{#- A text in the order of its bytes, whatever collation the warehouse sorts by. -#}
+{% macro bytewise(column) -%}
+    {{ column }}{{ ' collate "C"' if target.type == 'postgres' }}
+{%- endmacro %}

@@ -1,5 +1,5 @@
--- The newest day that is being built, counted again from what landed, without any of the steps in between: a view that
--- became known later has leaked, one that is missing was lost.
+-- The newest day that is being built, counted again from what may be used of what landed, without any of the steps in
+-- between: a view that became known later has leaked, one that is missing was lost.
 {{ config(tags=['features']) }}
 
 with
@@ -26,12 +26,12 @@ landed as (
     select
         events.item_id,
         count(*) as views_28d
-    from {{ ref('stg_shop__events') }} as events
+    from {{ ref('int_events_attributed') }} as events
     inner join newest
         on
             events.event_date > newest.feature_date - 28
             and events.event_date <= newest.feature_date
-            and events.known_date <= newest.feature_date
+            and events.item_known_date <= newest.feature_date
     where events.event_type = 'view'
     group by events.item_id
 

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -223,6 +223,20 @@ class Lake:
         for path in partition.glob("part-*.parquet"):
             if path.name not in kept:
                 path.unlink()
+
+    def forget_previous(self, table: str, day: date) -> None:
+        """Remove the files of the revision before, which stay for readers that are still at them."""
+        if self._lease is None:
+            raise PermissionError(
+                f"rewriting {table} needs a lease: open the lake with Lake.of(settings, lease)"
+            )
+        manifest = self._require(table, day)
+        alone = replace(manifest, previous=())
+        partition = self.root / names.partition(table, day)
+        if manifest.previous:
+            with self._lease.guard():
+                write_durably(partition / MANIFEST, json.dumps(asdict(alone), sort_keys=True))
+        self._collect(partition, alone)
 
     def drop(self, table: str) -> None:
         """Remove a table with all its partitions; nothing happens when there is none."""

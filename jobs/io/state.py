@@ -243,7 +243,15 @@ class State:
         also: tuple[str, str, dict[str, Any]] | None = None,
     ) -> None:
         """Write several records at once, or none; ``also`` is one of another collection: (collection, key, body)."""
-        written = [(collection, key, body) for key, body in bodies.items()] + ([also] if also else [])
+        self._write([(collection, key, body) for key, body in bodies.items()] + ([also] if also else []))
+
+    def put_all(self, collections: dict[str, dict[str, dict[str, Any]]]) -> None:
+        """Write records of several collections at once, or none."""
+        self._write(
+            [(name, key, body) for name, bodies in collections.items() for key, body in bodies.items()]
+        )
+
+    def _write(self, written: list[tuple[str, str, dict[str, Any]]]) -> None:
         with self.write() as connection:
             for collection, key, body in written:
                 connection.execute(

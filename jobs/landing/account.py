@@ -12,9 +12,10 @@ from contracts.tables import ROW_ACCOUNTS
 from jobs.feed_reader import Delivery
 from jobs.io.lake import Lake
 from jobs.io.schemas import arrow_schema
-from jobs.io.state import DELIVERIES
+from jobs.io.state import DELIVERIES, LANDINGS, State
 from jobs.io.warehouse import open_warehouse
 from jobs.landing.classify import Classified
+from jobs.people import about_personalization
 from jobs.runs import StepContext
 
 if TYPE_CHECKING:
@@ -92,6 +93,17 @@ def totals(deliveries: Iterable[Record]) -> dict[str, Record]:
     return by_kind
 
 
+def landings_moved(deliveries: Mapping[str, Record], state: State) -> dict[str, Record]:
+    """The landings of deliveries whose accounts have changed, each with its totals counted anew."""
+    recorded = {**state.all(DELIVERIES), **deliveries}
+    days = {each["landed_day"] for each in deliveries.values()}
+    return {
+        day: {**landing, "accounts": totals(recorded[key] for key in landing["deliveries"])}
+        for day, landing in state.all(LANDINGS).items()
+        if day in days
+    }
+
+
 def landing_record(
     recorded: Mapping[str, Record],
     touched: Iterable[date],
@@ -99,6 +111,7 @@ def landing_record(
     accepted: str | None,
     refusals: Sequence[str],
     later: date | None,
+    missing_consent: str,
 ) -> Record:
     """What is remembered of a landing: its deliveries, the event days that it touched, its account."""
     return {
@@ -109,6 +122,7 @@ def landing_record(
         "accepted_reason": accepted,
         "refusals": list(refusals),
         "later_delivery": later.isoformat() if later else None,  # lay in the feed by then
+        "missing_consent": missing_consent,  # what no word meant
     }
 
 
@@ -128,8 +142,18 @@ def told(landing: Record) -> Record:
     }
 
 
-def noted(events: pa.Table | None, lake: Lake) -> dict[str, int]:
-    """Good events that are worth a look: without a user, and with one whom the shop has not delivered."""
+def noted(merged: Mapping[str, pa.Table], lake: Lake) -> dict[str, int]:
+    """Good rows that are worth a look: events without a user, or with one whom the shop has not delivered; words about
+    other purposes than the one that is acted upon, where there are any."""
+    other = (
+        merged["consents"].num_rows - about_personalization(merged["consents"]).num_rows
+        if "consents" in merged
+        else 0
+    )
+    return _noted_events(merged.get("events"), lake) | ({"other_purposes": other} if other else {})
+
+
+def _noted_events(events: pa.Table | None, lake: Lake) -> dict[str, int]:
     import pyarrow.compute as pc
 
     if events is None:

@@ -96,6 +96,11 @@ def number_checks(column: str, *, lowest: float = -_LARGEST, highest: float = _L
     ]
 
 
+def boolean_checks(column: str) -> list[Check]:
+    """Yes or no; silence is neither."""
+    return [(f"{as_boolean(column)} is null", "TYPE")]
+
+
 def json_checks(column: str) -> list[Check]:
     return [(f"{column} is not null and not json_valid({column})", "TYPE")]
 
@@ -106,6 +111,10 @@ def case(checks: Sequence[Check]) -> str:
 
 def as_integer(column: str) -> str:
     return f"try_cast(try_cast({column} as decimal(20, 2)) as bigint)"
+
+
+def as_boolean(column: str) -> str:
+    return f"case when lower({column}) in ('true', '1') then true when lower({column}) in ('false', '0') then false end"
 
 
 def as_cents(column: str) -> str:

@@ -9,15 +9,31 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.feed import COLUMNS, FeedDescription
 from jobs.feed_reader import Delivery
-from jobs.landing.outcomes import ASIDE, DUPLICATE, GOOD, QUARANTINED
+from jobs.landing.outcomes import ASIDE, DUPLICATE, GOOD, NO_CONSENT, QUARANTINED
 from jobs.landing.reading import Unshaped, read_delivery
-from jobs.landing.rules import classify_events, classify_items, classify_users
+from jobs.landing.rules import (
+    classify_consents,
+    classify_events,
+    classify_identities,
+    classify_items,
+    classify_users,
+    hear,
+)
+from jobs.people import People
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_RULES = {"events": classify_events, "items": classify_items, "users": classify_users}
+_RULES = {
+    "events": classify_events,
+    "items": classify_items,
+    "users": classify_users,
+    "consents": classify_consents,
+    "identities": classify_identities,
+}
+#: People are not named in quarantine.
+_HIDDEN = ("user_id", "alias_id")
 
 
 @dataclass(frozen=True)
@@ -30,6 +46,7 @@ class Classified:
     num_read: int
     set_aside: dict[str, int]
     num_duplicates: int
+    withheld: list[dict[str, Any]]  # rows without consent: source_file, line, user_sha256
 
     def quarantine_summary(self) -> list[tuple[str, int, dict[str, Any]]]:
         """(reason, rows, first example), most frequent first."""
@@ -43,20 +60,28 @@ class Classified:
 
 
 def classify_all(
-    deliveries: Sequence[Delivery], description: FeedDescription, threads: int = 1
+    deliveries: Sequence[Delivery],
+    description: FeedDescription,
+    threads: int = 1,
+    people: People | None = None,
 ) -> list[Classified]:
     """Classify every row of each delivery by itself; what was landed before is not looked at.
+
+    Args:
+        people: who has said what about consent; without it nobody has said anything.
 
     Raises:
         FeedInvalid: the delivery as a whole cannot be read.
     """
-    return classify_rows(((each, *read_delivery(each)) for each in deliveries), description, threads)
+    read = ((each, *read_delivery(each)) for each in deliveries)
+    return classify_rows(read, description, threads, people)
 
 
 def classify_rows(
     read: Iterable[tuple[Delivery, pa.Table, Sequence[Unshaped]]],
     description: FeedDescription,
     threads: int = 1,
+    people: People | None = None,
 ) -> list[Classified]:
     """Classify rows that have been read already: those of a delivery that have a shape, and those that have none."""
     import duckdb
@@ -65,6 +90,7 @@ def classify_rows(
     classified = []
     try:
         connection.execute("set timezone = 'UTC'")
+        hear(connection, people)
         for delivery, table, unshaped in read:
             connection.register("delivered", table)
             _RULES[delivery.kind](connection, delivery, description)
@@ -78,8 +104,7 @@ def _collected(
     connection: duckdb.DuckDBPyConnection, delivery: Delivery, unshaped: Sequence[Unshaped], num_shaped: int
 ) -> Classified:
     counts = connection.execute("select outcome, reason, count(*) from classified group by all").fetchall()
-    hidden = "user_id" if delivery.kind != "items" else ""  # people are not named in quarantine
-    rejected = connection.execute(_rejected_query(delivery, hidden)).fetchall()
+    rejected = connection.execute(_rejected_query(delivery)).fetchall()
     return Classified(
         delivery=delivery,
         rows=connection.sql(
@@ -95,13 +120,25 @@ def _collected(
         num_read=num_shaped + len(unshaped),
         set_aside={reason: count for outcome, reason, count in sorted(counts, key=str) if outcome == ASIDE},
         num_duplicates=sum(count for outcome, _, count in counts if outcome == DUPLICATE),
+        withheld=_withheld(connection) if (ASIDE, NO_CONSENT) in {each[:2] for each in counts} else [],
     )
 
 
-def _rejected_query(delivery: Delivery, hidden: str) -> str:
+def _withheld(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """Where rows without consent stand, and the digest of whose they are."""
+    found = connection.sql(
+        f"""select source_file, line, sha256(user_id) as user_sha256 from classified
+        where outcome = '{ASIDE}' and reason = '{NO_CONSENT}'"""
+    )
+    rows: list[dict[str, Any]] = found.to_arrow_table().to_pylist()
+    return rows
+
+
+def _rejected_query(delivery: Delivery) -> str:
     """Quarantined rows as they were delivered, users masked, with a digest of the unmasked row."""
     names = COLUMNS[delivery.kind]
-    content = ", ".join(f"coalesce({name}, chr(30))" for name in names)
+    content = ", ".join(f'coalesce("{name}", chr(30))' for name in names)
+    hidden = _HIDDEN if delivery.kind != "items" else ()
     return f"""
         with raw as (
             select source_file, line, sha256(concat_ws(chr(31), {content})) as row_sha256,
@@ -115,8 +152,8 @@ def _rejected_query(delivery: Delivery, hidden: str) -> str:
     """
 
 
-def _shown(name: str, hidden: str) -> str:
-    return f"case when {name} is null then null else '***' end" if name == hidden else f"left({name}, 256)"
+def _shown(name: str, hidden: Sequence[str]) -> str:
+    return f"case when {name} is null then null else '***' end" if name in hidden else f'left("{name}", 256)'
 
 
 def _unshaped_record(row: Unshaped) -> dict[str, Any]:

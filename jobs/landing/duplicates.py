@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from contracts import names
@@ -33,9 +33,14 @@ LATER_WORDS = """
 
 
 def merge(
-    classified: Sequence[Classified], context: StepContext
+    classified: Sequence[Classified], context: StepContext, returned: Collection[str] = ()
 ) -> tuple[dict[str, pa.Table], dict[str, Account]]:
-    """All good rows by kind, with duplicates among deliveries and of what has been landed taken out."""
+    """All good rows by kind, with duplicates among deliveries and of what has been landed taken out.
+
+    Args:
+        returned: the deliveries of which only rows are classified that were withheld: where a killed landing has left
+            these in the lake already, they are no duplicates of themselves.
+    """
     import pyarrow as pa
 
     accounts = {each.delivery.key: Account.of(each) for each in classified}
@@ -44,34 +49,45 @@ def merge(
         parts = []
         for each in classified:
             if each.delivery.kind == kind:
-                rows = each.rows if kind == "events" else _not_yet_described(each, accounts, context)
+                is_told = kind == "events" or each.delivery.key in returned
+                rows = each.rows if is_told else _not_yet_described(each, accounts, context)
                 received = pa.array([each.delivery.received] * rows.num_rows, pa.date32())
                 parts.append(rows.append_column("received_date", received))
         if parts:
             merged[kind] = pa.concat_tables(parts)
     if "events" in merged:
-        merged["events"] = _without_duplicates(merged["events"], classified, accounts, context)
+        left = [each for each in returned if each.startswith("events/")]
+        merged["events"] = _without_duplicates(merged["events"], classified, accounts, context, left)
     for account in accounts.values():
         account.check()
     return merged, accounts
 
 
 def _not_yet_described(each: Classified, accounts: dict[str, Account], context: StepContext) -> pa.Table:
-    """Items or users that this very delivery has not told of when it was landed: what runs have seen stays."""
-    import pyarrow.compute as pc
+    """What this very delivery has not told yet, of items or users, say: what runs have seen of it stays."""
+    import duckdb
 
     key, table, received = each.delivery.key, TABLES[each.delivery.kind], each.delivery.received
     if context.state.get(DELIVERIES, key) is None or context.lake.manifest(table.name, received) is None:
         return each.rows
-    told = context.lake.read(table.name, received, [table.key[0]]).column(0).combine_chunks()
-    new = each.rows.filter(pc.invert(pc.is_in(each.rows.column(table.key[0]), value_set=told)))
+    columns = [name for name in table.key if name != "received_date"]
+    with duckdb.connect(config={"threads": context.settings.threads}) as connection:
+        connection.register("delivered", each.rows)
+        connection.register("told", context.lake.read(table.name, received, columns))
+        new = connection.sql(
+            f"select * from delivered anti join told using ({', '.join(columns)})"
+        ).to_arrow_table()
     accounts[key].good -= each.rows.num_rows - new.num_rows
     accounts[key].duplicate += each.rows.num_rows - new.num_rows
     return new
 
 
 def _without_duplicates(
-    events: pa.Table, classified: Sequence[Classified], accounts: dict[str, Account], context: StepContext
+    events: pa.Table,
+    classified: Sequence[Classified],
+    accounts: dict[str, Account],
+    context: StepContext,
+    returned: Sequence[str],
 ) -> pa.Table:
     """Events whose id neither an earlier delivery nor the lake has; the first word counts."""
     import duckdb
@@ -85,7 +101,8 @@ def _without_duplicates(
             select event_id, body_hash, received_date, source_file, line, false as is_landed from events
             union all
             select event_id, body_hash, received_date, '', 0, true
-            from ({_landed_ids(context)}) semi join events using (event_id)
+            from ({_landed_ids(context)}) as landed semi join events using (event_id)
+            where not {_left_by_a_killed_landing(returned)}
             """
         )
         connection.execute(f"create temp table lost as {LATER_WORDS}")
@@ -118,6 +135,17 @@ def _without_duplicates(
             }
         )
     return kept
+
+
+def _left_by_a_killed_landing(returned: Sequence[str]) -> str:
+    if not returned:
+        return "false"
+    days = ", ".join(f"date '{each.partition('/')[2]}'" for each in returned)
+    return f"""(landed.received_date in ({days}) and exists (
+        select 1 from events
+        where events.event_id = landed.event_id and events.body_hash = landed.body_hash
+            and events.received_date = landed.received_date
+    ))"""
 
 
 def _landed_ids(context: StepContext) -> str:

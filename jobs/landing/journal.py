@@ -16,7 +16,7 @@ from contracts.feed import KINDS
 from jobs.io.schemas import schema_of
 from jobs.io.state import DELIVERIES, LANDINGS, REPLAYS
 from jobs.landing import quarantine
-from jobs.landing.account import Record, totals, write_row_accounts
+from jobs.landing.account import Record, landings_moved, write_row_accounts
 from jobs.landing.outcomes import GOOD, QUARANTINED
 from jobs.landing.partitions import TABLES, replace_partitions
 from jobs.runs import StepContext
@@ -71,10 +71,7 @@ def _carry_out(day: date, record: Record, context: StepContext) -> None:
         table = rows.filter(stays).select(list(quarantine.COLUMNS))
         context.lake.replace(quarantine.TABLES[each["kind"]], received, table, inputs=each["sha256"])
     write_row_accounts(deliveries, context)
-    days = {each["landed_day"] for each in deliveries.values()}
-    landings = {key: landing for key, landing in context.state.all(LANDINGS).items() if key in days}
-    for landing in landings.values():
-        landing["accounts"] = totals(recorded[key] for key in landing["deliveries"])
+    landings = landings_moved(deliveries, context.state)
     context.state.put_many(LANDINGS, landings, also=(REPLAYS, day.isoformat(), {**record, "pending": []}))
 
 

@@ -9,8 +9,10 @@ GOOD, QUARANTINED, DUPLICATE, ASIDE = "good", "quarantined", "duplicate", "set_a
 
 #: Malformed rows: kept in quarantine under one of these.
 REASONS = (
-    "RAGGED", "NO_JSON", "DUP_KEY", "BAD_UTF8", "NO_ITEM", "NO_USER", "BAD_ID", "ID_TOO_LONG", "CTRL_CHAR", "PLACEHOLDER_ID",
-    "UNKNOWN_TYPE", "NO_TS", "TS_UNIT", "TS_RANGE", "NO_TZ", "BAD_DATE", "FUTURE", "TYPE", "NON_FINITE", "RANGE", "ID_CONFLICT",
+    "RAGGED", "NO_JSON", "DUP_KEY", "BAD_UTF8", "NO_ITEM", "NO_USER", "NO_ALIAS", "NO_PURPOSE", "SELF_LINK", "BAD_ID", "ID_TOO_LONG", "CTRL_CHAR", "PLACEHOLDER_ID",
+    "UNKNOWN_TYPE", "NO_TS", "TS_UNIT", "TS_RANGE", "NO_TZ", "BAD_DATE", "FUTURE", "LATE", "TYPE", "NON_FINITE", "RANGE", "ID_CONFLICT",
 )  # fmt: skip
+#: The person has not consented; a later word may bring such rows back.
+NO_CONSENT = "NO_CONSENT"
 #: Well-formed rows that say nothing about taste, or that we may not use.
-SET_ASIDE = ("SERVICE_LINE", "ZERO_PRICE", "NO_CONSENT")
+SET_ASIDE = ("SERVICE_LINE", "ZERO_PRICE", NO_CONSENT)

@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from contracts import names
-from contracts.tables import RAW_EVENTS, RAW_ITEMS, RAW_USERS, Table
+from contracts.tables import RAW_CONSENTS, RAW_EVENTS, RAW_IDENTITIES, RAW_ITEMS, RAW_USERS, Table
 from jobs.io.commit import digest_of
 from jobs.io.lake import Lake
 from jobs.io.schemas import arrow_schema
@@ -19,8 +19,14 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-TABLES = {"events": RAW_EVENTS, "items": RAW_ITEMS, "users": RAW_USERS}
-DAY_COLUMN = {"events": "event_date", "items": "received_date", "users": "received_date"}
+TABLES = {
+    "events": RAW_EVENTS,
+    "items": RAW_ITEMS,
+    "users": RAW_USERS,
+    "consents": RAW_CONSENTS,
+    "identities": RAW_IDENTITIES,
+}
+DAY_COLUMN = {kind: "event_date" if kind == "events" else "received_date" for kind in TABLES}
 
 
 def replace_partitions(

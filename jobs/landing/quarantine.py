@@ -20,6 +20,8 @@ TABLES = {
     "events": names.QUARANTINE_EVENTS,
     "items": names.QUARANTINE_ITEMS,
     "users": names.QUARANTINE_USERS,
+    "consents": names.QUARANTINE_CONSENTS,
+    "identities": names.QUARANTINE_IDENTITIES,
 }
 COLUMNS = {
     "received_date": "date",
@@ -38,6 +40,17 @@ def write_quarantine(each: Classified, account: Account, lake: Lake) -> None:
         return
     rows = [{"received_date": received, **row} for row in each.rejected]
     lake.replace(table, received, as_table(rows), inputs=account.sha256)
+
+
+def add_to_quarantine(each: Classified, lake: Lake) -> None:
+    """Keep rejected rows beside those that their delivery was rejected for before; twice is once."""
+    if not each.rejected:
+        return
+    table, received = TABLES[each.delivery.kind], each.delivery.received
+    before = lake.read(table, received).to_pylist() if lake.manifest(table, received) is not None else []
+    rows = {(row["source_file"], row["line"]): row for row in before}
+    rows |= {(row["source_file"], row["line"]): {"received_date": received, **row} for row in each.rejected}
+    lake.replace(table, received, as_table(list(rows.values())), inputs=each.delivery.sha256())
 
 
 def as_table(rows: list[dict[str, Any]]) -> pa.Table:

@@ -1,4 +1,4 @@
-"""The rules for events, items and users, in SQL, which DuckDB runs in memory over all rows of a delivery at once.
+"""The rules for each kind of delivery, in SQL, which DuckDB runs in memory over all rows of a delivery at once.
 
 Each reads the rows in ``delivered`` and leaves the table ``classified``: a row's typed columns, its place,
 ``outcome`` and ``reason``.
@@ -7,14 +7,27 @@ Each reads the rows in ``delivered`` and leaves the table ``classified``: a row'
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from contracts.feed import EVENT_COLUMNS, EVENT_TYPES, ITEM_COLUMNS, USER_COLUMNS, FeedDescription
+from contracts.consent import END
+from contracts.feed import (
+    CONSENT_COLUMNS,
+    EVENT_COLUMNS,
+    EVENT_TYPES,
+    IDENTITY_COLUMNS,
+    ITEM_COLUMNS,
+    LATE_DAYS,
+    USER_COLUMNS,
+    FeedDescription,
+)
 from jobs.feed_reader import Delivery
 from jobs.landing.checks import (
     Check,
+    as_boolean,
     as_cents,
     as_integer,
+    boolean_checks,
     case,
     given,
     id_checks,
@@ -24,7 +37,8 @@ from jobs.landing.checks import (
     literal,
     number_checks,
 )
-from jobs.landing.outcomes import ASIDE, DUPLICATE, GOOD, QUARANTINED
+from jobs.landing.outcomes import ASIDE, DUPLICATE, GOOD, NO_CONSENT, QUARANTINED
+from jobs.people import People
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,11 +48,35 @@ if TYPE_CHECKING:
 _LATER_COLUMNS = ("propensity",)
 
 
+def hear(connection: duckdb.DuckDBPyConnection, people: People | None) -> None:
+    """Leave in ``exceptions`` whose events count otherwise than where nothing was said, and from when until when."""
+    import pyarrow as pa
+
+    found = people.exceptions() if people else []
+    ids, begins, ends = zip(*found, strict=True) if found else ((), (), ())
+    instants = pa.timestamp("us")
+    columns = [pa.array(ids, pa.string()), pa.array(begins, instants), pa.array(ends, instants)]
+    connection.register("heard", pa.table(columns, ["user_id", "begins_at", "ends_at"]))
+    connection.execute("create or replace temp table exceptions as select * from heard")
+
+
+def _without_consent(connection: duckdb.DuckDBPyConnection, description: FeedDescription, at: str) -> str:
+    """The condition that a row of a user must not be used; of nobody's row it never holds."""
+    is_denied = description.missing_consent == "denied"
+    if not connection.execute("select count(*) from exceptions").fetchall()[0][0]:
+        return "user_id is not null" if is_denied else "false"
+    excepted = f"""exists (
+        select 1 from exceptions
+        where exceptions.user_id = typed.user_id and {at} >= begins_at and {at} < ends_at
+    )"""
+    return f"(typed.user_id is not null and {'not ' if is_denied else ''}{excepted})"
+
+
 def classify_events(
     connection: duckdb.DuckDBPyConnection, delivery: Delivery, description: FeedDescription
 ) -> None:
     services = ", ".join(literal(item) for item in description.service_items) or "null"
-    no_consent = "user_id is not null" if description.missing_consent == "denied" else "false"
+    no_consent = _without_consent(connection, description, "typed.occurred_at")
     checks = [
         *id_checks("item_id", "NO_ITEM"),
         *id_checks("user_id"),
@@ -50,10 +88,8 @@ def classify_events(
             "UNKNOWN_TYPE",
         ),
         *instant_checks("occurred_at", is_required=True),
-        (
-            "instant > timestamp " + literal(f"{delivery.received} 23:59:59.999999") + " + interval 5 minute",
-            "FUTURE",
-        ),
+        (_is_future(delivery), "FUTURE"),
+        (_is_late(delivery), "LATE"),
         *integer_checks("quantity"),
         *number_checks("unit_price", lowest=0),
         *number_checks("value"),
@@ -101,7 +137,7 @@ def classify_events(
                     when reason is not null then reason
                     when item_id in ({services}) then 'SERVICE_LINE'
                     when event_type in ('purchase', 'return') and unit_price_cents = 0 then 'ZERO_PRICE'
-                    when {no_consent} then 'NO_CONSENT'
+                    when {no_consent} then '{NO_CONSENT}'
                 end as why
             from typed
         )
@@ -109,6 +145,20 @@ def classify_events(
         """
     )
     _first_word_counts(connection)
+
+
+def _is_future(delivery: Delivery) -> str:
+    """The condition that something is later than the day of its delivery, give or take a clock that is a little fast."""
+    return f"instant > timestamp {literal(f'{delivery.received} 23:59:59.999999')} + interval 5 minute"
+
+
+def _is_late(delivery: Delivery) -> str:
+    """The condition that an event happened longer ago than a delivery may tell of; a feed's first one tells of its history."""
+    return (
+        "false"
+        if delivery.is_first
+        else f"instant::date < date {literal(str(delivery.received))} - {LATE_DAYS}"
+    )
 
 
 def _first_word_counts(connection: duckdb.DuckDBPyConnection) -> None:
@@ -164,15 +214,48 @@ def classify_users(
 ) -> None:
     checks = [*id_checks("user_id", "NO_USER"), *instant_checks("created_at"), *json_checks("attributes")]
     connection.execute(given("given", USER_COLUMNS, instants=("created_at",), ids=("user_id",)))
-    aside = "true" if description.missing_consent == "denied" else "false"
+    # What counts is the last word, whenever the row was told.
+    aside = _without_consent(connection, description, f"timestamp '{END - timedelta(days=1)}'")
     _keep_last(
         connection,
         "user_id",
         "user_id, instant as created_at, attributes",
         checks,
-        aside=aside,
-        why="NO_CONSENT",
+        aside=aside.replace("typed.", "given."),
+        why=NO_CONSENT,
     )
+
+
+def classify_consents(
+    connection: duckdb.DuckDBPyConnection, delivery: Delivery, description: FeedDescription
+) -> None:
+    at = '"at"'  # a word of SQL
+    checks = [
+        *id_checks("user_id", "NO_USER"),
+        *id_checks("purpose", "NO_PURPOSE"),
+        *boolean_checks("granted"),
+        *instant_checks(at, is_required=True),
+        (_is_future(delivery), "FUTURE"),
+    ]
+    columns_given = [at if name == "at" else name for name in CONSENT_COLUMNS]
+    connection.execute(given("given", columns_given, instants=(at,), ids=("user_id", "purpose")))
+    columns = f"user_id, purpose, {as_boolean('granted')} as is_granted, instant as said_at"
+    _keep_last(connection, "user_id, purpose, is_granted, said_at", columns, checks)
+
+
+def classify_identities(
+    connection: duckdb.DuckDBPyConnection, delivery: Delivery, description: FeedDescription
+) -> None:
+    checks = [
+        *id_checks("alias_id", "NO_ALIAS"),
+        *id_checks("user_id", "NO_USER"),
+        ("alias_id = user_id", "SELF_LINK"),
+        *instant_checks("linked_at", is_required=True),
+        (_is_future(delivery), "FUTURE"),
+    ]
+    connection.execute(given("given", IDENTITY_COLUMNS, instants=("linked_at",), ids=("alias_id", "user_id")))
+    columns = "alias_id, user_id, instant as linked_at"
+    _keep_last(connection, "alias_id, user_id, linked_at", columns, checks)
 
 
 def _keep_last(
@@ -181,10 +264,10 @@ def _keep_last(
     columns: str,
     checks: Sequence[Check],
     *,
-    aside: str,
-    why: str,
+    aside: str = "false",
+    why: str = "",
 ) -> None:
-    """Within one delivery the last word about an item or a user counts; earlier ones are duplicates."""
+    """Within one delivery the last word about a key counts; earlier ones are duplicates."""
     connection.execute(
         f"""
         create or replace temp table classified as

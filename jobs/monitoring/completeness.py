@@ -15,6 +15,7 @@ from jobs.io.lake import Lake
 from jobs.monitoring.engine import engine, source
 from jobs.monitoring.thresholds import Evidence, Validity
 from jobs.monitoring.windows import Span
+from jobs.people import People
 
 #: Columns that something downstream is computed from, and may be empty in a single row.
 _COLUMNS = (
@@ -64,14 +65,18 @@ class Completeness:
                 yield kind, column, before[column], now[column], sd
 
 
-def read_completeness(lake: Lake, reference: Span, recent: Span, day: date, *, threads: int) -> Completeness:
-    """Read both windows as the run of ``day`` may see them."""
+def read_completeness(
+    lake: Lake, reference: Span, recent: Span, day: date, people: People | None = None, *, threads: int
+) -> Completeness:
+    """Read both windows as the run of ``day`` may see them, without what ``people`` have not consented to."""
     days = lake.days(names.RAW_EVENTS, first=reference.first, until=reference.last)[-_REFERENCE_DAYS:]
     recent_days = lake.days(names.RAW_EVENTS, first=recent.first, until=recent.last)
-    return Completeness(_missing(lake, days, day, threads), _missing(lake, recent_days, day, threads))
+    return Completeness(
+        _missing(lake, days, day, people, threads), _missing(lake, recent_days, day, people, threads)
+    )
 
 
-def _missing(lake: Lake, days: list[date], day: date, threads: int) -> Missing:
+def _missing(lake: Lake, days: list[date], day: date, people: People | None, threads: int) -> Missing:
     if not days:
         return {}
     of_person = ", ".join(f"avg(({column} is null)::int) as {column}" for column in _COLUMNS)
@@ -81,7 +86,7 @@ def _missing(lake: Lake, days: list[date], day: date, threads: int) -> Missing:
         .sql(
             f"""with people as (
                 select event_type, {of_person} from {source(lake, names.RAW_EVENTS, days)}
-                where known_date <= date '{day}' group by event_type, {_PERSON}
+                where known_date <= date '{day}' and {_may_be_used(people)} group by event_type, {_PERSON}
             )
             select event_type, count(*), {on_average} from people group by event_type order by event_type"""
         )
@@ -91,3 +96,23 @@ def _missing(lake: Lake, days: list[date], day: date, threads: int) -> Missing:
         kind: (int(count), dict(zip(_COLUMNS, map(float, found), strict=True)))
         for kind, count, *found in rows
     }
+
+
+def _may_be_used(people: People | None) -> str:
+    """The condition that a raw event may be used by all that its person has said."""
+    found = people.exceptions() if people else []
+    if people is None or not (found or not people.missing):
+        return "true"
+    escaped = [(user_id.replace("'", "''"), begin, end) for user_id, begin, end in found]
+    stretches = ", ".join(
+        f"('{user_id}', timestamp '{begin}', timestamp '{end}')" for user_id, begin, end in escaped
+    )
+    excepted = (
+        f"""exists (
+            select 1 from (values {stretches}) as stretches (speaker_id, begins_at, ends_at)
+            where speaker_id = user_id and occurred_at >= begins_at and occurred_at < ends_at
+        )"""
+        if found
+        else "false"
+    )
+    return f"(user_id is null or {'not ' if people.missing else ''}{excepted})"

@@ -32,6 +32,7 @@ from jobs.monitoring.traffic import traffic_reasons
 from jobs.monitoring.validity import Volume, column_reasons, volume_reasons
 from jobs.monitoring.verdict import Verdict, decide, measure_column
 from jobs.monitoring.windows import Span, Windows, choose_windows
+from jobs.people import people_known
 from jobs.runs import StepContext, champion_of, champion_of_run, lists_table, run_key
 
 
@@ -144,7 +145,8 @@ def _what_is_broken(
 ) -> list[str]:
     """What is wrong with the last days' events and prices: they are looked at alone, before a week hides them."""
     lake, threads, day = context.lake, context.settings.threads, windows.current.last
-    completeness = read_completeness(lake, windows.reference, recent.current, day, threads=threads)
+    people = people_known(lake, day, missing=feed is None or feed.missing_consent == "granted")
+    completeness = read_completeness(lake, windows.reference, recent.current, day, people, threads=threads)
     before = _sound_days(context.state, windows, recent.current, thresholds)
     return [
         *traffic_reasons(

@@ -492,9 +492,12 @@ def test_a_failing_data_test_refuses_and_exports_nothing(tmp_path: Path) -> None
     with pytest.raises(GateRefused) as refused:
         run(settings, D1)
     message = str(refused.value)
-    assert "unique_together_stg_shop__events_event_id__event_date found 1." in message
+    assert "unique_together_stg_shop__events_event_id__event_date found 1" in message
     assert " show --select unique_together_stg_shop__events_event_id__event_date" in message
-    assert """--vars '{"half_life_days": 14}'""" in message
+    assert (
+        """--vars '{"half_life_days": 14, "missing_consent": "granted", "session_gap_minutes": 30}'"""
+        in message
+    )
     assert [Lake.of(settings).days(table) for table in EXPORTED] == [[] for _ in EXPORTED]
 
 

@@ -1,11 +1,9 @@
-{{ config(materialized='table') }}
-
 with
 
 events as (
 
     select *
-    from {{ ref('stg_shop__events') }}
+    from {{ ref('int_events_attributed') }}
     where event_date in (select days.event_date from {{ ref('stg_engine__event_days') }} as days)
 
 ),
@@ -28,6 +26,7 @@ select
     events.event_date,
     -- Nobody could know what an item was before its shop had said so.
     greatest(events.known_date, items.valid_from) as known_date,
+    greatest(events.item_known_date, items.valid_from) as item_known_date,
     events.session_id,
     events.quantity,
     events.unit_price_cents,
@@ -42,5 +41,5 @@ from events
 inner join items
     on
         events.item_id = items.item_id
-        and events.known_date >= items.describes_from
-        and events.known_date < items.valid_until
+        and events.item_known_date >= items.describes_from
+        and events.item_known_date < items.valid_until

@@ -15,7 +15,7 @@ events as (
                 then greatest(-2, least(2, round(cast(coalesce(value, 3) - 3 as decimal(18, 6)))))
             else 1
         end as times
-    from {{ ref('int_events_catalogued') }}
+    from {{ ref('int_events_sessionized') }}
 
 ),
 
@@ -35,6 +35,7 @@ select
     events.occurred_at,
     events.event_date,
     events.known_date,
+    events.item_known_date,
     events.session_id,
     cast(weights.weight * events.times as integer) as weight,
     events.quantity,

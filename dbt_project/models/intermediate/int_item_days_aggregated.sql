@@ -3,7 +3,7 @@
 select
     item_id,
     event_date,
-    known_date,
+    item_known_date as known_date,
     cast(sum(weight) as bigint) as weight,
     cast(sum(greatest(weight, 0)) as bigint) as positive_weight,
     cast(count(*) filter (where event_type = 'view') as bigint) as views,
@@ -13,4 +13,4 @@ select
     cast(count(rating_micros) as bigint) as ratings,
     cast(coalesce(sum(rating_micros), 0) as bigint) as rating_micros
 from {{ ref('int_events_weighted') }}
-group by item_id, event_date, known_date
+group by item_id, event_date, item_known_date

@@ -3,7 +3,7 @@ with
 events as (
 
     select *
-    from {{ ref('int_events_catalogued') }}
+    from {{ ref('int_events_sessionized') }}
     where user_id is not null
 
 ),
@@ -21,7 +21,7 @@ telling_days as (
 
     select distinct event_date
     from events
-    where event_type = 'view' and decision_id is not null and known_date = event_date
+    where event_type = 'view' and decision_id is not null and item_known_date = event_date
 
 ),
 

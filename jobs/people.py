@@ -1,0 +1,116 @@
+"""Who is one person, and what each has said about consent, by the words and links that are known up to some day."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from contracts.consent import BEGINNING, END, PERSONALIZATION, Span, Word, spans
+from contracts.identities import Link, resolve
+from contracts.tables import RAW_CONSENTS, RAW_IDENTITIES
+from jobs.io.lake import Lake
+from jobs.io.schemas import arrow_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Stretch = tuple[str, datetime, datetime]
+
+
+@dataclass(frozen=True)
+class People:
+    """Ids resolved to persons, and what each person has said about personalization."""
+
+    missing: bool  # may be used what nobody said a word about?
+    persons: dict[str, str]  # alias → person
+    aliases: dict[str, list[str]]  # person → aliases
+    words: dict[str, list[Word]]  # person → words, said under any of its ids
+
+    @classmethod
+    def of(cls, consents: pa.Table, identities: pa.Table, *, missing: bool) -> People:
+        """By rows of ``raw/consents`` and ``raw/identities``; those of other purposes say nothing."""
+        persons = resolve(links(identities))
+        aliases: defaultdict[str, list[str]] = defaultdict(list)
+        for alias, person in persons.items():
+            aliases[person].append(alias)
+        words: defaultdict[str, list[Word]] = defaultdict(list)
+        said = about_personalization(consents).select(["user_id", "said_at", "is_granted"])
+        for user_id, said_at, is_granted in zip(
+            *(column.to_pylist() for column in said.columns), strict=True
+        ):
+            words[persons.get(user_id, user_id)].append(Word(said_at, is_granted))
+        return cls(missing, persons, dict(aliases), dict(words))
+
+    def person_of(self, user_id: str) -> str:
+        return self.persons.get(user_id, user_id)
+
+    def ids_of(self, user_ids: Iterable[str]) -> set[str]:
+        """Every id of the persons who have one of these."""
+        found = {self.person_of(user_id) for user_id in user_ids}
+        return found.union(*(self.aliases.get(person, ()) for person in found))
+
+    def spans_of(self, user_id: str) -> list[Span]:
+        """When may be used what happened under an id?"""
+        return spans(self.words.get(self.person_of(user_id), ()), missing=self.missing)
+
+    def exceptions(self) -> list[Stretch]:
+        """Of each id the stretches of time in which the answer is another than where nothing was said."""
+        return [
+            (user_id, span.begin, span.end)
+            for person, words in sorted(self.words.items())
+            for span in spans(words, missing=self.missing)
+            if span.may != self.missing
+            for user_id in sorted({person, *self.aliases.get(person, ())})
+        ]
+
+
+def people_known(lake: Lake, day: date, *, missing: bool) -> People | None:
+    """Everybody's words and links as the run of a day may see them; None where nobody has ever said or linked anything."""
+    import pyarrow as pa
+
+    known = [
+        pa.concat_tables(
+            [arrow_schema(table).empty_table()]
+            + [
+                lake.read(table.name, each, where=[("known_date", "<=", day)])
+                for each in lake.days(table.name)
+            ]
+        )
+        for table in (RAW_CONSENTS, RAW_IDENTITIES)
+    ]
+    return People.of(*known, missing=missing) if any(rows.num_rows for rows in known) else None
+
+
+def links(identities: pa.Table) -> list[Link]:
+    """The links that rows of ``raw/identities`` tell of."""
+    columns = identities.select(["alias_id", "user_id", "linked_at"]).columns
+    return [Link(*row) for row in zip(*(column.to_pylist() for column in columns), strict=True)]
+
+
+def about_personalization(consents: pa.Table) -> pa.Table:
+    """The words about the one purpose that is acted upon."""
+    import pyarrow.compute as pc
+
+    return consents.filter(pc.equal(consents.column("purpose"), PERSONALIZATION))
+
+
+def changes(before: People, after: People, user_ids: Iterable[str]) -> list[Stretch]:
+    """The stretches of time in which events of these ids count otherwise: for another person, or now or no longer at all."""
+    found: list[Stretch] = []
+    for user_id in sorted(set(user_ids)):
+        if before.person_of(user_id) != after.person_of(user_id):
+            found.append((user_id, BEGINNING, END))
+            continue
+        old, new = before.spans_of(user_id), after.spans_of(user_id)
+        cuts = sorted({span.begin for span in (*old, *new)})
+        for begin, end in zip(cuts, [*cuts[1:], END], strict=True):
+            if _may(old, begin) != _may(new, begin):
+                found.append((user_id, begin, end))
+    return found
+
+
+def _may(found: Iterable[Span], at: datetime) -> bool:
+    return any(span.may for span in found if span.begin <= at < span.end)

@@ -1,0 +1,103 @@
+"""What is kept can be rewritten without a user: every partition, every table, earlier revisions included."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from contracts import names
+from contracts.tables import FCT_INTERACTIONS, HISTORIES, TABLES
+from jobs.attribution import owed_event_days
+from jobs.io.lake import Lake
+from jobs.io.schemas import arrow_schema
+from jobs.io.state import State
+from jobs.io.warehouse import open_warehouse
+from jobs.runs import StepContext
+from jobs.without_user import rewrite_without
+from tests.shop import DAY, NEXT, Shop, event
+
+pytestmark = pytest.mark.contract
+
+
+def rows(table: str, users: list[str]) -> pa.Table:
+    schema = arrow_schema(TABLES[table])
+    named = {"user_id": users, "event_id": [f"of {user}" for user in users], "event_date": [DAY] * len(users)}
+    return pa.table({name: named.get(name, [None] * len(users)) for name in schema.names}, schema=schema)
+
+
+def erase(shop: Shop, *user_ids: str) -> dict[str, object]:
+    with State.of(shop.settings).lease("test", "erase", 60, is_last=True) as lease:
+        return rewrite_without(user_ids, StepContext.of(shop.settings, lease))
+
+
+def test_nothing_names_an_erased_user_any_more(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.deliver(DAY, [event(1, user_id="annabel"), event(2, user_id="bob"), event(3, user_id="cookie-7")])
+    shop.deliver(DAY, [{"user_id": "annabel"}, {"user_id": "bob"}], "users.csv", "users")
+    denied = {
+        "user_id": "bob",
+        "purpose": "personalization",
+        "granted": "false",
+        "at": "2011-03-01T00:00:00Z",
+    }
+    shop.deliver(
+        DAY, [denied, {**denied, "user_id": "annabel", "granted": "true"}], "consents.csv", "consents"
+    )
+    linked = {"alias_id": "cookie-7", "user_id": "annabel", "linked_at": "2011-03-01T00:00:00Z"}
+    shop.deliver(DAY, [linked], "links.csv", "identities")
+    shop.land()
+    shop.deliver(NEXT, [event(4, user_id="annabel")])  # late: a second revision, and a file of the first
+    shop.land(NEXT)
+    state = State.of(shop.settings)
+    with state.lease("test", "build", 60, is_last=True) as lease, open_warehouse(shop.settings) as warehouse:
+        lake = Lake.of(shop.settings, lease)
+        lake.replace(
+            names.FCT_INTERACTIONS, DAY, rows(names.FCT_INTERACTIONS, ["annabel", "bob"]), inputs="of the day"
+        )
+        folder = lake.staging(names.HISTORIES, DAY)
+        for number, user in enumerate(("annabel", "bob")):
+            pq.write_table(rows(names.HISTORIES, [user]), folder / f"{number}.parquet")
+        lake.commit(names.HISTORIES, DAY, folder, num_rows=2, inputs="of the day")
+        warehouse.execute("create schema marts")
+        facts = rows(names.FCT_INTERACTIONS, ["annabel", "bob"])
+        warehouse.replace("marts", FCT_INTERACTIONS, "event_date", [DAY], facts, lease)
+        warehouse.execute("create view marts.dim_users as select user_id from marts.fct_interactions")
+    assert b"annabel" in held(shop)
+
+    told = erase(shop, "annabel", "cookie-7")
+
+    assert told["event_days"] == [str(DAY)]
+    assert told["rows"] == {
+        names.RAW_EVENTS: 3,
+        names.RAW_USERS: 1,
+        names.RAW_CONSENTS: 1,
+        names.RAW_IDENTITIES: 1,
+        names.FCT_INTERACTIONS: 1,
+        names.HISTORIES: 1,
+    }
+    assert b"annabel" not in held(shop)
+    assert b"cookie-7" not in held(shop)
+    assert b"bob" in held(shop)
+    lake = Lake.of(shop.settings)
+    assert [path.exists() for path in lake.files(HISTORIES.name, [DAY])] == [True, True]
+    assert lake.is_current(HISTORIES.name, DAY, "of the day")
+    with open_warehouse(shop.settings) as warehouse:
+        for table in ("raw.events", "raw.users", "raw.consents", "raw.identities", "marts.fct_interactions"):
+            query = f"select count(*) as num_rows from {table} where user_id in ('annabel', 'cookie-7')"
+            assert warehouse.read(query, {"num_rows": "bigint"}).column(0).to_pylist() == [0], table
+        assert owed_event_days(warehouse, DAY) == {DAY}
+    assert erase(shop, "annabel", "cookie-7")["rows"] == {}
+    assert erase(shop, "bob")["rows"][names.WITHHELD_EVENTS] == 1  # type: ignore[index]
+
+
+def held(shop: Shop) -> bytes:
+    """Every value of every file of the lake that is there, whatever its manifest says."""
+
+    found = [
+        str(pq.read_table(path, partitioning=None).to_pylist())
+        for path in Lake.of(shop.settings).root.rglob("*.parquet")
+    ]
+    return "".join(found).encode()
