@@ -182,6 +182,25 @@ def histories(history_length: int, history_days: int) -> Suite:
     )
 
 
+def recency_frame(users: pd.DataFrame, histories: pd.DataFrame, history_days: int) -> pd.DataFrame:
+    """Who has features and a history that reach equally far: what either says about the last day on which they acted.
+
+    Args:
+        users: rows of ``features/feat_user_daily``.
+        histories: of :func:`histories_frame`.
+    """
+    recent = users.loc[users["recency_days"] < history_days, ["user_id", "recency_days"]]
+    return recent.merge(histories[["user_id", "least_seen_days_ago"]], on="user_id")
+
+
+def recency() -> Suite:
+    """Suite that holds two engines beside each other: dbt counts the features, Spark the histories."""
+    told = "features and history tell of the same last day"
+    return rules.suite(
+        "recency", [rules.at_least(1), rules.equal("recency_days", "least_seen_days_ago", told)]
+    )
+
+
 def neighbours_frame(neighbours: pa.Table) -> pd.DataFrame:
     import pyarrow.compute as pc
 

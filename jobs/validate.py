@@ -164,14 +164,12 @@ def run_features(day: date, context: StepContext) -> dict[str, Any]:
         gate.judge(names.DIM_ITEMS, features.dim_items(day), as_frame(catalogue))
         items = features.items_frame(lake.read(names.FEAT_ITEM_DAILY, day), catalogue)
         gate.judge(names.FEAT_ITEM_DAILY, features.feat_item_daily(day, catalogue.num_rows), items)
-        gate.judge(
-            names.FEAT_USER_DAILY,
-            features.feat_user_daily(day),
-            as_frame(lake.read(names.FEAT_USER_DAILY, day)),
-        )
+        users = as_frame(lake.read(names.FEAT_USER_DAILY, day))
+        gate.judge(names.FEAT_USER_DAILY, features.feat_user_daily(day), users)
         shares = as_frame(lake.read(names.FEAT_USER_CATEGORY_DAILY, day))
         gate.judge(names.FEAT_USER_CATEGORY_DAILY, features.feat_user_category_daily(day), shares)
-        _judge_looking_back(gate, day, context, chosen)
+        histories = _judge_looking_back(gate, day, context, chosen)
+        _judge_recency(gate, features.recency_frame(users, histories, chosen["history_days"]))
     return gate.finish()
 
 
@@ -246,8 +244,11 @@ def run_scores(day: date, context: StepContext, *, kind: str = names.DAILY) -> d
 
 def _judge_looking_back(
     gate: Gate, day: date, context: StepContext, chosen: dict[str, Any], which: str = ""
-) -> None:
-    """Judge the histories and the neighbours as of a day; neighbours may be missing where nobody acted on two items."""
+) -> pd.DataFrame:
+    """Judge the histories, which it returns, and the neighbours as of a day.
+
+    Neighbours may be missing where nobody acted on two items.
+    """
     from expectations import features
 
     lake, first = context.lake, day - timedelta(days=chosen["history_days"] - 1)
@@ -267,6 +268,18 @@ def _judge_looking_back(
             gate.note(f"{table}{which}", f"Empty, as {why}.")
         else:
             gate.judge(f"{table}{which}", features.neighbours(table), features.neighbours_frame(rows))
+    return histories
+
+
+def _judge_recency(gate: Gate, frame: pd.DataFrame) -> None:
+    """Judge whether features and histories are of the same days, where there is anybody to tell by."""
+    from expectations import features
+
+    name = f"{names.HISTORIES} (beside {names.FEAT_USER_DAILY})"
+    if frame.empty:
+        gate.note(name, "Nobody with a history has acted of late.")
+    else:
+        gate.judge(name, features.recency(), frame)
 
 
 def _is_built(lake: Lake, day: date) -> bool:

@@ -193,19 +193,20 @@ def _impression_manifests(lake: Lake, day: date, history_days: int) -> list[Mani
 def _stale(lake: Lake, read: Sequence[Manifest], day: date) -> list[_Part]:
     """The event days whose parts are not those of their interactions as the run of ``day`` knows them.
 
-    A run that knows all of an event day shares its parts with every later one; only a past day that is run again
-    after a late delivery sees less than there is.
+    A run that knows all of an event day shares its parts with every later one; only a past day that is run again, or that a
+    retraining looks back to, after a late delivery sees less than there is. Days that see the same of it share its parts.
     """
     parts = []
     for manifest in read:
         knows_all = _latest_known(lake, _day_of(manifest)) <= day
+        known_until = "all" if knows_all else str(_latest_known_by(lake, _day_of(manifest), day))
         inputs = lake.input_digest(
             "buckets by crc32",
             _EVENTS_A_FILE,
             _EVENTS_A_TASK,
             *(list(TABLES[table].columns) for table in names.PARTS_BY_EVENT_DAY),
             manifest.digest,
-            "all" if knows_all else day.isoformat(),
+            known_until,
         )
         if not all(lake.is_current(table, _day_of(manifest), inputs) for table in names.PARTS_BY_EVENT_DAY):
             parts.append(_Part(manifest, inputs))
@@ -223,6 +224,15 @@ def _latest_known(lake: Lake, event_day: date) -> date:
         for group in range(footer.num_row_groups):
             statistics = footer.row_group(group).column(column).statistics
             latest = max(latest, statistics.max)
+    return latest
+
+
+def _latest_known_by(lake: Lake, event_day: date, day: date) -> date | None:
+    """When the last of what a day knows of an event day's interactions became known; None where it knows nothing."""
+    import pyarrow.compute as pc
+
+    known = lake.read(names.FCT_INTERACTIONS, event_day, ["known_date"]).column("known_date")
+    latest: date | None = pc.max(known.filter(pc.less_equal(known, day))).as_py()
     return latest
 
 

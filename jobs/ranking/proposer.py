@@ -33,6 +33,8 @@ PAIR_FEATURES = (
     "is_bought",  # the user has bought it
 )
 
+#: Items of a history that co-purchase goes by: what older ones would add is seldom anything new, and takes time.
+COPURCHASE_RECENT = 10
 _BLOCK = 256  # users at once: bounds memory at _BLOCK × N scores
 
 
@@ -80,7 +82,7 @@ class Proposer:
         self._num_candidates = num_candidates
         self._repeats_allowed = repeats_allowed
         self._covisitation = CoVisitation().fit(world.neighbours_NN)
-        self._copurchase = CoVisitation().fit(world.bought_with_NN)
+        self._copurchase = CoVisitation(num_recent=COPURCHASE_RECENT).fit(world.bought_with_NN)
         self._to_vocabulary_N = index_of(world.item_ids, vocabulary)
         self._scored_M = np.flatnonzero((self._to_vocabulary_N >= 0) & world.is_available_N)
         self._place_N = np.full(world.num_items, -1, np.int64)  # of an item among the scored ones

@@ -157,7 +157,7 @@ def everything() -> Iterator[tuple[str, date, list[dict[str, Any]]]]:
         {"item_id": one, "neighbour_id": other, "weight": 1, "neighbour_rank": 1}
         for one, other in (("item00", "item01"), ("item01", "item00"))
     ]
-    seen = {"item_ids": ["item00"], "seen_item_ids": ["item00"], "seen_depths": [1], "seen_days_ago": [1]}
+    seen = {"item_ids": ["item00"], "seen_item_ids": ["item00"], "seen_depths": [1], "seen_days_ago": [0]}
     for cutoff in (DAY, *CUTOFFS):
         yield names.HISTORIES, cutoff, [{"user_id": user, **seen} for user in USERS]
         yield names.COVISITATION, cutoff, pairs
@@ -241,6 +241,7 @@ REFUSALS: list[tuple[str, str, Change, str]] = [
     ("features", names.DIM_ITEMS, lambda rows: rows.slice(0, 0), r"\(rows\)"),
     ("features", names.HISTORIES, put("item_ids", []), "num_item_ids"),
     ("features", names.HISTORIES, put("seen_days_ago", [180]), "most_seen_days_ago"),
+    ("features", names.HISTORIES, put("seen_days_ago", [1]), "recency_days, least_seen_days_ago"),
     ("features", names.COVISITATION, put("weight", 0), "weight"),
     ("features", names.COPURCHASE, put("neighbour_id", "item00"), "is_other"),
     (

@@ -113,6 +113,14 @@ def test_the_least_and_the_most_of_each_history_are_found() -> None:
     assert frame["most_seen_days_ago"].to_list() == [7, 0, -1]
 
 
+def test_recency_is_compared_where_features_and_histories_reach_equally_far() -> None:
+    users = pd.DataFrame({"user_id": ["a", "b", "c"], "recency_days": [3, 30, 3]})
+    histories = pd.DataFrame({"user_id": ["a", "b", "d"], "least_seen_days_ago": [3, 12, 0]})
+    assert features.recency_frame(users, histories, 30).to_dict("records") == [
+        {"user_id": "a", "recency_days": 3, "least_seen_days_ago": 3}
+    ]
+
+
 def user_day(user: str, event_date: date, split: str = "fit", *items: str | None) -> dict[str, Any]:
     return {"user_id": user, "event_date": event_date, "item_ids": list(items or ("lamp",)), "split": split}
 

@@ -109,6 +109,11 @@ def histories() -> pd.DataFrame:
     )
 
 
+def recency() -> pd.DataFrame:
+    users = pd.DataFrame({"user_id": ["anna", "ben", "carl"], "recency_days": [0, 0, 0]})
+    return features.recency_frame(users, histories(), 30)
+
+
 def neighbours() -> pd.DataFrame:
     pair = {"weight": 2, "neighbour_rank": 1}
     return features.neighbours_frame(
@@ -383,6 +388,14 @@ CASES: dict[str, tuple[rules.Suite, Callable[[], pd.DataFrame], dict[tuple[str, 
             (BETWEEN, "most_seen_depths"): put("most_seen_depths", 4),
             (BETWEEN, "least_seen_days_ago"): put("least_seen_days_ago", -1),
             (BETWEEN, "most_seen_days_ago"): put("most_seen_days_ago", 30),
+        },
+    ),
+    "recency": (
+        features.recency(),
+        recency,
+        {
+            (ROWS, "(rows)"): head(0),
+            (EQUAL, "recency_days, least_seen_days_ago"): put("recency_days", 1),
         },
     ),
     "covisitation": (

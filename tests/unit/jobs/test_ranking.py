@@ -20,7 +20,7 @@ from jobs.io.lake import Lake
 from jobs.io.schemas import arrow_schema
 from jobs.io.state import State
 from jobs.ranking.next_item import FEATURES, NextItemModel
-from jobs.ranking.proposer import Proposer
+from jobs.ranking.proposer import COPURCHASE_RECENT, Proposer
 from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, World, index_of, load_world, steps_by_user
 from jobs.score import rank_everyone
 from jobs.training.impressions import Impressions
@@ -167,10 +167,8 @@ def test_pair_features_are_what_they_are_called(
     """Computed once more, plainly, for one user at a time."""
     options = {"num_candidates": 5, "length": 4, "repeats_allowed": repeats_allowed}
     (candidates,) = Proposer(model.sasrec, model.item_ids, world, **options).propose(np.arange(NUM_USERS))
-    neighbours_UN, bought_with_UN = (
-        CoVisitation().fit(matrix).score(world.histories)
-        for matrix in (world.neighbours_NN, world.bought_with_NN)
-    )
+    neighbours_UN = CoVisitation().fit(world.neighbours_NN).score(world.histories)
+    bought_with_UN = CoVisitation(COPURCHASE_RECENT).fit(world.bought_with_NN).score(world.histories)
     for user in range(NUM_USERS):
         rows = np.flatnonzero(candidates.rows_R == user)
         items, pair = candidates.items_R[rows], candidates.pair_RF[rows]
