@@ -1,5 +1,5 @@
--- The newest day that is being built, event by event beside what landed: an instant or a day that was moved to another time
--- zone loses events to the days around it, or takes theirs.
+-- The newest day that is being built, event by event beside what landed: an instant or a day that was moved to another
+-- time zone loses events to the days around it, or takes theirs.
 {{ config(tags=['staging']) }}
 
 with

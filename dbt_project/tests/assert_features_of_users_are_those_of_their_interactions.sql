@@ -1,5 +1,5 @@
--- The newest day that is being built, counted again from the interactions, without the aggregates in between: each window
--- holds exactly its days, what became known later counts for nothing, and nobody is lost.
+-- The newest day that is being built, counted again from the interactions, without the aggregates in between: each
+-- window holds exactly its days, what became known later counts for nothing, and nobody is lost.
 {{ config(tags=['features']) }}
 
 with

@@ -1,5 +1,6 @@
--- The newest day that is being built, event by event: no interaction without its event, none known before it, and no default
--- that stands for another value. One piece was bought where the shop counts none; a rating without stars says nothing.
+-- The newest day that is being built, event by event: no interaction without its event, none known before it, and no
+-- default that stands for another value. One piece was bought where the shop counts none; a rating without stars says
+-- nothing.
 {{ config(tags=['marts']) }}
 
 with

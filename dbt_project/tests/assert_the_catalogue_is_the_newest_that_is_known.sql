@@ -1,5 +1,5 @@
--- The newest day that is being built, item by item beside the newest delivery that the day knows: a catalogue of yesterday
--- has leaked into today. A shop that delivers no items has none to compare.
+-- The newest day that is being built, item by item beside the newest delivery that the day knows: a catalogue of
+-- yesterday has leaked into today. A shop that delivers no items has none to compare.
 {{ config(tags=['marts']) }}
 
 with

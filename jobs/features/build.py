@@ -223,7 +223,8 @@ def _latest_known(lake: Lake, event_day: date) -> date:
         column = footer.schema.names.index("known_date")
         for group in range(footer.num_row_groups):
             statistics = footer.row_group(group).column(column).statistics
-            latest = max(latest, statistics.max)
+            if statistics is not None:  # on a day of nobody but strangers there is nothing to tell of
+                latest = max(latest, statistics.max)
     return latest
 
 

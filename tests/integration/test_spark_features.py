@@ -594,6 +594,16 @@ def test_a_day_without_positive_interactions_builds_empty_tables(settings: Setti
     )
 
 
+@pytest.mark.usefixtures("spark")
+def test_a_day_on_which_only_strangers_acted_is_built_like_any_other(settings: Settings) -> None:
+    export(settings, rows_of(EVENTS))
+    with State.of(settings).lease("test", "transform", 60, is_last=True) as lease:
+        nobody = arrow_schema(FCT_INTERACTIONS).empty_table()
+        Lake.of(settings, lease).replace(names.FCT_INTERACTIONS, date(2011, 2, 27), nobody, inputs="none")
+    assert run(settings)["event_days"] == 6
+    assert Lake.of(settings).verify(names.USER_DAYS, date(2011, 2, 27)).num_rows == 0
+
+
 def test_build_says_what_is_missing(settings: Settings) -> None:
     with pytest.raises(
         PartitionMissing, match="fct_interactions has no partition from 2011-01-31 to 2011-03-01"

@@ -109,7 +109,7 @@ def digests(lake: Lake, day: date, tables: tuple[str, ...] = OF_A_DAY) -> dict[s
     }
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     before=shops(DAYS[:3], DAYS[:3]),
     after=shops(DAYS, DAYS[3:]),
@@ -146,7 +146,7 @@ FIRST_EVENT: dict[str, Any] = {
 }  # fmt: skip
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(shop=shops(DAYS, DAYS))
 def test_days_that_learn_of_late_events_end_where_a_full_rebuild_does(
     project: Project, shop: tuple[Rows, Rows, Rows]
