@@ -38,8 +38,8 @@ FEAT_USER_CATEGORY_DAILY = f"{FEATURES}/feat_user_category_daily"
 FEAT_USER_BRAND_DAILY = f"{FEATURES}/feat_user_brand_daily"
 HISTORIES = f"{FEATURES}/histories"
 COVISITATION = f"{FEATURES}/covisitation"
+COPURCHASE = f"{FEATURES}/copurchase"
 SEQUENCES = f"{TRAINING}/sequences"
-TRAINING_COVISITATION = f"{TRAINING}/covisitation"
 TRAINING_IMPRESSIONS = f"{TRAINING}/impressions"
 LISTS = f"{RECOMMENDATIONS}/lists"  # what the daily run of the day scored
 LISTS_RETRAINED = f"{RECOMMENDATIONS}/lists_retrained"  # what a retraining of the day scored
@@ -48,6 +48,8 @@ LISTS_RETRAINED = f"{RECOMMENDATIONS}/lists_retrained"  # what a retraining of t
 BY_EVENT_DAY = (FCT_INTERACTIONS, FCT_IMPRESSIONS)
 #: Tables that Spark builds once an event day, and from which it then builds what looks back on many days.
 PARTS_BY_EVENT_DAY = (USER_DAYS, PAIR_DAYS)
+#: Tables that Spark builds of a day from these parts, as known when it ended; a retraining reads those of its cut-offs.
+LOOKING_BACK = (HISTORIES, COVISITATION, COPURCHASE)
 #: Tables that describe what was known when a day ended.
 BY_FEATURE_DAY = (
     DIM_ITEMS,

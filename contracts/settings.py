@@ -163,7 +163,7 @@ class Settings(BaseSettings):
         default=50, description="Events a history keeps."
     )
     history_days: Days = Field(
-        default=180, description="Days that histories, training set and co-visitation look back."
+        default=180, description="Days that histories, training set, co-visitation and co-purchase look back."
     )
     judge_days: Days = Field(
         default=7, description="Most days at the end on which a challenger is judged (h)."

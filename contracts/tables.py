@@ -184,6 +184,8 @@ FEAT_USER_CATEGORY_DAILY = _feature_table(
     names.FEAT_USER_CATEGORY_DAILY, "user_id", "category", "feature_date"
 )
 FEAT_USER_BRAND_DAILY = _feature_table(names.FEAT_USER_BRAND_DAILY, "user_id", "brand", "feature_date")
+#: How far somebody went with an item: looked at it (or rated it, or sent it back), put it into the cart, bought it.
+DEPTHS = (LOOKED, IN_CART, BOUGHT) = (1, 2, 3)
 USER_DAYS = Table(
     names.USER_DAYS,
     "One row per user and event day: what the user acted upon.",
@@ -192,6 +194,7 @@ USER_DAYS = Table(
         "user_id": "text",
         "event_date": "date",
         "item_ids": "text[]",  # the items that the user wanted, in the order of time; an item in a row counts once
+        "item_depths": "integer[]",  # of each of them: how far the user went, one of DEPTHS
         "other_item_ids": "text[]",  # the items that were only returned or rated badly, sorted
         "basket_item_ids": "text[]",  # the latest different items that the user wanted, sorted
         "basket_weights": "integer[]",  # of each of them: the sum of its events' weights, as much as a purchase at most
@@ -216,9 +219,11 @@ HISTORIES = Table(
         "user_id": "text",
         "item_ids": "text[]",  # the last history_length items, oldest first
         "seen_item_ids": "text[]",  # every item acted upon in history_days, sorted
+        "seen_depths": "integer[]",  # of each of them: how far the user ever went, one of DEPTHS
+        "seen_days_ago": "integer[]",  # of each of them: how long ago the user last acted upon it
     },
 )
-#: Neighbours that co-visitation keeps for an item.
+#: Neighbours that co-visitation and co-purchase keep for an item.
 MAX_NEIGHBOURS = 50
 _NEIGHBOUR_COLUMNS = {
     "item_id": "text",
@@ -232,11 +237,11 @@ COVISITATION = Table(
     ("item_id", "neighbour_id"),
     dict(_NEIGHBOUR_COLUMNS),
 )
-TRAINING_COVISITATION = Table(
-    names.TRAINING_COVISITATION,
-    "One row per cut-off, item and neighbour: co-visitation by what had happened up to the cut-off.",
-    ("cutoff_date", "item_id", "neighbour_id"),
-    {"cutoff_date": "date"} | _NEIGHBOUR_COLUMNS,  # by all days up to it, and including it
+COPURCHASE = Table(
+    names.COPURCHASE,
+    "One row per item and neighbour: how many users bought both within history_days, whatever the day.",
+    ("item_id", "neighbour_id"),
+    dict(_NEIGHBOUR_COLUMNS),
 )
 #: The parts of a training set in the order of time, see jobs/features/cutoffs.py.
 SPLITS = (FIT, RANK, JUDGE) = ("fit", "rank", "judge")
@@ -308,8 +313,8 @@ TABLES: dict[str, Table] = {
         PAIR_DAYS,
         HISTORIES,
         COVISITATION,
+        COPURCHASE,
         SEQUENCES,
-        TRAINING_COVISITATION,
         TRAINING_IMPRESSIONS,
         LISTS,
         LISTS_RETRAINED,

@@ -1,4 +1,4 @@
-"""What has to hold of features, histories and co-visitation, before anything is scored by them."""
+"""What has to hold of features, histories and neighbours, before anything is scored by them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from contracts.features import Feature
 from contracts.tables import (
+    DEPTHS,
     FEAT_ITEM_DAILY,
     FEAT_USER_BRAND_DAILY,
     FEAT_USER_CATEGORY_DAILY,
@@ -116,6 +117,7 @@ def histories_frame(histories: pa.Table) -> pd.DataFrame:
     """One row per user: how long the history is, and what is wrong in it."""
     import numpy as np
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     frame = as_frame(histories)
     for column in ("item_ids", "seen_item_ids"):
@@ -127,7 +129,25 @@ def histories_frame(histories: pa.Table) -> pd.DataFrame:
     every = pa.chunked_array([items.flatten(), seen.flatten()]).unique()
     unseen = _not_among(_pairs(items, every), _pairs(seen, every)) // max(len(every), 1)
     frame["num_unseen"] = np.bincount(unseen, minlength=len(frame))
+    for column in ("seen_depths", "seen_days_ago"):
+        told = histories.column(column).combine_chunks()
+        frame[f"num_{column}"] = pc.list_value_length(told).to_numpy(zero_copy_only=False)
+        frame[f"least_{column}"], frame[f"most_{column}"] = _extremes(told)
     return frame
+
+
+def _extremes(lists: pa.ListArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Of each list the least and the most; of an empty one 0."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    lengths = np.asarray(pc.fill_null(pc.list_value_length(lists), 0))
+    values, is_filled = lists.flatten().to_numpy(zero_copy_only=False).astype(np.int64), lengths > 0
+    starts = (np.cumsum(lengths) - lengths)[is_filled]
+    found = np.zeros((2, len(lists)), np.int64)
+    if len(starts):
+        found[:, is_filled] = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+    return found[0], found[1]
 
 
 def _not_among(pairs: npt.NDArray[np.int64], known: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -152,7 +172,7 @@ def _pairs(lists: pa.ListArray, vocabulary: pa.Array) -> npt.NDArray[np.int64]:
     return pairs
 
 
-def histories(history_length: int) -> Suite:
+def histories(history_length: int, history_days: int) -> Suite:
     return rules.suite(
         "histories",
         [
@@ -165,31 +185,52 @@ def histories(history_length: int) -> Suite:
             rules.none_of_them("num_wrong_item_ids", "holds nothing but ids"),
             rules.none_of_them("num_wrong_seen_item_ids", "holds nothing but ids of seen items"),
             rules.none_of_them("num_unseen", "holds no item that is not among the seen ones"),
+            rules.equal("num_seen_depths", "num_seen_item_ids", "one depth for each seen item"),
+            rules.equal("num_seen_days_ago", "num_seen_item_ids", "one age for each seen item"),
+            *rules.between(DEPTHS[0], DEPTHS[-1], "least_seen_depths", "most_seen_depths"),
+            *rules.between(0, history_days - 1, "least_seen_days_ago", "most_seen_days_ago"),
         ],
     )
 
 
-def covisitation_frame(covisitation: pa.Table) -> pd.DataFrame:
+def recency_frame(users: pd.DataFrame, histories: pd.DataFrame, history_days: int) -> pd.DataFrame:
+    """Who has features and a history that reach equally far: what either says about the last day on which they acted.
+
+    Args:
+        users: rows of ``features/feat_user_daily``.
+        histories: of :func:`histories_frame`.
+    """
+    recent = users.loc[users["recency_days"] < history_days, ["user_id", "recency_days"]]
+    return recent.merge(histories[["user_id", "least_seen_days_ago"]], on="user_id")
+
+
+def recency() -> Suite:
+    """Suite that holds two engines beside each other: dbt counts the features, Spark the histories."""
+    told = "features and history tell of the same last day"
+    return rules.suite(
+        "recency", [rules.at_least(1), rules.equal("recency_days", "least_seen_days_ago", told)]
+    )
+
+
+def neighbours_frame(neighbours: pa.Table) -> pd.DataFrame:
     import pyarrow.compute as pc
 
-    is_other = pc.not_equal(covisitation.column("item_id"), covisitation.column("neighbour_id"))
-    return as_frame(covisitation.append_column("is_other", is_other))
+    is_other = pc.not_equal(neighbours.column("item_id"), neighbours.column("neighbour_id"))
+    return as_frame(neighbours.append_column("is_other", is_other))
 
 
-def covisitation() -> Suite:
-    """Suite of the neighbours, ranked anew for each item."""
-    return rules.suite("covisitation", neighbours("item_id"))
-
-
-def neighbours(*group: str) -> list[Rule]:
-    """What has to hold of neighbours that are ranked anew for each value of some columns."""
-    return [
-        rules.at_least(1),
-        *rules.never_missing("item_id", "neighbour_id", "weight", "neighbour_rank"),
-        *rules.ids("item_id", "neighbour_id"),
-        rules.one_row_per(*group, "neighbour_id"),
-        rules.one_row_per(*group, "neighbour_rank"),
-        rules.always("is_other", "no item is its own neighbour"),
-        *rules.between(1, rules.LARGEST, "weight"),
-        *rules.between(1, MAX_NEIGHBOURS, "neighbour_rank"),
-    ]
+def neighbours(table: str) -> Suite:
+    """Suite of the neighbours of co-visitation or of co-purchase, ranked anew for each item."""
+    return rules.suite(
+        table.rpartition("/")[-1],
+        [
+            rules.at_least(1),
+            *rules.never_missing("item_id", "neighbour_id", "weight", "neighbour_rank"),
+            *rules.ids("item_id", "neighbour_id"),
+            rules.one_row_per("item_id", "neighbour_id"),
+            rules.one_row_per("item_id", "neighbour_rank"),
+            rules.always("is_other", "no item is its own neighbour"),
+            *rules.between(1, rules.LARGEST, "weight"),
+            *rules.between(1, MAX_NEIGHBOURS, "neighbour_rank"),
+        ],
+    )

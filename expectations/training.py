@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from contracts.tables import OUTCOMES, SPLITS
 from expectations import rules
-from expectations.features import neighbours
 from expectations.frames import as_frame, count_items
 from expectations.rules import Suite
 
@@ -82,21 +80,6 @@ def impressions(day: date, history_days: int) -> Suite:
             rules.equal("split", "split_of_date", "is the split of the day"),
             *rules.not_negative("position"),
             *rules.between(0, 1, "propensity"),
-        ],
-    )
-
-
-def covisitation(cutoffs: Sequence[date]) -> Suite:
-    """Suite of ``training/covisitation``: the neighbours, ranked anew for each cut-off and item."""
-    import pandas as pd
-
-    ends = [pd.Timestamp(cutoff) for cutoff in cutoffs]
-    return rules.suite(
-        "training covisitation",
-        [
-            *neighbours("cutoff_date", "item_id"),
-            *rules.never_missing("cutoff_date"),
-            rules.one_of(ends, "cutoff_date", "is one of the cut-offs of the training set"),
         ],
     )
 

@@ -175,6 +175,16 @@ def settings_of_run(context: StepContext, day: date) -> dict[str, Any]:
     return chosen | {name: (retraining or chosen)[name] for name in ("judge_days", "rank_days")}
 
 
+def settings_of_cutoff(context: StepContext, cutoff: date, chosen: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a day that a retraining looks back to: its own run's, or the retraining's where it was only loaded."""
+    return settings_of_run(context, cutoff) if has_begun(context.state, cutoff) else chosen
+
+
+def has_begun(state: State, day: date) -> bool:
+    """Has a run of the day ever begun, or was the day only loaded?"""
+    return any(state.get(RUNS, run_key(kind, day)) is not None for kind in (names.DAILY, names.RETRAIN))
+
+
 def _recorded_settings(state: State, kind: str, day: date) -> dict[str, Any] | None:
     recorded = state.get(RUNS, run_key(kind, day))
     return None if recorded is None else settings_in(recorded["manifest"])

@@ -56,7 +56,7 @@ def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str
         }
     import pyarrow.compute as pc
 
-    world = load_world(context.lake, day, day)
+    world = load_world(context.lake, day)
     model = _load_champion(context, version)
     rows = rank_everyone(
         world,
@@ -195,5 +195,5 @@ def _load_champion(context: StepContext, version: str | None) -> NextItemModel |
 
 
 def _input_digests(context: StepContext, day: date) -> list[str]:
-    tables = (*names.BY_FEATURE_DAY, names.HISTORIES, names.COVISITATION)
+    tables = (*names.BY_FEATURE_DAY, *names.LOOKING_BACK)
     return [context.lake.verify(table, day).digest for table in tables]

@@ -36,7 +36,7 @@ DAILY_STEPS = (
     Step("land", "jobs.land:run", "Land what was received and not yet landed; quarantine what is malformed."),
     Step("validate-landed", "jobs.validate:run_landed", "Gate on what has landed."),
     Step("transform", "jobs.transform:run", "dbt: staging, marts and features; exported to the lake."),
-    Step("build", "jobs.features.build:run", "Spark: ordered histories, co-visitation."),
+    Step("build", "jobs.features.build:run", "Spark: ordered histories, co-visitation, co-purchase."),
     Step("validate-features", "jobs.validate:run_features", "Gate on features."),
     Step("score", "jobs.score:run", "The champion's ranked lists for every user.", (("kind", names.DAILY),)),
     Step("validate-scores", "jobs.validate:run_scores", "Gate on the lists.", (("kind", names.DAILY),)),

@@ -11,7 +11,6 @@ With h = judge_days and g = rank_days (``jobs/features/cutoffs.py``), a retraini
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -20,7 +19,7 @@ import torch
 
 from contracts import names
 from contracts.errors import GateRefused
-from jobs.features.cutoffs import cutoffs_of
+from jobs.features.cutoffs import Cutoffs, cutoffs_of
 from jobs.io.commit import digest_of
 from jobs.io.lake import Lake
 from jobs.io.model_files import load_model, save_model
@@ -47,12 +46,12 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     sequences = read_sequences(lake, day)
     ends = cutoffs_of(day, chosen)
     impressions = read_impressions(lake, day, ends.end_of_fit)
-    for table in names.BY_FEATURE_DAY:
+    for table in (*names.BY_FEATURE_DAY, *names.LOOKING_BACK):
         lake.files(table, ends)  # hours of training end at no missing partition
     read: dict[str, Sequence[date]] = dict.fromkeys(names.BY_FEATURE_DAY, ends)
     refuse_mixed(lake, read | _event_days(lake, day, chosen["history_days"]))
-    early, late = load_world(lake, ends.end_of_fit, day), load_world(lake, ends.end_of_rank, day)
-    recent = late if ends.end_of_refit == ends.end_of_rank else load_world(lake, ends.end_of_refit, day)
+    early, late = load_world(lake, ends.end_of_fit), load_world(lake, ends.end_of_rank)
+    recent = late if ends.end_of_refit == ends.end_of_rank else load_world(lake, ends.end_of_refit)
     trainer = Trainer(chosen, repeats_allowed)
 
     rank_outcomes = sequences.between(early.cutoff, late.cutoff)
@@ -83,11 +82,11 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
         twin, _ = trainer.fit_transformer(recent, sequences, num_epochs=curve.best_epoch)
     shown = impressions.between(recent.cutoff, day)
     ranker = trainer.fit_ranker(twin, recent, refit_outcomes, shown)
-    final, _ = trainer.fit_transformer(load_world(lake, day, day), sequences, num_epochs=curve.best_epoch)
+    final, _ = trainer.fit_transformer(load_world(lake, day), sequences, num_epochs=curve.best_epoch)
     model = NextItemModel(final.item_ids, final.sasrec, ranker)
     facts = {
         "day": day.isoformat(),
-        "data": _data_digest(context, day),
+        "data": _data_digest(context, ends),
         "settings": chosen,
         "repeats_allowed": repeats_allowed,
     }
@@ -149,16 +148,9 @@ def _champion_model(context: StepContext, version: str | None) -> tuple[NextItem
     return load_model(folder, promoted["sha256"]), date.fromisoformat(promoted["day"])
 
 
-def _data_digest(context: StepContext, day: date) -> str:
-    """What the model was trained on, as one digest."""
-    tables: Sequence[str] = (
-        names.SEQUENCES,
-        names.TRAINING_COVISITATION,
-        names.TRAINING_IMPRESSIONS,
-        names.HISTORIES,
-        names.COVISITATION,
-        names.FEAT_USER_DAILY,
-        names.FEAT_ITEM_DAILY,
-    )
-    manifests = [context.lake.manifest(table, day) for table in tables]
+def _data_digest(context: StepContext, ends: Cutoffs) -> str:
+    """What the model was trained on, as one digest: the training set, and the worlds of its cut-offs."""
+    tables = [(table, ends.day) for table in (names.SEQUENCES, names.TRAINING_IMPRESSIONS)]
+    tables += [(table, end) for end in ends for table in (*names.BY_FEATURE_DAY, *names.LOOKING_BACK)]
+    manifests = [context.lake.manifest(table, day) for table, day in tables]
     return digest_of([manifest.digest for manifest in manifests if manifest])

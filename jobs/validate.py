@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from contracts import names
 from contracts.errors import GateRefused, PartitionMissing
-from contracts.tables import FIT, TABLES
+from contracts.tables import BOUGHT, FIT, TABLES
 from jobs.features.cutoffs import cutoffs_of
 from jobs.io.lake import Lake
 from jobs.io.state import LANDINGS
-from jobs.runs import StepContext, lists_table, manifest_of, settings_of_run
+from jobs.runs import StepContext, lists_table, manifest_of, settings_of_cutoff, settings_of_run
 from jobs.validation_page import Judged, page_url, write_result
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def _num_rows(lake: Lake, table: str, day: date) -> int:
 
 
 def run_features(day: date, context: StepContext) -> dict[str, Any]:
-    """Gate on the day's catalogue, features, histories and co-visitation.
+    """Gate on the day's catalogue, features, histories, co-visitation and co-purchase.
 
     Raises:
         GateRefused: a table does not hold what it promises.
@@ -189,7 +189,7 @@ def run_features(day: date, context: StepContext) -> dict[str, Any]:
         context,
         f"Build anew: foretaste step transform --day {day}, then foretaste step build --day {day}",
     )
-    if gate.has_columns((*names.BY_FEATURE_DAY, names.HISTORIES, names.COVISITATION), [day]):
+    if gate.has_columns((*names.BY_FEATURE_DAY, *names.LOOKING_BACK), [day]):
         catalogue = lake.read(names.DIM_ITEMS, day)
         gate.judge(names.DIM_ITEMS, features.dim_items(day), as_frame(catalogue))
         items = features.items_frame(lake.read(names.FEAT_ITEM_DAILY, day), catalogue)
@@ -201,14 +201,13 @@ def run_features(day: date, context: StepContext) -> dict[str, Any]:
         num_users = int((users["brands_28d"] > 0).sum())  # who acted on brands has an affinity to some
         shares = as_frame(lake.read(names.FEAT_USER_BRAND_DAILY, day))
         gate.judge(names.FEAT_USER_BRAND_DAILY, features.feat_user_brand_daily(day, num_users), shares)
-        histories = features.histories_frame(lake.read(names.HISTORIES, day))
-        gate.judge(names.HISTORIES, features.histories(chosen["history_length"]), histories)
-        _judge_covisitation(gate, day, context, chosen["history_days"])
+        histories = _judge_looking_back(gate, day, context, chosen)
+        _judge_recency(gate, features.recency_frame(users, histories, chosen["history_days"]))
     return gate.finish()
 
 
 def run_training(day: date, context: StepContext) -> dict[str, Any]:
-    """Gate on the training set of a retraining.
+    """Gate on the training set of a retraining, and on what was known at its cut-offs.
 
     Raises:
         GateRefused: the training set is too small or not what it promises.
@@ -224,16 +223,23 @@ def run_training(day: date, context: StepContext) -> dict[str, Any]:
         f"A larger set needs a longer history (foretaste load --day … --to {day}) or shorter splits "
         f"(FORETASTE_JUDGE_DAYS, now {chosen['judge_days']}); the champion stays meanwhile",
     )
-    if gate.has_columns((names.SEQUENCES, names.TRAINING_COVISITATION, names.TRAINING_IMPRESSIONS), [day]):
+    ends = cutoffs_of(day, chosen)
+    cutoffs = [end for end in sorted(set(ends)) if _is_built(context.lake, end)]
+    is_readable = gate.has_columns((names.SEQUENCES, names.TRAINING_IMPRESSIONS), [day])
+    if gate.has_columns(names.LOOKING_BACK, cutoffs) and is_readable:
         rows = context.lake.read(names.SEQUENCES, day)
         frame = training.sequences_frame(rows, day, chosen["judge_days"], chosen["rank_days"])
         splits = training.splits_frame(rows)
         gate.judge(names.SEQUENCES, training.sequences(day, chosen["history_days"]), frame)
         gate.judge(f"{names.SEQUENCES} (splits)", training.splits(), splits)
         gate.judge(f"{names.SEQUENCES} (fit)", training.fit(), splits[splits["split"] == FIT])
-        _, *earlier = cutoffs_of(day, chosen)
-        _judge_covisitation(gate, day, context, chosen["history_days"], earlier)
         _judge_impressions(gate, day, context, chosen)
+        for cutoff in cutoffs:
+            _judge_looking_back(
+                gate, cutoff, context, settings_of_cutoff(context, cutoff, chosen), f" ({cutoff})"
+            )
+        for cutoff in sorted(set(ends) - set(cutoffs)):
+            gate.note(f"{names.HISTORIES} ({cutoff})", "Nobody had acted by then: nothing to look back on.")
     return gate.finish()
 
 
@@ -269,20 +275,49 @@ def run_scores(day: date, context: StepContext, *, kind: str = names.DAILY) -> d
     return gate.finish()
 
 
-def _judge_covisitation(
-    gate: Gate, day: date, context: StepContext, history_days: int, cutoffs: Sequence[date] = ()
-) -> None:
-    """Judge the neighbours as of the day, or those of a training set at its cut-offs."""
-    from expectations import features, training
+def _judge_looking_back(
+    gate: Gate, day: date, context: StepContext, chosen: dict[str, Any], which: str = ""
+) -> pd.DataFrame:
+    """Judge the histories, which it returns, and the neighbours as of a day.
 
-    table = names.TRAINING_COVISITATION if cutoffs else names.COVISITATION
-    rows = context.lake.read(table, day)
-    first, until = day - timedelta(days=history_days - 1), max(cutoffs, default=day)
-    if rows.num_rows == 0 and not _is_covisitation_possible(context.lake, first, until):
-        gate.note(table, "Empty, as nobody acted on two items within a day.")
-        return
-    suite = training.covisitation(cutoffs) if cutoffs else features.covisitation()
-    gate.judge(table, suite, features.covisitation_frame(rows))
+    Neighbours may be missing where nobody acted on two items.
+    """
+    from expectations import features
+
+    lake, first = context.lake, day - timedelta(days=chosen["history_days"] - 1)
+    histories = features.histories_frame(lake.read(names.HISTORIES, day))
+    suite = features.histories(chosen["history_length"], chosen["history_days"])
+    gate.judge(f"{names.HISTORIES}{which}", suite, histories)
+    for table, is_possible, why in (
+        (names.COVISITATION, _is_covisitation_possible, "nobody acted on two items within a day"),
+        (
+            names.COPURCHASE,
+            _is_copurchase_possible,
+            f"nobody bought two items within {chosen['history_days']} days",
+        ),
+    ):
+        rows = lake.read(table, day)
+        if rows.num_rows == 0 and not is_possible(lake, first, day):
+            gate.note(f"{table}{which}", f"Empty, as {why}.")
+        else:
+            gate.judge(f"{table}{which}", features.neighbours(table), features.neighbours_frame(rows))
+    return histories
+
+
+def _judge_recency(gate: Gate, frame: pd.DataFrame) -> None:
+    """Judge whether features and histories are of the same days, where there is anybody to tell by."""
+    from expectations import features
+
+    name = f"{names.HISTORIES} (beside {names.FEAT_USER_DAILY})"
+    if frame.empty:
+        gate.note(name, "Nobody with a history has acted of late.")
+    else:
+        gate.judge(name, features.recency(), frame)
+
+
+def _is_built(lake: Lake, day: date) -> bool:
+    """Is there anything that looks back from the day? There is nothing before the first interaction."""
+    return any(lake.manifest(table, day) is not None for table in names.LOOKING_BACK)
 
 
 def _judge_impressions(gate: Gate, day: date, context: StepContext, chosen: dict[str, Any]) -> None:
@@ -315,6 +350,22 @@ def _is_covisitation_possible(lake: Lake, first: date, until: date) -> bool:
         pc.any(pc.greater(pc.list_value_length(lake.read(names.USER_DAYS, day, ["item_ids"])[0]), 1)).as_py()
         for day in lake.days(names.USER_DAYS, first=first, until=until)
     )
+
+
+def _is_copurchase_possible(lake: Lake, first: date, until: date) -> bool:
+    """Did anybody buy two items? It asks the event days as they are known now, too."""
+    import pyarrow.compute as pc
+
+    bought_by: dict[str, str] = {}
+    for day in lake.days(names.USER_DAYS, first=first, until=until):
+        rows = lake.read(names.USER_DAYS, day, ["user_id", "item_ids", "item_depths"]).combine_chunks()
+        is_bought = pc.equal(pc.list_flatten(rows.column("item_depths")), BOUGHT)
+        users = rows.column("user_id").take(pc.list_parent_indices(rows.column("item_ids"))).filter(is_bought)
+        items = pc.list_flatten(rows.column("item_ids")).filter(is_bought)
+        for user, item in zip(users.to_pylist(), items.to_pylist(), strict=True):
+            if bought_by.setdefault(user, item) != item:
+                return True
+    return False
 
 
 def _landed_events(context: StepContext, day: date, event_days: Sequence[date]) -> pd.DataFrame:

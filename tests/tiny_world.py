@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from jobs.ranking.next_item import FEATURES, NextItemModel
-from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, World
+from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, Deeds, World
 from models.mlp_ranker import MLPRanker, MLPRankerConfig
 from models.sasrec import SASRec, SASRecConfig
 
@@ -21,6 +21,8 @@ def tiny_world() -> World:
     histories = [
         rng.choice(NUM_ITEMS, size=length, replace=False) for length in [0, 1, 2, *[6] * (NUM_USERS - 3)]
     ]
+    seen = [np.unique(history) for history in histories]
+    ends_U = np.cumsum([len(items) for items in seen])
     is_available_N = np.ones(NUM_ITEMS, bool)
     is_available_N[[3, 4]] = False  # sold out
     return World(
@@ -32,9 +34,15 @@ def tiny_world() -> World:
         item_features_NF=rng.random((NUM_ITEMS, len(ITEM_FEATURES))).astype(np.float32),
         popularity_N=rng.integers(0, 50, NUM_ITEMS).astype(np.float32),
         neighbours_NN=csr_matrix(rng.integers(0, 3, (NUM_ITEMS, NUM_ITEMS))),
+        bought_with_NN=csr_matrix(np.random.default_rng(11).integers(0, 2, (NUM_ITEMS, NUM_ITEMS))),
         user_ids=np.array([f"user-{index:02d}" for index in range(NUM_USERS)], dtype=object),
         histories=histories,
-        seen=[np.unique(history) for history in histories],
+        seen=seen,
+        deeds=Deeds(
+            np.append(0, ends_U[:-1]),
+            np.arange(ends_U[-1]) % 3 + 1,
+            np.random.default_rng(11).integers(0, 90, ends_U[-1]),
+        ),
         user_features_UF=rng.random((NUM_USERS, len(USER_FEATURES))).astype(np.float32),
         affinity_UC=csr_matrix(rng.random((NUM_USERS, 5))),
         brand_affinity_UB=csr_matrix(rng.random((NUM_USERS, 4))),

@@ -43,4 +43,4 @@ select
     landed.views_28d as landed_views_28d
 from counted
 left join landed on counted.item_id = landed.item_id
-where counted.views_28d <> coalesce(landed.views_28d, 0)
+where counted.views_28d is distinct from coalesce(landed.views_28d, 0)

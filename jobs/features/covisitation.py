@@ -1,18 +1,17 @@
-"""Which items one user acts upon within a day.
+"""Which items one user acts upon within a day, and the neighbours that pairs of items make.
 
 B items of baskets · P rows of pairs · V different items
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import date
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
 from scipy.sparse import csr_matrix
 
-from contracts.tables import MAX_NEIGHBOURS, PAIR_DAYS, TRAINING_COVISITATION
+from contracts.tables import COVISITATION, MAX_NEIGHBOURS, PAIR_DAYS
 from jobs.features.ragged import IntArray, bucket_of, flat, numbered
 from jobs.io.schemas import arrow_schema
 
@@ -72,44 +71,34 @@ def _added_up(key: IntArray, weight: IntArray) -> IntArray:
     return np.stack([key[order][first], total])
 
 
-def covisitation(
-    pairs: pa.Table, cutoffs: Sequence[date], *, bucket: int = 0, num_buckets: int = 1
-) -> pa.Table:
-    """The heaviest neighbours of each item by what happened up to each cut-off, in the order of item and cut-off.
+def neighbours(pairs: pa.Table, *, bucket: int = 0, num_buckets: int = 1) -> pa.Table:
+    """The heaviest neighbours of each item, in the order of item and rank.
 
     Among neighbours of equal weight those with the lesser ids come first.
 
     Args:
-        pairs: rows of ``features/pair_days`` with all that the bucket's items occur in; equal pairs add up.
+        pairs: rows like those of ``features/pair_days`` with all that the bucket's items occur in; equal pairs add up.
         bucket: of the items, of ``num_buckets``.
     """
     if not len(pairs):
-        return arrow_schema(TRAINING_COVISITATION).empty_table()
+        return arrow_schema(COVISITATION).empty_table()
     low, high = pairs.column("item_id"), pairs.column("other_item_id")
     item, names = numbered(pa.chunked_array([*low.chunks, *high.chunks]))
-    low_P, high_P = item[: len(pairs)], item[len(pairs) :]
+    low_P, high_P, weight_P = item[: len(pairs)], item[len(pairs) :], pairs.column("weight").to_numpy()
     ours = np.flatnonzero(bucket_of(names, num_buckets) == bucket)
-    day_P, weight_P = pairs.column("event_date").to_numpy(), pairs.column("weight").to_numpy()
-    found = [np.empty((4, 0), np.int64)]
-    for number, cutoff in enumerate(sorted(cutoffs)):
-        taken = np.flatnonzero(day_P <= np.datetime64(cutoff))
-        # Equal pairs are added up here, and each counts for both of its items.
-        weights_VV = csr_matrix((weight_P[taken], (low_P[taken], high_P[taken])), shape=(len(names),) * 2)
-        for chosen, neighbours, weights in _heaviest(weights_VV + weights_VV.T, ours):
-            of_each = np.full(len(neighbours), chosen), np.full(len(neighbours), number)
-            found.append(np.stack([*of_each, neighbours, weights]))
-    item_R, cutoff_R, neighbour_R, weight_R = np.concatenate(found, axis=1)
-    order = np.lexsort((cutoff_R, item_R))  # it keeps what is equal as it stands: the heaviest first
-    group_R = (item_R * len(cutoffs) + cutoff_R)[order]
-    ends = pa.array(sorted(cutoffs), pa.date32())
+    # Equal pairs are added up here, and each counts for both of its items.
+    weights_VV = csr_matrix((weight_P, (low_P, high_P)), shape=(len(names),) * 2)
+    found = [np.empty((3, 0), np.int64)]
+    for chosen, others, weights in _heaviest(weights_VV + weights_VV.T, ours):
+        found.append(np.stack([np.full(len(others), chosen), others, weights]))
+    item_R, neighbour_R, weight_R = np.concatenate(found, axis=1)
     columns = [
-        ends.take(pa.array(cutoff_R[order])),
-        names.take(pa.array(item_R[order])),
-        names.take(pa.array(neighbour_R[order])),
-        pa.array(weight_R[order]),
-        pa.array((np.arange(len(group_R)) - np.searchsorted(group_R, group_R) + 1).astype(np.int32)),
+        names.take(pa.array(item_R)),
+        names.take(pa.array(neighbour_R)),
+        pa.array(weight_R),
+        pa.array((np.arange(len(item_R)) - np.searchsorted(item_R, item_R) + 1).astype(np.int32)),
     ]
-    return pa.table(columns, schema=arrow_schema(TRAINING_COVISITATION))
+    return pa.table(columns, schema=arrow_schema(COVISITATION))
 
 
 def _heaviest(weights_VV: csr_matrix, items: IntArray) -> Iterator[tuple[int, IntArray, IntArray]]:

@@ -32,13 +32,6 @@ def bucket_of(ids: pa.ChunkedArray | pa.Array, num_buckets: int) -> IntArray:
     return bucket
 
 
-def distinct(numbers: IntArray) -> IntArray:
-    """The different ones of numbers that are not negative, in order."""
-    in_order: IntArray = np.sort(numbers)
-    different: IntArray = in_order[np.diff(in_order, prepend=-1) != 0]
-    return different
-
-
 def lists(groups: npt.NDArray[np.integer[Any]], values: pa.Array, num_groups: int) -> pa.ListArray:
     """One list for each group of what stands side by side; groups that do not occur have an empty one."""
     ends = np.cumsum(np.bincount(groups, minlength=num_groups))

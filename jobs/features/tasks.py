@@ -18,10 +18,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from contracts.tables import FCT_IMPRESSIONS, FCT_INTERACTIONS, PAIR_DAYS, USER_DAYS
+from jobs.features import histories
 from jobs.features import training_impressions as impressions
-from jobs.features.covisitation import covisitation, pair_days
+from jobs.features.copurchase import bought_pairs
+from jobs.features.covisitation import neighbours, pair_days
 from jobs.features.cutoffs import Cutoffs
-from jobs.features.histories import by_user, ordered_histories
 from jobs.features.ragged import bucket_of
 from jobs.features.training_set import training_set
 from jobs.features.user_days import NEEDED, user_days
@@ -86,9 +87,9 @@ class UserBucket:
 
     def days(self) -> pa.Table:
         """Their rows of ``features/user_days``, without baskets, in the order of user and time."""
-        columns = ["user_id", "event_date", "item_ids", "other_item_ids"]
+        columns = list(histories.NEEDED)
         empty = arrow_schema(USER_DAYS).empty_table().select(columns)
-        return by_user([empty, *(self._of_day(files, columns) for files in self.user_days)])
+        return histories.by_user([empty, *(self._of_day(files, columns) for files in self.user_days)])
 
     def _of_day(self, files: tuple[Path, ...], columns: list[str]) -> pa.Table:
         rows = pq.read_table(files[self.bucket % len(files)], columns=columns, partitioning=None)
@@ -100,12 +101,17 @@ class UserBucket:
 
 @dataclass(frozen=True)
 class Histories(UserBucket):
-    """The histories of a bucket of the users."""
+    """The histories of a bucket of the users, and the pairs of items that they bought."""
 
     length: int
+    day: date
+    to_bought_pairs: Path
 
     def run(self) -> None:
-        _write(ordered_histories(self.days(), self.length), file_of(self.to, self.bucket))
+        days = self.days()
+        rows = histories.ordered_histories(days, self.length, self.day)
+        _write(rows, file_of(self.to, self.bucket))
+        _write(bought_pairs(days), file_of(self.to_bought_pairs, self.bucket))
 
 
 @dataclass(frozen=True)
@@ -141,25 +147,21 @@ class TrainingImpressions:
 
 @dataclass(frozen=True)
 class ItemBucket:
-    """The neighbours of a bucket of the items, by what had happened up to some days."""
+    """The neighbours of a bucket of the items, by pairs of items."""
 
-    pair_days: tuple[Path, ...]
+    pairs: tuple[Path, ...]  # files of features/pair_days, or like them
     bucket: int
     num_buckets: int
     to: Path
-    cutoffs: tuple[date, ...]
-    has_cutoff: bool  # is it written down? the neighbours as of a day have but one
 
     def run(self) -> None:
         empty = _with_numbers(arrow_schema(PAIR_DAYS).empty_table())
         pairs = pa.concat_tables([empty, *self._pairs()])
-        rows = covisitation(pairs, self.cutoffs, bucket=self.bucket, num_buckets=self.num_buckets)
-        if not self.has_cutoff:
-            rows = rows.drop_columns("cutoff_date")
+        rows = neighbours(pairs, bucket=self.bucket, num_buckets=self.num_buckets)
         _write(rows, file_of(self.to, self.bucket))
 
     def _pairs(self) -> Iterator[pa.Table]:
-        for path in self.pair_days:
+        for path in self.pairs:
             file = pq.ParquetFile(path)
             for group in range(file.num_row_groups):
                 rows = _with_numbers(file.read_row_group(group))

@@ -6,14 +6,15 @@ E events · G users on a day · W events that wanted an item · S steps · B ite
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from contracts.tables import USER_DAYS
+from contracts.tables import BOUGHT, IN_CART, LOOKED, USER_DAYS
 from jobs.features.ragged import IntArray, lists, numbered
 from jobs.io.schemas import arrow_schema
 
-NEEDED = ("user_id", "event_date", "occurred_at", "event_id", "item_id", "weight")
+NEEDED = ("user_id", "event_date", "occurred_at", "event_id", "item_id", "event_type", "weight")
 #: An item counts for at most this much on one day of one user: as much as a purchase.
 MAX_WEIGHT = 5
 #: Only a user's latest items of a day stand in its basket, so that no reseller or robot explodes the pairs.
@@ -23,7 +24,8 @@ MAX_ITEMS_A_DAY = 50
 def user_days(events: pa.Table) -> pa.Table:
     """One row per user and event day, in that order: the items that the user wanted, the others, the basket.
 
-    What is wanted stands in the order of time; a view, a cart and a purchase of one item in a row are one step.
+    What is wanted stands in the order of time; a view, a cart and a purchase of one item in a row are one step, as deep
+    as the deepest of them.
     Events at one instant are put in the order of their ids. What was only returned or rated badly that day is no
     step, but it has been seen. The basket holds the latest different items of the day, in the order of their ids, each
     with the weight of all its events.
@@ -40,9 +42,12 @@ def user_days(events: pa.Table) -> pa.Table:
     is_wanted_E = weight_E > 0
     pair_E = group_E * len(names) + item_E  # a user's day and an item, as one number
     pair_W = pair_E[is_wanted_E]
-    pair_S = pair_W[np.diff(pair_W, prepend=-1) != 0]
+    start_S = np.flatnonzero(np.diff(pair_W, prepend=-1))
+    pair_S = pair_W[start_S]
+    depth_W = _depths(events.column("event_type"))[order_E][is_wanted_E]
+    depth_S = np.maximum.reduceat(depth_W, start_S) if len(start_S) else depth_W
     other_O = np.setdiff1d(pair_E[~is_wanted_E], pair_W)
-    basket_B = _basket(pair_S, len(names))
+    basket_B = latest_items(pair_S, len(names), MAX_ITEMS_A_DAY)
     all_wanted, place_W = np.unique(pair_W, return_inverse=True)
     weights = np.minimum(np.bincount(place_W, weight_E[is_wanted_E]), MAX_WEIGHT).astype(np.int32)
 
@@ -55,6 +60,7 @@ def user_days(events: pa.Table) -> pa.Table:
     columns = [
         *days.columns,
         items_of(pair_S),
+        lists(pair_S // max(len(names), 1), pa.array(depth_S), len(first_G)),
         items_of(other_O),
         items_of(basket_B),
         lists(basket_B // max(len(names), 1), basket_weights, len(first_G)),
@@ -87,12 +93,25 @@ def _in_time(events: pa.Table) -> tuple[IntArray, IntArray, IntArray]:
     return first_G, group_E[order_E], order_E
 
 
-def _basket(pair_S: IntArray, num_items: int) -> IntArray:
-    """Of each group's steps the latest different items, in the order of group and item."""
+def _depths(event_types: pa.ChunkedArray) -> npt.NDArray[np.int32]:
+    """How far each event went."""
+    is_cart, is_purchase = (
+        np.asarray(pc.equal(event_types, kind)).astype(bool) for kind in ("cart", "purchase")
+    )
+    return np.where(is_purchase, BOUGHT, np.where(is_cart, IN_CART, LOOKED)).astype(np.int32)
+
+
+def latest_items(pair_S: IntArray, num_items: int, most: int) -> IntArray:
+    """Of each group's steps the latest different items, in the order of group and item.
+
+    Args:
+        pair_S: group · num_items + item of each step, each group's in the order of time.
+        most: so many of a group at most.
+    """
     # Read backwards, the first place of a pair is its last step.
     pair_B, last_B = np.unique(pair_S[::-1], return_index=True)
     group_B = pair_B // max(num_items, 1)
     order_B = np.lexsort((last_B, group_B))
     place_B = np.empty(len(pair_B), np.int64)
     place_B[order_B] = np.arange(len(pair_B)) - np.searchsorted(group_B, group_B)
-    return pair_B[place_B < MAX_ITEMS_A_DAY]
+    return pair_B[place_B < most]

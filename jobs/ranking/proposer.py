@@ -1,4 +1,4 @@
-"""The candidates of users: the best of a transformer, of co-visitation and of recent popularity, with their features.
+"""The candidates of users: the best of a transformer, of co-visitation, of co-purchase and of recent popularity, with features.
 
 B users of a block · N items of the catalogue · R rows (user and candidate) · F features · K places
 """
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
+from contracts.tables import BOUGHT, IN_CART
 from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, IntArray, World, index_of
 from models.covisitation import CoVisitation
 from models.sasrec import SASRec
@@ -27,8 +28,14 @@ PAIR_FEATURES = (
     "is_seen",
     "is_last_item",
     "price_gap",  # the item's price over the user's mean price, as a difference of logarithms
+    "copurchase_score",
+    "seen_freshness",  # 1 / (1 + days since the user last acted upon the item), 0 where the user never did
+    "is_left_in_cart",  # the user put it into the cart and has not bought it
+    "is_bought",  # the user has bought it
 )
 
+#: Items of a history that co-purchase goes by: what older ones would add is seldom anything new, and takes time.
+COPURCHASE_RECENT = 10
 _BLOCK = 256  # users at once: bounds memory at _BLOCK × N scores
 
 
@@ -52,9 +59,10 @@ class Candidates:
 
 
 class Proposer:
-    """Candidates in one world: the best of the transformer, of co-visitation and of recent popularity.
+    """Candidates in one world: the best of the transformer, of co-visitation, of co-purchase and of recent popularity.
 
-    Popularity proposes as many as a list is long, so that nobody's list is short while the catalogue is not.
+    Popularity proposes as many as a list is long, so that nobody's list is short while the catalogue is not; co-purchase as
+    many too, as most of what it would propose beyond is proposed already, and each candidate costs time.
 
     M items that the transformer knows and that are for sale: only they are scored.
     """
@@ -75,6 +83,7 @@ class Proposer:
         self._num_candidates = num_candidates
         self._repeats_allowed = repeats_allowed
         self._covisitation = CoVisitation().fit(world.neighbours_NN)
+        self._copurchase = CoVisitation(num_recent=COPURCHASE_RECENT).fit(world.bought_with_NN)
         self._to_vocabulary_N = index_of(world.item_ids, vocabulary)
         self._scored_M = np.flatnonzero((self._to_vocabulary_N >= 0) & world.is_available_N)
         self._place_N = np.full(world.num_items, -1, np.int64)  # of an item among the scored ones
@@ -112,10 +121,12 @@ class Proposer:
         scores_BM = states_BD @ self._items_DM
         mean_B, spread_B = self._moments(states_BD, scores_BM, seen_BN)
         neighbours_BN = self._covisitation.score_neighbours(histories)
+        bought_with_BN = self._copurchase.score_neighbours(histories)
         chosen_BN = np.zeros((len(block), self.world.num_items), bool)
         for rows, items in (
             self._best_scored(scores_BM, seen_BN),
-            self._best_neighbours(neighbours_BN, seen_BN),
+            self._best_neighbours(neighbours_BN, seen_BN, self._num_candidates),
+            self._best_neighbours(bought_with_BN, seen_BN, min(self.length, self._num_candidates)),
             self._popular(seen_BN),
         ):
             chosen_BN[rows, items] = True
@@ -137,7 +148,10 @@ class Proposer:
         mean_price_B = self.world.user_features_UF[block, USER_FEATURES.index("mean_price_cents_90d")]
         mean_price_R = mean_price_B[rows_R]
         pair_RF[:, 7] = np.where(mean_price_R > 0, price_N[items_R] - mean_price_R, 0)
-        is_personal_B = has_history_B | (np.diff(neighbours_BN.indptr) > 0)
+        pair_RF[:, 8] = np.log1p(1000 * _dense(bought_with_BN).take(flat_R))
+        pair_RF[:, 9:] = self._deeds(block, flat_R, seen_BN.take(flat_R))
+        num_neighbours_B = np.diff(neighbours_BN.indptr) + np.diff(bought_with_BN.indptr)
+        is_personal_B = has_history_B | (num_neighbours_B > 0)
         return Candidates(block, rows_R, items_R, pair_RF, is_personal_B)
 
     def _seen(self, block: IntArray) -> npt.NDArray[np.bool_]:
@@ -146,6 +160,26 @@ class Proposer:
         rows = np.repeat(np.arange(len(block)), [len(items) for items in seen])
         seen_BN[rows, np.concatenate([*seen, np.empty(0, np.int64)])] = True
         return seen_BN
+
+    def _deeds(
+        self, block: IntArray, flat_R: IntArray, is_seen_R: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.float32]:
+        """What the users did with their candidates: how fresh it is, is it left in the cart, is it bought?
+
+        Args:
+            flat_R: place in the block · number of items + item, rising.
+        """
+        deeds, seen = self.world.deeds, [self.world.seen[user] for user in block]
+        lengths_B = np.array([len(items) for items in seen])
+        rows = np.repeat(np.arange(len(block)), lengths_B)
+        # Both rise: what a candidate is among the seen is found by its place.
+        flat_seen = rows * self.world.num_items + np.concatenate([*seen, np.empty(0, np.int64)])
+        found = np.searchsorted(flat_seen, flat_R[is_seen_R])
+        places = deeds.starts_U[block][rows[found]] + found - (np.cumsum(lengths_B) - lengths_B)[rows[found]]
+        depths, deeds_RF = deeds.depths_D[places], np.zeros((len(flat_R), 3), np.float32)
+        fresh = 1 / (1 + deeds.days_ago_D[places])
+        deeds_RF[is_seen_R] = np.stack([fresh, depths == IN_CART, depths == BOUGHT], axis=1)
+        return deeds_RF
 
     def _moments(
         self,
@@ -182,7 +216,7 @@ class Proposer:
         return rows, self._scored_M[places_BK[rows, ranks]]
 
     def _best_neighbours(
-        self, neighbours_BN: csr_matrix, seen_BN: npt.NDArray[np.bool_]
+        self, neighbours_BN: csr_matrix, seen_BN: npt.NDArray[np.bool_], num_candidates: int
     ) -> tuple[IntArray, IntArray]:
         rows = np.repeat(np.arange(len(seen_BN)), np.diff(neighbours_BN.indptr))
         is_allowed = self.world.is_available_N[neighbours_BN.indices]
@@ -193,7 +227,7 @@ class Proposer:
             (neighbours_BN.data[is_allowed], neighbours_BN.indices[is_allowed], ends),
             shape=neighbours_BN.shape,
         )
-        items_BK, _ = top_k_sparse(allowed_BN, self._num_candidates)
+        items_BK, _ = top_k_sparse(allowed_BN, num_candidates)
         rows, ranks = np.nonzero(items_BK >= 0)
         return rows, items_BK[rows, ranks]
 

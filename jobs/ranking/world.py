@@ -44,9 +44,11 @@ class World:
     item_features_NF: FloatArray  # logarithms, see _compress
     popularity_N: FloatArray  # weights of the last seven days: "recent popularity"
     neighbours_NN: csr_matrix  # co-visitation weights
+    bought_with_NN: csr_matrix  # co-purchase weights
     user_ids: npt.NDArray[np.object_]  # sorted: everyone with a history or features
     histories: list[IntArray]  # of each user, oldest first
     seen: list[IntArray]  # every item that the user acted upon, sorted
+    deeds: Deeds  # what the users did with these
     user_features_UF: FloatArray
     affinity_UC: csr_matrix  # share of the user's weight by category
     brand_affinity_UB: csr_matrix  # the same by brand
@@ -56,14 +58,23 @@ class World:
         return len(self.item_ids)
 
 
-def load_world(lake: Lake, cutoff: date, day: date) -> World:
-    """The world at the end of ``cutoff``, from what the run of ``day`` has built.
+@dataclass(frozen=True)
+class Deeds:
+    """How far users went with the items that they have seen, and how long ago.
 
-    Features and catalogue are those of the cut-off's own partition, as known then. Histories and co-visitation
-    up to an earlier cut-off come from the training set of ``day``.
+    D deeds: one for each item that a user has seen, a user's side by side and in the order of ``World.seen``
+    """
+
+    starts_U: IntArray  # where those of a user begin
+    depths_D: npt.NDArray[np.int32]  # one of contracts.tables.DEPTHS
+    days_ago_D: npt.NDArray[np.int32]
+
+
+def load_world(lake: Lake, cutoff: date) -> World:
+    """The world at the end of ``cutoff``, from this day's own partitions: as known then, whatever was told later.
 
     Raises:
-        PartitionMissing: the cut-off's features were never built.
+        PartitionMissing: one of them was never built.
     """
     items = _frame(lake, names.DIM_ITEMS, cutoff, ("item_id", "category", "brand", "is_available"))
     items = items.sort_values("item_id").reset_index(drop=True)
@@ -71,8 +82,9 @@ def load_world(lake: Lake, cutoff: date, day: date) -> World:
     item_features = _frame(lake, names.FEAT_ITEM_DAILY, cutoff, ("item_id", *ITEM_FEATURES))
     item_features = item_features.set_index("item_id").reindex(item_ids)
     users = _frame(lake, names.FEAT_USER_DAILY, cutoff, ("user_id", *USER_FEATURES)).set_index("user_id")
-    histories, seen = _histories(lake, cutoff, day, item_ids)
-    user_ids = np.array(sorted(set(histories) | set(users.index)), dtype=object)
+    with_history, histories, seen, deeds = _histories(lake, cutoff, item_ids)
+    user_ids = np.array(sorted({*with_history.to_pylist(), *users.index}), dtype=object)
+    rows_U = index_of(user_ids, with_history.to_numpy(zero_copy_only=False))
     category_N, affinity_UC = _affinity(
         lake, names.FEAT_USER_CATEGORY_DAILY, cutoff, user_ids, items["category"]
     )
@@ -88,10 +100,12 @@ def load_world(lake: Lake, cutoff: date, day: date) -> World:
         brand_N=brand_N,
         item_features_NF=_compress(item_features[list(ITEM_FEATURES)]),
         popularity_N=item_features["popularity_7d"].fillna(0).to_numpy(dtype=np.float32),
-        neighbours_NN=_neighbours(lake, cutoff, day, item_ids),
+        neighbours_NN=_neighbours(lake, names.COVISITATION, cutoff, item_ids),
+        bought_with_NN=_neighbours(lake, names.COPURCHASE, cutoff, item_ids),
         user_ids=user_ids,
-        histories=[histories.get(user, empty) for user in user_ids],
-        seen=[seen.get(user, empty) for user in user_ids],
+        histories=[histories[row] if row >= 0 else empty for row in rows_U.tolist()],
+        seen=[seen[row] if row >= 0 else empty for row in rows_U.tolist()],
+        deeds=Deeds(np.append(deeds.starts_U, 0)[rows_U], deeds.depths_D, deeds.days_ago_D),
         user_features_UF=_compress(users.reindex(user_ids)[list(USER_FEATURES)]),
         affinity_UC=affinity_UC,
         brand_affinity_UB=brand_affinity_UB,
@@ -154,31 +168,30 @@ def _compress(features: pd.DataFrame) -> FloatArray:
 
 
 def _histories(
-    lake: Lake, cutoff: date, day: date, item_ids: npt.NDArray[np.object_]
-) -> tuple[dict[str, IntArray], dict[str, IntArray]]:
-    """History and seen items of each user, by catalogue index; items that left the catalogue are left out."""
-    if cutoff == day:
-        table = lake.read(names.HISTORIES, day)
-        users = table.column("user_id").to_pylist()
-        both = (table.column(name) for name in ("item_ids", "seen_item_ids"))
-        histories, seen = (dict(zip(users, _known(column, item_ids), strict=True)) for column in both)
-        return histories, seen
-    users, lists, _ = steps_by_user(lake, day, cutoff)
-    histories_U = _known(lists, item_ids)
-    seen_U = [np.unique(items) for items in histories_U]
-    return dict(zip(users, histories_U, strict=True)), dict(zip(users, seen_U, strict=True))
+    lake: Lake, cutoff: date, item_ids: npt.NDArray[np.object_]
+) -> tuple[pa.Array, list[IntArray], list[IntArray], Deeds]:
+    """Users; of each the history and what it has seen, by catalogue index; the deeds. What left the catalogue is left out."""
+    import pyarrow.compute as pc
+
+    table = lake.read(names.HISTORIES, cutoff)
+    history_U, _ = _known(table.column("item_ids"), item_ids)
+    seen_U, is_known = _known(table.column("seen_item_ids"), item_ids)
+    ends_U = np.cumsum([len(seen) for seen in seen_U], dtype=np.int64)
+    depths_D, days_ago_D = (
+        pc.list_flatten(table.column(name)).to_numpy()[is_known] for name in ("seen_depths", "seen_days_ago")
+    )
+    deeds = Deeds(np.concatenate([[0], ends_U[:-1]]).astype(np.int64), depths_D, days_ago_D)
+    return table.column("user_id").combine_chunks(), history_U, seen_U, deeds
 
 
 def steps_by_user(
-    lake: Lake, day: date, until: date | None = None
+    lake: Lake, day: date
 ) -> tuple[npt.NDArray[np.object_], pa.ListArray, npt.NDArray[np.datetime64]]:
-    """The training set of ``day`` up to ``until``: users, sorted; the items of each in order; the day of each item."""
+    """The training set of ``day``: users, sorted; the items of each in order; the day of each item."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     rows = lake.read(names.SEQUENCES, day, ["user_id", "event_date", "item_ids"])
-    if until is not None:
-        rows = rows.filter(pc.less_equal(rows.column("event_date"), until))
     rows = rows.sort_by([("user_id", "ascending"), ("event_date", "ascending")]).combine_chunks()
     users = rows.column("user_id").to_numpy()
     items_of_day = rows.column("item_ids").combine_chunks()
@@ -190,25 +203,23 @@ def steps_by_user(
     return users[is_first], pa.ListArray.from_arrays(offsets, items_of_day.flatten()), days
 
 
-def _known(lists: pa.ChunkedArray | pa.ListArray, item_ids: npt.NDArray[np.object_]) -> list[IntArray]:
-    """Each list's items by catalogue index; those that are not in the catalogue are left out."""
+def _known(
+    lists: pa.ChunkedArray, item_ids: npt.NDArray[np.object_]
+) -> tuple[list[IntArray], npt.NDArray[np.bool_]]:
+    """Each list's items by catalogue index, and which entries of all lists these are; others are not in the catalogue."""
     import pyarrow.compute as pc
 
     lengths_U = np.asarray(pc.list_value_length(lists))
     items = index_of(pc.list_flatten(lists), item_ids)
-    users = np.repeat(np.arange(len(lengths_U)), lengths_U)[items >= 0]
-    return cut(items[items >= 0], np.cumsum(np.bincount(users, minlength=len(lengths_U))))
+    is_known = items >= 0
+    users = np.repeat(np.arange(len(lengths_U)), lengths_U)[is_known]
+    return cut(items[is_known], np.cumsum(np.bincount(users, minlength=len(lengths_U)))), is_known
 
 
-def _neighbours(lake: Lake, cutoff: date, day: date, item_ids: npt.NDArray[np.object_]) -> csr_matrix:
-    import pyarrow.compute as pc
+def _neighbours(lake: Lake, table: str, cutoff: date, item_ids: npt.NDArray[np.object_]) -> csr_matrix:
     from scipy.sparse import csr_matrix
 
-    if cutoff == day:
-        rows = lake.read(names.COVISITATION, day)
-    else:
-        rows = lake.read(names.TRAINING_COVISITATION, day)
-        rows = rows.filter(pc.equal(rows.column("cutoff_date"), cutoff))
+    rows = lake.read(table, cutoff)
     left, right = (index_of(rows.column(name), item_ids) for name in ("item_id", "neighbour_id"))
     is_known = (left >= 0) & (right >= 0)
     weights = rows.column("weight").to_numpy().astype(np.float64)[is_known]

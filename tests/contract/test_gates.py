@@ -34,6 +34,7 @@ DAY = date(2011, 3, 1)
 USERS = [f"user{number:02d}" for number in range(12)]
 ITEMS = [f"item{number:02d}" for number in range(12)]
 HORIZON = 1  # judge_days
+CUTOFFS = (DAY - timedelta(days=1), DAY - timedelta(days=2))  # the earlier ones of a retraining of DAY
 
 Change = Callable[[pa.Table], pa.Table]
 
@@ -98,6 +99,11 @@ def put(column: str, value: Any, row: int = 0) -> Change:
     return changed
 
 
+def acted_on(*items: str, depth: int = 3) -> list[dict[str, Any]]:
+    """What everybody did on a day."""
+    return [{"user_id": user, "item_ids": items, "item_depths": [depth] * len(items)} for user in USERS]
+
+
 def everything() -> Iterator[tuple[str, date, list[dict[str, Any]]]]:
     for days in (0, 1):
         day = DAY - timedelta(days=days)
@@ -140,23 +146,16 @@ def everything() -> Iterator[tuple[str, date, list[dict[str, Any]]]]:
     }
     for table, keys in keys_of.items():
         yield table, DAY, [{**key, "feature_date": DAY, **valid_features(TABLES[table])} for key in keys]
-    yield (
-        names.HISTORIES,
-        DAY,
-        [{"user_id": u, "item_ids": ["item00"], "seen_item_ids": ["item00"]} for u in USERS],
-    )
-    yield (
-        names.USER_DAYS,
-        DAY - timedelta(days=2),
-        [{"user_id": user, "item_ids": ["item00", "item01"]} for user in USERS],
-    )
+    yield names.USER_DAYS, DAY - timedelta(days=3), acted_on("item00", "item01")
     pairs = [
         {"item_id": one, "neighbour_id": other, "weight": 1, "neighbour_rank": 1}
         for one, other in (("item00", "item01"), ("item01", "item00"))
     ]
-    yield names.COVISITATION, DAY, pairs
-    cutoff = {"cutoff_date": DAY - timedelta(days=HORIZON)}
-    yield names.TRAINING_COVISITATION, DAY, [cutoff | pair for pair in pairs]
+    seen = {"item_ids": ["item00"], "seen_item_ids": ["item00"], "seen_depths": [1], "seen_days_ago": [0]}
+    for cutoff in (DAY, *CUTOFFS):
+        yield names.HISTORIES, cutoff, [{"user_id": user, **seen} for user in USERS]
+        yield names.COVISITATION, cutoff, pairs
+        yield names.COPURCHASE, cutoff, pairs
     splits = {"fit": 2, "rank": 1, "judge": 0}
     yield (
         names.SEQUENCES,
@@ -235,7 +234,10 @@ REFUSALS: list[tuple[str, str, Change, str]] = [
     ("features", names.FEAT_ITEM_DAILY, lambda rows: rows.slice(1), r"\(rows\)"),
     ("features", names.DIM_ITEMS, lambda rows: rows.slice(0, 0), r"\(rows\)"),
     ("features", names.HISTORIES, put("item_ids", []), "num_item_ids"),
+    ("features", names.HISTORIES, put("seen_days_ago", [180]), "most_seen_days_ago"),
+    ("features", names.HISTORIES, put("seen_days_ago", [1]), "recency_days, least_seen_days_ago"),
     ("features", names.COVISITATION, put("weight", 0), "weight"),
+    ("features", names.COPURCHASE, put("neighbour_id", "item00"), "is_other"),
     (
         "features",
         names.FEAT_USER_DAILY,
@@ -243,7 +245,6 @@ REFUSALS: list[tuple[str, str, Change, str]] = [
         "expected_type, found_type",
     ),
     ("training", names.SEQUENCES, put("split", "judge"), "split, split_of_date"),
-    ("training", names.TRAINING_COVISITATION, put("cutoff_date", DAY), "cutoff_date"),
     ("training", names.SEQUENCES, put("item_ids", []), "num_item_ids"),
     ("training", names.TRAINING_IMPRESSIONS, put("outcome", "liked"), "outcome"),
     ("training", names.TRAINING_IMPRESSIONS, put("propensity", 1.5), "propensity"),
@@ -328,18 +329,21 @@ def test_a_touched_day_without_a_partition_is_refused(shop: StepContext) -> None
         validate.run_landed(DAY, shop)
 
 
+@pytest.mark.parametrize("gate", ["features", "training"])
 @pytest.mark.parametrize(
-    ("gate", "table"), [("features", names.COVISITATION), ("training", names.TRAINING_COVISITATION)]
+    ("table", "is_not_enough"),
+    [(names.COVISITATION, acted_on("item00")), (names.COPURCHASE, acted_on("item00", "item01", depth=2))],
 )
-def test_covisitation_may_be_empty_only_where_nobody_acted_on_two_items(
-    shop: StepContext, gate: str, table: str
+def test_neighbours_may_be_missing_only_where_nobody_acted_on_two_items(
+    shop: StepContext, gate: str, table: str, is_not_enough: list[dict[str, Any]]
 ) -> None:
-    change(shop, table, lambda rows: rows.slice(0, 0))
-    with pytest.raises(GateRefused, match=rf"{table}, \(rows\)"):
+    day = DAY if gate == "features" else CUTOFFS[-1]
+    change(shop, table, lambda rows: rows.slice(0, 0), day)
+    with pytest.raises(GateRefused, match=rf"{table}.*, \(rows\)"):
         GATES[gate](DAY, shop)
-    one_item = [{"user_id": user, "item_ids": ["item00"]} for user in USERS]
-    write(shop, names.USER_DAYS, DAY - timedelta(days=2), one_item)
-    assert table in GATES[gate](DAY, shop)["rows"]
+    write(shop, names.USER_DAYS, DAY - timedelta(days=3), is_not_enough)
+    name = table if gate == "features" else f"{table} ({day})"
+    assert GATES[gate](DAY, shop)["rows"][name] == 0
 
 
 def test_affinities_to_brands_may_be_missing_only_where_nobody_acted_on_one(shop: StepContext) -> None:
@@ -364,11 +368,27 @@ def test_impressions_may_be_missing_only_where_nobody_was_shown_anything_that_is
     assert "nothing is learnt from outcomes" in page
 
 
-def test_what_happened_after_the_cutoffs_needs_no_neighbours_before_them(shop: StepContext) -> None:
-    write(shop, names.USER_DAYS, DAY, [{"user_id": user, "item_ids": ["item00", "item01"]} for user in USERS])
-    write(shop, names.USER_DAYS, DAY - timedelta(days=2), [])
-    change(shop, names.TRAINING_COVISITATION, lambda rows: rows.slice(0, 0))
-    assert names.TRAINING_COVISITATION in validate.run_training(DAY, shop)["rows"]
+def test_what_happened_after_a_cutoff_needs_no_neighbours_before_it(shop: StepContext) -> None:
+    write(shop, names.USER_DAYS, DAY, acted_on("item00", "item01"))
+    write(shop, names.USER_DAYS, DAY - timedelta(days=3), [])
+    for table in (names.COVISITATION, names.COPURCHASE):
+        change(shop, table, lambda rows: rows.slice(0, 0), CUTOFFS[0])
+    assert f"{names.COPURCHASE} ({CUTOFFS[0]})" in validate.run_training(DAY, shop)["rows"]
+
+
+@pytest.mark.parametrize("cutoff", CUTOFFS)
+def test_what_a_cutoff_knew_is_judged_before_anything_is_trained(shop: StepContext, cutoff: date) -> None:
+    change(shop, names.HISTORIES, put("seen_depths", [4]), cutoff)
+    with pytest.raises(GateRefused, match=rf"{names.HISTORIES} \({cutoff}\), most_seen_depths"):
+        validate.run_training(DAY, shop)
+
+
+def test_a_cutoff_before_all_interactions_is_told_and_has_nothing_to_be_judged(shop: StepContext) -> None:
+    for table in names.LOOKING_BACK:
+        shutil.rmtree(shop.lake.root / names.partition(table, CUTOFFS[-1]))
+    assert f"{names.HISTORIES} ({CUTOFFS[-1]})" in validate.run_training(DAY, shop)["rows"]
+    page = (shop.settings.reports_path / "validation" / "2011-03-01" / "training.html").read_text()
+    assert "Nobody had acted by then" in page
 
 
 def test_a_training_set_cut_at_other_days_than_the_retraining_is_refused(shop: StepContext) -> None:

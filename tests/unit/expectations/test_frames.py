@@ -98,6 +98,29 @@ def test_blank_and_unseen_items_of_a_history_are_counted() -> None:
     assert frame["num_unseen"].to_list() == [0, 1, 0]
 
 
+def test_the_least_and_the_most_of_each_history_are_found() -> None:
+    ids = {"item_ids": ["lamp"], "seen_item_ids": ["lamp"]}
+    frame = features.histories_frame(
+        rows(
+            HISTORIES,
+            {"user_id": "a", **ids, "seen_depths": [1, 3], "seen_days_ago": [0, 7, 2]},
+            {"user_id": "b", **ids, "seen_depths": [], "seen_days_ago": None},
+            {"user_id": "c", **ids, "seen_depths": [2], "seen_days_ago": [-1]},
+        )
+    )
+    assert frame["num_seen_days_ago"].fillna(-1).to_list() == [3, -1, 1]
+    assert frame["least_seen_depths"].to_list() == [1, 0, 2]
+    assert frame["most_seen_days_ago"].to_list() == [7, 0, -1]
+
+
+def test_recency_is_compared_where_features_and_histories_reach_equally_far() -> None:
+    users = pd.DataFrame({"user_id": ["a", "b", "c"], "recency_days": [3, 30, 3]})
+    histories = pd.DataFrame({"user_id": ["a", "b", "d"], "least_seen_days_ago": [3, 12, 0]})
+    assert features.recency_frame(users, histories, 30).to_dict("records") == [
+        {"user_id": "a", "recency_days": 3, "least_seen_days_ago": 3}
+    ]
+
+
 def user_day(user: str, event_date: date, split: str = "fit", *items: str | None) -> dict[str, Any]:
     return {"user_id": user, "event_date": event_date, "item_ids": list(items or ("lamp",)), "split": split}
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
-from functools import partial
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pytest
 
+from contracts import names
 from contracts.tables import (
     COVISITATION,
     DIM_ITEMS,
@@ -23,7 +23,6 @@ from contracts.tables import (
     RAW_EVENTS,
     RAW_ITEMS,
     SEQUENCES,
-    TRAINING_COVISITATION,
     TRAINING_IMPRESSIONS,
     Table,
 )
@@ -109,17 +108,24 @@ def histories() -> pd.DataFrame:
     return features.histories_frame(
         rows(
             HISTORIES,
-            {"user_id": "anna", "item_ids": ["lamp", "rug"], "seen_item_ids": ["lamp", "rug", "vase"]},
-            {"user_id": "ben", "item_ids": ["lamp"], "seen_item_ids": ["lamp"]},
+            {"user_id": "anna", "item_ids": ["lamp", "rug"], "seen_item_ids": ["lamp", "rug", "vase"]}
+            | {"seen_depths": [3, 1, 2], "seen_days_ago": [0, 5, 29]},
+            {"user_id": "ben", "item_ids": ["lamp"], "seen_item_ids": ["lamp"]}
+            | {"seen_depths": [1], "seen_days_ago": [0]},
         )
     )
 
 
-def covisitation(table: Table = COVISITATION, **cutoff: date) -> pd.DataFrame:
-    pair = {**cutoff, "weight": 2, "neighbour_rank": 1}
-    return features.covisitation_frame(
+def recency() -> pd.DataFrame:
+    users = pd.DataFrame({"user_id": ["anna", "ben", "carl"], "recency_days": [0, 0, 0]})
+    return features.recency_frame(users, histories(), 30)
+
+
+def neighbours() -> pd.DataFrame:
+    pair = {"weight": 2, "neighbour_rank": 1}
+    return features.neighbours_frame(
         rows(
-            table,
+            COVISITATION,
             {**pair, "item_id": "lamp", "neighbour_id": "rug"},
             {**pair, "item_id": "rug", "neighbour_id": "lamp"},
             {**pair, "item_id": "rug", "neighbour_id": "vase", "neighbour_rank": 2},
@@ -365,7 +371,7 @@ CASES: dict[str, tuple[rules.Suite, Callable[[], pd.DataFrame], dict[tuple[str, 
         },
     ),
     "histories": (
-        features.histories(2),
+        features.histories(2, 30),
         histories,
         NO_ROWS
         | missing("user_id", "num_item_ids", "num_seen_item_ids")
@@ -377,26 +383,29 @@ CASES: dict[str, tuple[rules.Suite, Callable[[], pd.DataFrame], dict[tuple[str, 
             (BETWEEN, "num_wrong_item_ids"): put("num_wrong_item_ids", 1),
             (BETWEEN, "num_wrong_seen_item_ids"): put("num_wrong_seen_item_ids", 1),
             (BETWEEN, "num_unseen"): put("num_unseen", 1),
+            (EQUAL, "num_seen_depths, num_seen_item_ids"): put("num_seen_depths", 2),
+            (EQUAL, "num_seen_days_ago, num_seen_item_ids"): put("num_seen_days_ago", 2),
+            (BETWEEN, "least_seen_depths"): put("least_seen_depths", 0),
+            (BETWEEN, "most_seen_depths"): put("most_seen_depths", 4),
+            (BETWEEN, "least_seen_days_ago"): put("least_seen_days_ago", -1),
+            (BETWEEN, "most_seen_days_ago"): put("most_seen_days_ago", 30),
+        },
+    ),
+    "recency": (
+        features.recency(),
+        recency,
+        {
+            (ROWS, "(rows)"): head(0),
+            (EQUAL, "recency_days, least_seen_days_ago"): put("recency_days", 1),
         },
     ),
     "covisitation": (
-        features.covisitation(),
-        covisitation,
+        features.neighbours(names.COVISITATION),
+        neighbours,
         WRONG_NEIGHBOURS
         | {
             (UNIQUE_TOGETHER, "item_id, neighbour_id"): put("neighbour_id", "vase", 1),
             (UNIQUE_TOGETHER, "item_id, neighbour_rank"): put("neighbour_rank", 2, 1),
-        },
-    ),
-    "training covisitation": (
-        training.covisitation([DAY, BEFORE]),
-        partial(covisitation, TRAINING_COVISITATION, cutoff_date=BEFORE),
-        WRONG_NEIGHBOURS
-        | missing("cutoff_date")
-        | {
-            (SET, "cutoff_date"): put("cutoff_date", TOMORROW),
-            (UNIQUE_TOGETHER, "cutoff_date, item_id, neighbour_id"): put("neighbour_id", "vase", 1),
-            (UNIQUE_TOGETHER, "cutoff_date, item_id, neighbour_rank"): put("neighbour_rank", 2, 1),
         },
     ),
     "training sequences": (

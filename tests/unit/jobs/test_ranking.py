@@ -13,22 +13,22 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from contracts import names
-from contracts.errors import GateRefused
+from contracts.errors import GateRefused, PartitionMissing
 from contracts.lists import PERSONAL, POPULAR
 from contracts.settings import load_settings
-from contracts.tables import FEAT_USER_BRAND_DAILY, SEQUENCES, TABLES, TRAINING_IMPRESSIONS
+from contracts.tables import BOUGHT, FEAT_USER_BRAND_DAILY, IN_CART, SEQUENCES, TABLES, TRAINING_IMPRESSIONS
 from jobs.io.lake import Lake
 from jobs.io.schemas import arrow_schema
 from jobs.io.state import State
 from jobs.ranking.next_item import FEATURES, NextItemModel
-from jobs.ranking.proposer import PAIR_FEATURES, Proposer
+from jobs.ranking.proposer import COPURCHASE_RECENT, PAIR_FEATURES, Proposer
 from jobs.ranking.world import (
     ITEM_FEATURES,
     USER_FEATURES,
     World,
     _affinity,
-    _neighbours,
     index_of,
+    load_world,
     steps_by_user,
 )
 from jobs.score import rank_everyone
@@ -154,6 +154,21 @@ def test_deleting_co_visitation_changes_the_lists(world: World, model: NextItemM
     assert lists(world, model) != lists(without, model)
 
 
+def test_deleting_co_purchase_changes_the_lists(world: World, model: NextItemModel) -> None:
+    without = dataclasses.replace(world, bought_with_NN=csr_matrix((NUM_ITEMS, NUM_ITEMS)))
+    assert lists(world, model) != lists(without, model)
+
+
+@pytest.mark.parametrize("what", ["depths_D", "days_ago_D"])
+def test_what_users_did_with_an_item_changes_the_scores(
+    world: World, model: NextItemModel, what: str
+) -> None:
+    others = dataclasses.replace(world.deeds, **{what: getattr(world.deeds, what) % 3 + 1})
+    changed = dataclasses.replace(world, deeds=others)
+    before, after = (lists(each, model, repeats_allowed=True) for each in (world, changed))
+    assert [row["scores"] for row in before] != [row["scores"] for row in after]
+
+
 def test_deleting_histories_changes_the_lists(world: World, model: NextItemModel) -> None:
     empty = np.empty(0, np.int64)
     without = dataclasses.replace(world, histories=[empty] * NUM_USERS, seen=[empty] * NUM_USERS)
@@ -164,7 +179,7 @@ def test_candidates_hold_the_best_of_each_source(world: World, model: NextItemMo
     users = np.array([5])
     proposer = Proposer(model.sasrec, model.item_ids, world, num_candidates=1, length=1, repeats_allowed=True)
     (candidates,) = proposer.propose(users)
-    assert 1 <= len(candidates.items_R) <= 3
+    assert 1 <= len(candidates.items_R) <= 4
     features = candidates.features(world)
     assert features.shape == (len(candidates.items_R), len(FEATURES))
     assert np.isfinite(features).all()
@@ -178,6 +193,7 @@ def test_pair_features_are_what_they_are_called(
     options = {"num_candidates": 5, "length": 4, "repeats_allowed": repeats_allowed}
     (candidates,) = Proposer(model.sasrec, model.item_ids, world, **options).propose(np.arange(NUM_USERS))
     neighbours_UN = CoVisitation().fit(world.neighbours_NN).score(world.histories)
+    bought_with_UN = CoVisitation(COPURCHASE_RECENT).fit(world.bought_with_NN).score(world.histories)
     for user in range(NUM_USERS):
         rows = np.flatnonzero(candidates.rows_R == user)
         items, pair = candidates.items_R[rows], candidates.pair_RF[rows]
@@ -196,6 +212,16 @@ def test_pair_features_are_what_they_are_called(
         assert pair[:, PAIR_FEATURES.index("is_seen")].tolist() == np.isin(items, world.seen[user]).tolist()
         last = world.histories[user][-1] if len(world.histories[user]) else -1
         assert pair[:, PAIR_FEATURES.index("is_last_item")].tolist() == (items == last).tolist()
+        of_copurchase = pair[:, PAIR_FEATURES.index("copurchase_score")]
+        np.testing.assert_allclose(of_copurchase, np.log1p(1000 * bought_with_UN[user, items]), rtol=1e-6)
+        begin = world.deeds.starts_U[user]
+        deeds = {item: begin + place for place, item in enumerate(world.seen[user].tolist())}
+        of_deeds = pair[:, PAIR_FEATURES.index("seen_freshness") :].tolist()
+        for item, (fresh, is_left, is_bought) in zip(items.tolist(), of_deeds, strict=True):
+            depth = world.deeds.depths_D[deeds[item]] if item in deeds else 0
+            days = world.deeds.days_ago_D[deeds[item]] if item in deeds else np.inf
+            assert (is_left, is_bought) == (depth == IN_CART, depth == BOUGHT)
+            assert fresh == pytest.approx(1 / (1 + days))
         best = [
             top_k(np.where(may_show_N, each, -np.inf)[None, :], k)[0]
             for each, k in (
@@ -206,6 +232,7 @@ def test_pair_features_are_what_they_are_called(
                     5,
                 ),
                 (np.where(neighbours_UN[user] > 0, neighbours_UN[user], -np.inf), 5),
+                (np.where(bought_with_UN[user] > 0, bought_with_UN[user], -np.inf), 4),
                 (world.popularity_N, 4),
             )
         ]
@@ -292,8 +319,6 @@ def test_steps_come_by_user_and_in_order_whatever_the_order_of_the_rows(tmp_path
     assert users.tolist() == ["anna", "ben"]
     assert lists.to_pylist() == [["lamp", "vase", "lamp"], ["rug"]]
     assert days.tolist() == [DAY - timedelta(days=1), DAY, DAY, DAY]
-    users, lists, _ = steps_by_user(lake, DAY, DAY - timedelta(days=1))
-    assert (users.tolist(), lists.to_pylist()) == (["anna"], [["lamp"]])
 
 
 def test_nobody_has_steps_in_an_empty_training_set(tmp_path: Path) -> None:
@@ -301,24 +326,48 @@ def test_nobody_has_steps_in_an_empty_training_set(tmp_path: Path) -> None:
     assert (len(users), len(lists), len(days)) == (0, 0, 0)
 
 
-def test_neighbours_of_an_earlier_day_are_those_that_were_known_then(tmp_path: Path) -> None:
-    earlier, items = DAY - timedelta(days=3), np.array(["lamp", "rug", "vase"], dtype=object)
-    pair = {"neighbour_rank": 1, "item_id": "lamp"}
+def test_a_world_is_what_its_own_day_has_built(tmp_path: Path) -> None:
+    """Whatever lies beside it: the ids in it are found, and what left the catalogue is left out."""
+    earlier = DAY - timedelta(days=3)
+    of_item = [{"item_id": item, "feature_date": earlier} for item in ("lamp", "rug", "vase")]
+    pair = {"item_id": "lamp", "neighbour_rank": 1, "weight": 4}
+    history = {"item_ids": ["rug", "gone", "lamp"], "seen_item_ids": ["gone", "lamp", "rug"]}
     tables = {
-        names.COVISITATION: [{**pair, "neighbour_id": "rug", "weight": 9}],
-        names.TRAINING_COVISITATION: [
-            {**pair, "cutoff_date": earlier, "neighbour_id": "vase", "weight": 4},
-            {**pair, "cutoff_date": earlier - timedelta(days=2), "neighbour_id": "rug", "weight": 2},
+        names.DIM_ITEMS: [{**item, "is_available": True} for item in of_item],
+        names.FEAT_ITEM_DAILY: of_item,
+        names.FEAT_USER_DAILY: [{"user_id": user, "feature_date": earlier} for user in ("anna", "ben")],
+        names.FEAT_USER_CATEGORY_DAILY: [],
+        names.HISTORIES: [
+            {"user_id": "carl", **history, "seen_depths": [1, 2, 3], "seen_days_ago": [9, 8, 7]},
+            {
+                "user_id": "ben",
+                "item_ids": ["vase"],
+                "seen_item_ids": ["vase"],
+                "seen_depths": [2],
+                "seen_days_ago": [6],
+            },
         ],
+        names.COVISITATION: [{**pair, "neighbour_id": "vase"}, {**pair, "neighbour_id": "gone"}],
+        names.COPURCHASE: [{**pair, "neighbour_id": "rug", "weight": 2}],
     }
     settings = load_settings(home=tmp_path)
     with State.of(settings).lease("test", "build", 60, is_last=True) as lease:
+        lake = Lake.of(settings, lease)
         for table, given in tables.items():
-            rows = pa.Table.from_pylist(given, schema=arrow_schema(TABLES[table]))
-            Lake.of(settings, lease).replace(table, DAY, rows, inputs="by hand")
-    lake = Lake.of(settings)
-    assert _neighbours(lake, DAY, DAY, items).toarray()[0].tolist() == [0, 9, 0]
-    assert _neighbours(lake, earlier, DAY, items).toarray()[0].tolist() == [0, 0, 4]
+            schema = arrow_schema(TABLES[table])
+            filled = [{**dict.fromkeys(schema.names), **row} for row in given]
+            lake.replace(table, earlier, pa.Table.from_pylist(filled, schema=schema), inputs="by hand")
+    world = load_world(lake, earlier)
+    assert world.user_ids.tolist() == ["anna", "ben", "carl"]
+    assert [items.tolist() for items in world.histories] == [[], [2], [1, 0]]
+    assert [items.tolist() for items in world.seen] == [[], [2], [0, 1]]
+    begin = world.deeds.starts_U.tolist()
+    assert world.deeds.depths_D[[begin[1], begin[2], begin[2] + 1]].tolist() == [2, 2, 3]
+    assert world.deeds.days_ago_D[[begin[1], begin[2], begin[2] + 1]].tolist() == [6, 8, 7]
+    assert world.neighbours_NN.toarray()[0].tolist() == [0, 0, 4]
+    assert world.bought_with_NN.toarray()[0].tolist() == [0, 2, 0]
+    with pytest.raises(PartitionMissing, match=f"dim_items has no partition {DAY}"):
+        load_world(lake, DAY)
 
 
 def test_affinities_to_brands_are_read_by_the_brands_of_the_catalogue(tmp_path: Path) -> None:
