@@ -30,6 +30,8 @@ FloatArray = npt.NDArray[np.float32]
 #: Every number that a feature table declares is a feature of the ranker.
 USER_FEATURES = tuple(feature.name for feature in FEAT_USER_DAILY.features if feature.is_number)
 ITEM_FEATURES = tuple(feature.name for feature in FEAT_ITEM_DAILY.features if feature.is_number)
+#: What the catalogue says of an item in words that many items share.
+ITEM_WORDS = ("category", "brand")
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,14 @@ class World:
     item_ids: npt.NDArray[np.object_]  # sorted
     is_available_N: npt.NDArray[np.bool_]
     category_N: IntArray  # code of the item's category, -1 without one
-    item_features_NF: FloatArray  # logarithms, see _compress
+    item_words: dict[str, npt.NDArray[np.object_]]  # of each of ITEM_WORDS the item's; "" where it has none
+    item_features_NF: FloatArray  # logarithms, see _compress; NaN where a value is missing
     popularity_N: FloatArray  # weights of the last seven days: "recent popularity"
     neighbours_NN: csr_matrix  # co-visitation weights
     user_ids: npt.NDArray[np.object_]  # sorted: everyone with a history or features
     histories: list[IntArray]  # of each user, oldest first
     seen: list[IntArray]  # every item that the user acted upon, sorted
-    user_features_UF: FloatArray
+    user_features_UF: FloatArray  # likewise
     affinity_UC: csr_matrix  # share of the user's weight by category
 
     @property
@@ -63,7 +66,7 @@ def load_world(lake: Lake, cutoff: date, day: date) -> World:
     Raises:
         PartitionMissing: the cut-off's features were never built.
     """
-    items = _frame(lake, names.DIM_ITEMS, cutoff, ("item_id", "category", "is_available"))
+    items = _frame(lake, names.DIM_ITEMS, cutoff, ("item_id", *ITEM_WORDS, "is_available"))
     items = items.sort_values("item_id").reset_index(drop=True)
     item_ids = items["item_id"].to_numpy(dtype=object)
     item_features = _frame(lake, names.FEAT_ITEM_DAILY, cutoff, ("item_id", *ITEM_FEATURES))
@@ -78,6 +81,7 @@ def load_world(lake: Lake, cutoff: date, day: date) -> World:
         item_ids=item_ids,
         is_available_N=items["is_available"].to_numpy(dtype=bool),
         category_N=items["category"].map(categories).fillna(-1).to_numpy(dtype=np.int64),
+        item_words={name: items[name].fillna("").to_numpy(dtype=object) for name in ITEM_WORDS},
         item_features_NF=_compress(item_features[list(ITEM_FEATURES)]),
         popularity_N=item_features["popularity_7d"].fillna(0).to_numpy(dtype=np.float32),
         neighbours_NN=_neighbours(lake, cutoff, day, item_ids),
@@ -138,9 +142,9 @@ def _frame(lake: Lake, table: str, day: date, columns: tuple[str, ...]) -> pd.Da
 
 
 def _compress(features: pd.DataFrame) -> FloatArray:
-    """Counts, money and ages span decades: sign(x)·log(1 + |x|). A missing value is zero, as a count would be."""
-    values = features.to_numpy(dtype=np.float64, na_value=0.0)
-    values = np.nan_to_num(values)
+    """Counts, money and ages span decades: sign(x)·log(1 + |x|). What is no number is missing."""
+    values = features.to_numpy(dtype=np.float64, na_value=np.nan)
+    values = np.where(np.isfinite(values), values, np.nan)
     return np.asarray(np.sign(values) * np.log1p(np.abs(values)), np.float32)
 
 

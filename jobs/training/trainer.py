@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.errors import GateRefused
-from jobs.ranking.next_item import FEATURES
-from jobs.ranking.proposer import Candidates, Proposer
+from jobs.ranking.preparation import Preparation
+from jobs.ranking.proposer import PAIR_FEATURES, Candidates, Proposer
 from jobs.ranking.world import IntArray, World, each_index_of
 from jobs.training.impressions import Impressions, evidence_of
 from jobs.training.sequences import Sequences, targets_of
@@ -106,8 +106,10 @@ class Trainer:
         world: World,
         outcomes: dict[str, npt.NDArray[np.object_]],
         impressions: Impressions,
-    ) -> MLPRanker:
+    ) -> tuple[MLPRanker, Preparation]:
         """Fit the ranker on the candidates of users whose next items are known, and on what these were shown meanwhile.
+
+        How their features are prepared is learnt from the same candidates.
 
         What was shown is a candidate as well. Whether it was taken or left, and at what place, makes its mass and its
         weight (:func:`jobs.training.impressions.evidence_of`); without impressions everything counts as one.
@@ -115,7 +117,7 @@ class Trainer:
         evidence = evidence_of(impressions, world, self.repeats_allowed)
         users, targets = self.sample(*targets_of(world, outcomes, self.repeats_allowed), _RANKER_USERS)
         wanted = dict(zip(users.tolist(), targets, strict=True))
-        features, masses, weights, sizes = [], [], [], []
+        pairs, users_of, items_of, masses, weights, sizes = [], [], [], [], [], []
         for candidates in self.propose(fitted, world, users, [evidence.of(user) for user in users.tolist()]):
             users_R = candidates.block[candidates.rows_R]
             starts = np.flatnonzero(np.diff(users_R, prepend=-1))
@@ -127,7 +129,9 @@ class Trainer:
             mass_R, weight_R = evidence.on(users_R, candidates.items_R, np.concatenate(is_wanted))
             masses.append(mass_R)
             weights.append(weight_R)
-            features.append(candidates.features(world))
+            pairs.append(candidates.pair_RF)
+            users_of.append(users_R)
+            items_of.append(candidates.items_R)
             sizes.append(stops - starts)
         offsets = np.concatenate([[0], np.cumsum(np.concatenate(sizes))])
         config = MLPRankerConfig(seed=self.chosen["seed"])
@@ -136,19 +140,24 @@ class Trainer:
                 f"of {len(users)} users after {world.cutoff} nobody wanted one of the candidates: retrain as of a later "
                 "day, with more FORETASTE_JUDGE_DAYS or FORETASTE_NUM_CANDIDATES. The champion stays"
             )
+        mass_R = np.concatenate(masses)
+        preparation, prepared_RP = Preparation.fit(
+            world, np.concatenate(users_of), np.concatenate(items_of), mass_R > 0, self.chosen["seed"]
+        )
         ranker, losses = MLPRanker.fit(
             config,
-            FEATURES,
-            np.concatenate(features),
+            PAIR_FEATURES + preparation.columns,
+            np.concatenate([np.concatenate(pairs), prepared_RP], axis=1),
             offsets,
-            np.concatenate(masses),
+            mass_R,
             np.concatenate(weights),
+            scaled=preparation.columns,
         )
         log.info(
             "ranker_fitted until=%s users=%d candidates=%d impressions=%d loss=%.4f",
             world.cutoff, len(users), offsets[-1], len(impressions), losses[-1],
         )  # fmt: skip
-        return ranker
+        return ranker, preparation
 
     def weights_by_age(
         self, users: Sequence[str], sequences: Sequences, until: date
