@@ -8,11 +8,12 @@ from __future__ import annotations
 import shutil
 import sys
 
-from benchmarks import loop, proof
+from benchmarks import loop, preparation, proof
 from benchmarks.figure import Benchmark, keep
 from contracts.settings import load_settings
 
 BENCHMARKS: dict[str, Benchmark] = {
+    "features.preparation": preparation.preparation,
     "loop.day_seconds": loop.day_seconds,
     "loop.large_day_seconds": loop.large_day_seconds,
     "loop.alarm_to_published": loop.alarm_to_published,

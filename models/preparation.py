@@ -3,7 +3,7 @@
 Everything is fitted by scikit-learn and kept as plain numbers and words: what was learnt is applied with them alone, so
 that a saved model holds no class of anybody's and a score asks for no library that has changed since.
 
-X rows · F features as they are read · P columns as the ranker gets them · C categories · T encoded columns
+X rows · N things that rows are about · F features as they are read · C categories
 """
 
 from __future__ import annotations
@@ -170,28 +170,35 @@ class TargetMeans:
     @classmethod
     def fit(
         cls,
-        words_X: Words,
+        words_N: Words,
         feature: str,
+        places_X: npt.NDArray[np.int64],
         is_wanted_X: npt.NDArray[np.bool_],
         groups_X: npt.NDArray[np.int64],
         seed: int,
     ) -> tuple[Self, FloatArray] | None:
-        """The means, and those that each row is to learn from: of it only others than its own group (user) have told.
+        """The means, and those that each row is to learn from: these are of what others than its own group (user) wanted.
 
         None where there is nothing to tell: one category, one outcome or one group.
+
+        Args:
+            words_N: the category of each of N things.
+            places_X: which of them a row is about.
         """
         from sklearn.model_selection import GroupKFold
         from sklearn.preprocessing import TargetEncoder
 
-        words, code_X = np.unique(words_X.astype(str), return_inverse=True)
+        words, code_N = np.unique(words_N.astype(str), return_inverse=True)
+        code_X = code_N[places_X]  # of many rows numbers are sorted faster than words
         num_folds = min(_FOLDS, len(np.unique(groups_X)))
-        if len(words) < 2 or num_folds < 2 or is_wanted_X.all() or not is_wanted_X.any():
+        if len(np.unique(code_X)) < 2 or num_folds < 2 or is_wanted_X.all() or not is_wanted_X.any():
             return None
         folds = GroupKFold(num_folds, shuffle=True, random_state=seed).split(code_X, groups=groups_X)
         encoder = TargetEncoder(target_type="continuous", cv=list(folds))
         told_X1 = encoder.fit_transform(code_X[:, None], is_wanted_X.astype(np.float64))
         (center,), (scale,) = robust_scale(told_X1)
-        means = dict(zip(words.tolist(), encoder.encodings_[0].tolist(), strict=True))
+        (codes,), (encodings,) = encoder.categories_, encoder.encodings_
+        means = dict(zip(words[codes].tolist(), encodings.tolist(), strict=True))
         fitted = cls(feature, means, float(encoder.target_mean_), float(center), float(scale))
         return fitted, fitted._scaled(told_X1[:, 0])
 

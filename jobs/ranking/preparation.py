@@ -39,7 +39,7 @@ class Preparation:
         """
         users, items = np.unique(users_R), np.unique(items_R)
         fits = [
-            TargetMeans.fit(words_N[items_R], name, is_wanted_R, users_R, seed)
+            TargetMeans.fit(words_N, name, items_R, is_wanted_R, users_R, seed)
             for name, words_N in world.item_words.items()
         ]
         told = [fit for fit in fits if fit is not None]

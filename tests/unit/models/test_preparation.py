@@ -28,6 +28,11 @@ def values(rng):
     return values_XF
 
 
+def means_of(given, is_wanted, groups, seed=1):
+    """Rows about one thing each."""
+    return TargetMeans.fit(given, "category", np.arange(len(given)), is_wanted, groups, seed)
+
+
 def words(*given: str) -> np.ndarray:
     return np.array(given, dtype=object)
 
@@ -162,7 +167,7 @@ def wanted(rng):
 
 
 def test_a_category_is_what_it_is_wanted(wanted):
-    fitted, _ = TargetMeans.fit(wanted[0], "category", *wanted[1:], seed=1)
+    fitted, _ = means_of(*wanted)
     cup, mug = fitted.prepare(words("cup", "mug"))
     assert cup > mug + 0.5
     encoder = TargetEncoder(target_type="continuous").fit(wanted[0][:, None], wanted[1].astype(float))
@@ -175,9 +180,7 @@ def test_nobody_tells_himself_what_he_wanted(wanted):
     """What one person wanted changes the means of the others' rows and none of its own."""
     given, is_wanted, groups = wanted
     turned = np.where(groups == 7, ~is_wanted, is_wanted)
-    (before, rows), (after, rows_after) = (
-        TargetMeans.fit(given, "category", each, groups, seed=1) for each in (is_wanted, turned)
-    )
+    (before, rows), (after, rows_after) = (means_of(given, each, groups) for each in (is_wanted, turned))
     own = groups == 7
     means, means_after = rows * before.scale + before.center, rows_after * after.scale + after.center
     np.testing.assert_allclose(means_after[own], means[own], rtol=1e-5)
@@ -187,9 +190,18 @@ def test_nobody_tells_himself_what_he_wanted(wanted):
 def test_a_category_that_one_person_alone_wanted_is_like_any_to_it(wanted):
     given, is_wanted, groups = wanted
     given[55], is_wanted[55] = "rarity", True
-    fitted, rows = TargetMeans.fit(given, "category", is_wanted, groups, seed=1)
+    fitted, rows = means_of(given, is_wanted, groups)
     assert rows[55] * fitted.scale + fitted.center < 0.5
     assert fitted.means["rarity"] > 0.5
+
+
+def test_of_things_that_no_row_is_about_there_is_no_mean(wanted):
+    given, is_wanted, groups = wanted
+    more = np.append(given, ["tea pot", "cup"])
+    fitted, rows = TargetMeans.fit(more, "category", np.arange(len(given)), is_wanted, groups, 1)
+    expected, rows_expected = means_of(*wanted)
+    assert fitted == expected
+    np.testing.assert_array_equal(rows, rows_expected)
 
 
 @pytest.mark.parametrize(
@@ -203,13 +215,11 @@ def test_a_category_that_one_person_alone_wanted_is_like_any_to_it(wanted):
 )
 def test_where_there_is_nothing_to_tell_there_is_no_mean(wanted, changes):
     given, is_wanted, groups = changes(*wanted)
-    assert TargetMeans.fit(given, "category", is_wanted, groups, seed=1) is None
+    assert means_of(given, is_wanted, groups) is None
 
 
 def test_the_same_seed_gives_the_same_means(wanted):
-    (once, rows), (again, rows_again), (_, other) = (
-        TargetMeans.fit(wanted[0], "category", *wanted[1:], seed=seed) for seed in (1, 1, 2)
-    )
+    (once, rows), (again, rows_again), (_, other) = (means_of(*wanted, seed=seed) for seed in (1, 1, 2))
     assert once == again
     assert rows.tobytes() == rows_again.tobytes() != other.tobytes()
 
@@ -221,7 +231,7 @@ def test_what_was_learnt_comes_back_from_json_as_it_was(values, wanted):
     for fitted in (
         Numbers.fit(values, NAMES),
         OneHot.fit(wanted[0], "category"),
-        TargetMeans.fit(wanted[0], "category", *wanted[1:], seed=1)[0],
+        means_of(*wanted)[0],
     ):
         assert type(fitted).from_state(json.loads(json.dumps(asdict(fitted)))) == fitted
 
@@ -244,7 +254,7 @@ def test_numbers_that_cannot_be_calculated_with_are_refused(values, changes, mes
     "changes", [{"means": {"cup": float("inf")}}, {"scale": 0.0}, {"mean": float("nan")}]
 )
 def test_means_that_cannot_be_calculated_with_are_refused(wanted, changes):
-    fitted, _ = TargetMeans.fit(wanted[0], "category", *wanted[1:], seed=1)
+    fitted, _ = means_of(*wanted)
     with pytest.raises(ValueError, match=r"finite numbers|not above zero"):
         TargetMeans.from_state(asdict(fitted) | changes)
 
