@@ -18,6 +18,8 @@ from models.preparation import Numbers, OneHot, TargetMeans
 _ITEM, _USER = "item.", "user."
 #: Which words of an item become columns of their own; brands are too many.
 _ONE_HOT = ("category",)
+#: Candidates that scale and flags are learnt from at most.
+_MOST_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,12 @@ class Preparation:
     def fit(
         cls, world: World, users_R: IntArray, items_R: IntArray, is_wanted_R: npt.NDArray[np.bool_], seed: int
     ) -> tuple[Self, FloatArray]:
-        """Learn from candidates, of which each user and each item counts once; returns the candidates' rows as well.
+        """Learn from candidates, of which each counts once; returns their prepared columns as well.
 
         In these the means are of what others than the candidate's own user wanted.
         """
-        users, items = np.unique(users_R), np.unique(items_R)
+        some = slice(None, None, 1 + len(items_R) // _MOST_ROWS)  # a scale asks for no more, and takes memory
+        items, users = items_R[some], users_R[some]
         fits = [
             TargetMeans.fit(words_N, name, items_R, is_wanted_R, users_R, seed)
             for name, words_N in world.item_words.items()
