@@ -235,8 +235,10 @@ def _telling(
     """The flags that tell rows apart: neither thin nor the same as an earlier one; at most so many, the fullest first."""
     share_F = is_flagged_XF.mean(axis=0)
     full = [place for place in range(len(names)) if _THIN <= share_F[place] <= 1 - _THIN]
-    _, firsts = np.unique(is_flagged_XF[:, full], axis=1, return_index=True) if full else ([], [])
-    fullest = sorted((full[first] for first in firsts), key=lambda place: (-share_F[place], place))
+    if not full:
+        return ()
+    _, firsts = np.unique(is_flagged_XF[:, full], axis=1, return_index=True)
+    fullest = sorted((full[first] for first in firsts.tolist()), key=lambda place: (-share_F[place], place))
     return tuple(names[place] for place in sorted(fullest[:most]))
 
 
