@@ -21,11 +21,11 @@ FloatArray = npt.NDArray[np.float32]
 Words = npt.NDArray[np.object_]
 
 #: A flag that fewer rows carry than this share, or all but this share, teaches a small ranker noise.
-_THIN = 0.02
+_THIN = 0.05
 #: So many deviations from the median, by a robust scale, make an outlier.
 _FAR_OUT = 3.0
 #: Flags of outliers that are kept at most: those that tell most rows from the others.
-_MOST_OUTLIER_FLAGS = 4
+_MOST_OUTLIER_FLAGS = 2
 #: A category is a column of its own from this share of the rows on; the lesser ones share one.
 _FREQUENT = 0.02
 _MOST_CATEGORIES = 12
