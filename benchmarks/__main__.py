@@ -11,12 +11,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import features, loop, proof, publishing
+from benchmarks import features, loop, preparation, proof, publishing
 from benchmarks.figure import Benchmark, keep
 from benchmarks.page import write_page
 from contracts.settings import load_settings
 
 BENCHMARKS: dict[str, Benchmark] = {
+    "features.preparation": preparation.preparation,
     "loop.day_seconds": loop.day_seconds,
     "loop.large_day_seconds": loop.large_day_seconds,
     "loop.alarm_to_published": loop.alarm_to_published,

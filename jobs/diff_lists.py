@@ -174,7 +174,7 @@ def _lists(
 
     feed = chosen.get("feed") or read_description(settings).model_dump(mode="json")
     rows = rank_everyone(
-        load_world(lake, day, day),
+        load_world(lake, day),
         model,
         length=_LENGTH,
         num_candidates=chosen.get("settings", {}).get("num_candidates", settings.num_candidates),

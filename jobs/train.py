@@ -63,11 +63,11 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     trainer.refuse_unless_wanted(recent, refit_outcomes, until=day)
     fitted, curve = trainer.fit_transformer(early, sequences, validate_on=rank_outcomes)
     shown = impressions.between(early.cutoff, late.cutoff)
-    ranker = trainer.fit_ranker(fitted, early, rank_outcomes, shown)
+    ranker, preparation = trainer.fit_ranker(fitted, early, rank_outcomes, shown)
     twin, _ = trainer.fit_transformer(late, sequences, num_epochs=curve.best_epoch)
 
     ndcg, metrics, num_users = evaluate(
-        NextItemModel(twin.item_ids, twin.sasrec, ranker),
+        NextItemModel(twin.item_ids, twin.sasrec, ranker, preparation),
         champion[0] if champion else None,
         late,
         sequences,
@@ -81,9 +81,9 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     if recent is not late:
         twin, _ = trainer.fit_transformer(recent, sequences, num_epochs=curve.best_epoch)
     shown = impressions.between(recent.cutoff, day)
-    ranker = trainer.fit_ranker(twin, recent, refit_outcomes, shown)
+    ranker, preparation = trainer.fit_ranker(twin, recent, refit_outcomes, shown)
     final, _ = trainer.fit_transformer(load_world(lake, day), sequences, num_epochs=curve.best_epoch)
-    model = NextItemModel(final.item_ids, final.sasrec, ranker)
+    model = NextItemModel(final.item_ids, final.sasrec, ranker, preparation)
     facts = {
         "day": day.isoformat(),
         "data": _data_digest(context, ends),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.recommender import State, checked_state
+from models.scaling import robust_scale
 
 _FAR_OUT = 1e18
 _ROWS_AT_ONCE = 1 << 14  # what a layer makes of so many rows stays in the processor's cache
@@ -104,12 +105,15 @@ class MLPRanker(nn.Module):
         offsets_G: npt.NDArray[np.integer[Any]],
         masses_R: npt.NDArray[Any],
         weights_R: npt.NDArray[Any] | None = None,
+        *,
+        scaled: Collection[str] = (),
     ) -> tuple[Self, list[float]]:
         """A new ranker and its loss after each epoch; rows offsets[g] … offsets[g+1]-1 belong to group g.
 
         Args:
             masses_R: how much each row was wanted; 0 for what was not.
             weights_R: as how many candidates each row counts that a positive is compared with; without: as one.
+            scaled: the features that come about zero and about one apart; the scale of the others is learnt.
 
         Raises:
             ValueError: the parts do not fit together, a feature is not finite, or no group has a positive.
@@ -117,7 +121,8 @@ class MLPRanker(nn.Module):
         ranker = cls(config, feature_names)
         features_RF = ranker._checked(features_RF, feature_names)
         groups = _groups(len(features_RF), offsets_G, masses_R)
-        ranker._learn_scale(features_RF)
+        unscaled = [place for place, name in enumerate(feature_names) if name not in set(scaled)]
+        ranker._learn_scale(features_RF, unscaled)
         masses_R, weights_R = _evidence(masses_R, np.ones(len(masses_R)) if weights_R is None else weights_R)
         mass_R, log_weight_R = torch.from_numpy(masses_R), torch.from_numpy(weights_R).log()
         rows_RF = ranker.standardise(torch.from_numpy(features_RF))
@@ -226,13 +231,11 @@ class MLPRanker(nn.Module):
         ranker.eval()
         return ranker
 
-    def _learn_scale(self, features_RF: npt.NDArray[np.float32]) -> None:
-        """Median and interquartile range; where the middle half is constant, the standard deviation; else 1."""
-        low_F, middle_F, high_F = np.quantile(features_RF.astype(np.float64), [0.25, 0.5, 0.75], axis=0)
-        spread_F = (high_F - low_F) / 1.349  # of a normal distribution this is the standard deviation
-        spread_F = np.where(spread_F > 0, spread_F, features_RF.std(axis=0, dtype=np.float64))
-        self.middle.copy_(torch.from_numpy(middle_F))
-        self.spread.copy_(torch.from_numpy(np.where(spread_F > 1e-12, spread_F, 1.0)))
+    def _learn_scale(self, features_RF: npt.NDArray[np.float32], columns: list[int]) -> None:
+        """Of columns that come unscaled: median and interquartile range, as :func:`robust_scale` says."""
+        middle_F, spread_F = robust_scale(features_RF[:, columns])
+        self.middle[columns] = torch.from_numpy(middle_F).float()
+        self.spread[columns] = torch.from_numpy(np.where(spread_F > 1e-12, spread_F, 1.0)).float()
 
     def _checked(
         self, features_RF: npt.NDArray[np.float32], feature_names: Sequence[str]

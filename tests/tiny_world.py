@@ -7,7 +7,9 @@ from datetime import date
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from jobs.ranking.next_item import FEATURES, NextItemModel
+from jobs.ranking.next_item import NextItemModel
+from jobs.ranking.preparation import Preparation
+from jobs.ranking.proposer import PAIR_FEATURES
 from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, Deeds, World
 from models.mlp_ranker import MLPRanker, MLPRankerConfig
 from models.sasrec import SASRec, SASRecConfig
@@ -31,6 +33,12 @@ def tiny_world() -> World:
         is_available_N=is_available_N,
         category_N=np.arange(NUM_ITEMS) % 4,
         brand_N=np.arange(NUM_ITEMS) % 3,
+        item_words={
+            "category": np.array([f"category-{index % 4}" for index in range(NUM_ITEMS)], dtype=object),
+            "brand": np.array(
+                [f"brand-{index % 7}" if index % 5 else "" for index in range(NUM_ITEMS)], dtype=object
+            ),
+        },
         item_features_NF=rng.random((NUM_ITEMS, len(ITEM_FEATURES))).astype(np.float32),
         popularity_N=rng.integers(0, 50, NUM_ITEMS).astype(np.float32),
         neighbours_NN=csr_matrix(rng.integers(0, 3, (NUM_ITEMS, NUM_ITEMS))),
@@ -52,9 +60,21 @@ def tiny_world() -> World:
 def tiny_model(world: World) -> NextItemModel:
     rng = np.random.default_rng(7)
     sasrec = SASRec(SASRecConfig(num_items=NUM_ITEMS - 2, width=8, blocks=1, heads=1, max_length=6), seed=1)
-    rows, groups = 200, 10
-    features = rng.normal(size=(rows, len(FEATURES))).astype(np.float32)
-    labels = features.sum(axis=1) + rng.normal(size=rows) > 4  # every feature counts a little
-    offsets = np.arange(0, rows + 1, rows // groups)
-    ranker, _ = MLPRanker.fit(MLPRankerConfig(widths=(8,), epochs=3), FEATURES, features, offsets, labels)
-    return NextItemModel(world.item_ids[:-2], sasrec, ranker)  # the last two items are new to the model
+    users_R = np.repeat(np.arange(2, NUM_USERS), 20)
+    items_R = np.concatenate([rng.choice(NUM_ITEMS, 20, replace=False) for _ in range(2, NUM_USERS)])
+    pair_RF = rng.normal(size=(len(users_R), len(PAIR_FEATURES))).astype(np.float32)
+    offsets = np.arange(0, len(users_R) + 1, 20)
+    # Everything counts a little.
+    liking_R = pair_RF.sum(axis=1) + world.item_features_NF[items_R].sum(axis=1) + items_R % 4
+    labels_R = liking_R + rng.normal(size=len(users_R)) > np.quantile(liking_R, 0.7)
+    preparation, rows_RP = Preparation.fit(world, users_R, items_R, labels_R, seed=1)
+    ranker, _ = MLPRanker.fit(
+        MLPRankerConfig(widths=(8,), epochs=3),
+        PAIR_FEATURES + preparation.columns,
+        np.concatenate([pair_RF, rows_RP], axis=1),
+        offsets,
+        labels_R,
+        scaled=preparation.columns,
+    )
+    # The last two items are new to the model.
+    return NextItemModel(world.item_ids[:-2], sasrec, ranker, preparation)

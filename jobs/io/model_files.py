@@ -14,6 +14,7 @@ import numpy as np
 from contracts.errors import ModelRefused
 from jobs.io.commit import digest_of, fsync_path, sha256_of_file
 from jobs.ranking.next_item import FEATURES, NextItemModel
+from jobs.ranking.preparation import Preparation
 
 DESCRIPTION = "model.json"
 _FILES = (DESCRIPTION, "ranker.safetensors", "sasrec.safetensors")
@@ -36,7 +37,8 @@ def save_model(model: NextItemModel, facts: dict[str, Any], root: Path) -> tuple
     description = {
         "task": "next-item",
         "item_ids": list(model.item_ids),
-        "features": list(model.ranker.feature_names),
+        "features": list(model.reads),
+        "preparation": model.preparation.state(),
         "sasrec": asdict(model.sasrec.config),
         "ranker": asdict(model.ranker.config),
         "facts": facts,
@@ -90,17 +92,23 @@ def load_model(folder: Path, digest: str) -> NextItemModel:
             "dbt_project/models/features, or retrain: foretaste retrain"
         )
     try:
+        ranker = MLPRanker.from_state(
+            MLPRankerConfig(**description["ranker"] | {"widths": tuple(description["ranker"]["widths"])}),
+            load_file(folder / "ranker.safetensors"),
+        )
         return NextItemModel(
             item_ids=np.array(description["item_ids"], dtype=object),
             sasrec=SASRec.from_state(
                 SASRecConfig(**description["sasrec"]), load_file(folder / "sasrec.safetensors")
             ),
-            ranker=MLPRanker.from_state(
-                MLPRankerConfig(**description["ranker"] | {"widths": tuple(description["ranker"]["widths"])}),
-                load_file(folder / "ranker.safetensors"),
+            ranker=ranker,
+            preparation=(
+                Preparation.from_state(description["preparation"])
+                if "preparation" in description
+                else Preparation.as_they_are(ranker.feature_names)  # trained before there was one
             ),
         )
-    except (ValueError, TypeError, SafetensorError) as error:
+    except (ValueError, TypeError, KeyError, SafetensorError) as error:
         raise ModelRefused(f"{folder} is not a usable model: {error}. Retrain: foretaste retrain") from error
 
 

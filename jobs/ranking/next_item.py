@@ -11,16 +11,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from jobs.ranking.preparation import Preparation
 from jobs.ranking.proposer import PAIR_FEATURES, Proposer, places_in_rows
-from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, IntArray, World
+from jobs.ranking.world import ITEM_FEATURES, ITEM_WORDS, USER_FEATURES, FloatArray, IntArray, World
 from models.mlp_ranker import MLPRanker
 from models.sasrec import SASRec
 from models.topk import top_k
 
-_OF_ITEM = tuple(f"item.{name}" for name in ITEM_FEATURES)
-_OF_USER = tuple(f"user.{name}" for name in USER_FEATURES)
-#: What the ranker knows about a user and a candidate, in the order of its columns.
-FEATURES = PAIR_FEATURES + _OF_ITEM + _OF_USER
+#: What there is to know about a user and a candidate; a preparation makes columns of it.
+FEATURES = (
+    *PAIR_FEATURES,
+    *(f"item.{name}" for name in (*ITEM_FEATURES, *ITEM_WORDS)),
+    *(f"user.{name}" for name in USER_FEATURES),
+)
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,18 @@ class RankedLists:
 
 @dataclass(frozen=True)
 class NextItemModel:
-    """A trained transformer with its vocabulary, and the ranker on top."""
+    """A trained transformer with its vocabulary, the ranker on top, and how the ranker's features are prepared."""
 
     item_ids: npt.NDArray[np.object_]  # the vocabulary, sorted: what the transformer's indices mean
     sasrec: SASRec
     ranker: MLPRanker
+    preparation: Preparation
+
+    def __post_init__(self) -> None:
+        prepared, learnt = set(self.preparation.columns), set(self.ranker.feature_names) - set(PAIR_FEATURES)
+        if strange := sorted(prepared ^ learnt):
+            lack = "not learnt by the ranker" if strange[0] in prepared else "not prepared for the ranker"
+            raise ValueError(f"{strange[0]} is {lack}: the two are not of one model")
 
     def rank(
         self, world: World, users: IntArray, *, length: int, num_candidates: int, repeats_allowed: bool
@@ -60,44 +70,41 @@ class NextItemModel:
             length=length,
             repeats_allowed=repeats_allowed,
         )
-        known = self._known(_OF_ITEM)
-        of_item_NS = self.ranker.project(
-            world.item_features_NF[:, known], [_OF_ITEM[place] for place in known]
-        )
-        return Ranking(self.ranker, proposer, of_item_NS, self._known(_OF_USER), self._known(PAIR_FEATURES))
+        of_item_NS = self.ranker.project(self.preparation.of_items(world), self.preparation.item_columns)
+        # A pair feature that came after the ranker was trained is one that it has not learnt.
+        of_pair = [place for place, name in enumerate(PAIR_FEATURES) if name in self.ranker.feature_names]
+        return Ranking(self, proposer, of_item_NS, self.preparation.of_users(world), of_pair)
 
-    def _known(self, features: tuple[str, ...]) -> list[int]:
-        """The places of those that the ranker has learnt: others were declared after it was trained."""
-        learnt = set(self.ranker.feature_names)
-        return [place for place, name in enumerate(features) if name in learnt]
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """What of FEATURES it has learnt from: what was declared later it does without."""
+        pair = tuple(name for name in self.ranker.feature_names if name in PAIR_FEATURES)
+        return pair + self.preparation.reads
 
 
 @dataclass(frozen=True)
 class Ranking:
     """A model in one world."""
 
-    ranker: MLPRanker
+    model: NextItemModel
     proposer: Proposer
-    of_item_NS: npt.NDArray[np.float32]  # what an item's own features add to a candidate's sums
-    of_user: list[int]  # the places of the users' features that the ranker has learnt
-    of_pair: list[int]  # likewise
+    of_item_NS: FloatArray  # what an item's own features add to a candidate's sums
+    user_UP: FloatArray  # the prepared features of users
+    of_pair: list[int]  # the places of the pair features that the ranker has learnt
 
     def rank(self, users: IntArray) -> RankedLists:
         """The best items for each of the users, who are indices into the world's."""
-        world, length = self.proposer.world, self.proposer.length
-        user_names, pair_names = (
-            [_OF_USER[place] for place in self.of_user],
-            [PAIR_FEATURES[place] for place in self.of_pair],
-        )
+        ranker, length = self.model.ranker, self.proposer.length
+        user_names = self.model.preparation.user_columns
+        pair_names = [PAIR_FEATURES[place] for place in self.of_pair]
         parts = []
         for candidates in self.proposer.propose(users):
             num_rows = len(candidates.is_personal_B)
-            sums_RS = self.ranker.project(candidates.pair_RF[:, self.of_pair], pair_names)
+            sums_RS = ranker.project(candidates.pair_RF[:, self.of_pair], pair_names)
             sums_RS += self.of_item_NS.take(candidates.items_R, axis=0)
-            user_BF = world.user_features_UF[candidates.block][:, self.of_user]
-            of_user_BS = self.ranker.project(user_BF, user_names)
+            of_user_BS = ranker.project(self.user_UP[candidates.block], user_names)
             sums_RS += of_user_BS.take(candidates.rows_R, axis=0)
-            scores_R = self.ranker.score_sums(sums_RS)
+            scores_R = ranker.score_sums(sums_RS)
             # A user's candidates side by side, in the order of their items: equals go to the lesser item.
             scores_BC = _side_by_side(scores_R, candidates.rows_R, num_rows, -np.inf)
             items_BC = _side_by_side(candidates.items_R, candidates.rows_R, num_rows, -1)

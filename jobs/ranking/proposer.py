@@ -27,7 +27,7 @@ PAIR_FEATURES = (
     "brand_affinity",
     "is_seen",
     "is_last_item",
-    "price_gap",  # the item's price over the user's mean price, as a difference of logarithms
+    "price_gap",  # the item's price over the user's mean price, as a difference of logarithms; 0 where one is missing
     "copurchase_score",
     "seen_freshness",  # 1 / (1 + days since the user last acted upon the item), 0 where the user never did
     "is_left_in_cart",  # the user put it into the cart and has not bought it
@@ -48,14 +48,6 @@ class Candidates:
     items_R: IntArray
     pair_RF: npt.NDArray[np.float32]  # PAIR_FEATURES
     is_personal_B: npt.NDArray[np.bool_]  # does anything about this user speak for some item?
-
-    def features(self, world: World) -> npt.NDArray[np.float32]:
-        """One row of FEATURES for each candidate."""
-        of_item_RF, of_user_RF = (
-            world.item_features_NF[self.items_R],
-            world.user_features_UF[self.block[self.rows_R]],
-        )
-        return np.concatenate([self.pair_RF, of_item_RF, of_user_RF], axis=1)
 
 
 class Proposer:
@@ -147,7 +139,8 @@ class Proposer:
         price_N = self.world.item_features_NF[:, ITEM_FEATURES.index("price_cents")]
         mean_price_B = self.world.user_features_UF[block, USER_FEATURES.index("mean_price_cents_90d")]
         mean_price_R = mean_price_B[rows_R]
-        pair_RF[:, 7] = np.where(mean_price_R > 0, price_N[items_R] - mean_price_R, 0)
+        gap_R = np.where(mean_price_R > 0, price_N[items_R] - mean_price_R, 0)
+        pair_RF[:, 7] = np.nan_to_num(gap_R)
         pair_RF[:, 8] = np.log1p(1000 * _dense(bought_with_BN).take(flat_R))
         pair_RF[:, 9:] = self._deeds(block, flat_R, seen_BN.take(flat_R))
         num_neighbours_B = np.diff(neighbours_BN.indptr) + np.diff(bought_with_BN.indptr)

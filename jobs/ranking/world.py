@@ -30,6 +30,8 @@ FloatArray = npt.NDArray[np.float32]
 #: Every number that a feature table declares is a feature of the ranker.
 USER_FEATURES = tuple(feature.name for feature in FEAT_USER_DAILY.features if feature.is_number)
 ITEM_FEATURES = tuple(feature.name for feature in FEAT_ITEM_DAILY.features if feature.is_number)
+#: What the catalogue says of an item in words that many items share.
+ITEM_WORDS = ("category", "brand")
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class World:
     is_available_N: npt.NDArray[np.bool_]
     category_N: IntArray  # code of the item's category, -1 without one
     brand_N: IntArray  # code of the item's brand, -1 without one
-    item_features_NF: FloatArray  # logarithms, see _compress
+    item_words: dict[str, npt.NDArray[np.object_]]  # of each of ITEM_WORDS the item's; "" where it has none
+    item_features_NF: FloatArray  # logarithms, see _compress; NaN where a value is missing
     popularity_N: FloatArray  # weights of the last seven days: "recent popularity"
     neighbours_NN: csr_matrix  # co-visitation weights
     bought_with_NN: csr_matrix  # co-purchase weights
@@ -49,7 +52,7 @@ class World:
     histories: list[IntArray]  # of each user, oldest first
     seen: list[IntArray]  # every item that the user acted upon, sorted
     deeds: Deeds  # what the users did with these
-    user_features_UF: FloatArray
+    user_features_UF: FloatArray  # likewise logarithms
     affinity_UC: csr_matrix  # share of the user's weight by category
     brand_affinity_UB: csr_matrix  # the same by brand
 
@@ -76,7 +79,7 @@ def load_world(lake: Lake, cutoff: date) -> World:
     Raises:
         PartitionMissing: one of them was never built.
     """
-    items = _frame(lake, names.DIM_ITEMS, cutoff, ("item_id", "category", "brand", "is_available"))
+    items = _frame(lake, names.DIM_ITEMS, cutoff, ("item_id", *ITEM_WORDS, "is_available"))
     items = items.sort_values("item_id").reset_index(drop=True)
     item_ids = items["item_id"].to_numpy(dtype=object)
     item_features = _frame(lake, names.FEAT_ITEM_DAILY, cutoff, ("item_id", *ITEM_FEATURES))
@@ -98,6 +101,7 @@ def load_world(lake: Lake, cutoff: date) -> World:
         is_available_N=items["is_available"].to_numpy(dtype=bool),
         category_N=category_N,
         brand_N=brand_N,
+        item_words={name: items[name].fillna("").to_numpy(dtype=object) for name in ITEM_WORDS},
         item_features_NF=_compress(item_features[list(ITEM_FEATURES)]),
         popularity_N=item_features["popularity_7d"].fillna(0).to_numpy(dtype=np.float32),
         neighbours_NN=_neighbours(lake, names.COVISITATION, cutoff, item_ids),
@@ -161,9 +165,9 @@ def _frame(lake: Lake, table: str, day: date, columns: tuple[str, ...]) -> pd.Da
 
 
 def _compress(features: pd.DataFrame) -> FloatArray:
-    """Counts, money and ages span decades: sign(x)·log(1 + |x|). A missing value is zero, as a count would be."""
-    values = features.to_numpy(dtype=np.float64, na_value=0.0)
-    values = np.nan_to_num(values)
+    """Counts, money and ages span decades: sign(x)·log(1 + |x|). What is no number is missing."""
+    values = features.to_numpy(dtype=np.float64, na_value=np.nan)
+    values = np.where(np.isfinite(values), values, np.nan)
     return np.asarray(np.sign(values) * np.log1p(np.abs(values)), np.float32)
 
 

@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.errors import GateRefused
-from jobs.ranking.next_item import FEATURES
+from jobs.ranking.preparation import Preparation
 from jobs.ranking.proposer import Candidates, Proposer
 from jobs.ranking.world import IntArray, World, each_index_of
 from jobs.training.impressions import Impressions, evidence_of
+from jobs.training.lessons import Lessons
 from jobs.training.sequences import Sequences, targets_of
-from models.mlp_ranker import MLPRanker, MLPRankerConfig
+from models.mlp_ranker import MLPRanker
 from models.sasrec import SASRec, SASRecConfig
 from models.training import TrainConfig, Validation, fit
 
@@ -106,49 +107,46 @@ class Trainer:
         world: World,
         outcomes: dict[str, npt.NDArray[np.object_]],
         impressions: Impressions,
-    ) -> MLPRanker:
+    ) -> tuple[MLPRanker, Preparation]:
         """Fit the ranker on the candidates of users whose next items are known, and on what these were shown meanwhile.
+
+        How their features are prepared is learnt from the same candidates.
 
         What was shown is a candidate as well. Whether it was taken or left, and at what place, makes its mass and its
         weight (:func:`jobs.training.impressions.evidence_of`); without impressions everything counts as one.
         """
+        lessons = self.lessons(fitted, world, outcomes, impressions)
+        preparation, prepared_RP = lessons.prepare(self.chosen["seed"])
+        ranker, losses = lessons.fit(preparation, prepared_RP, self.chosen["seed"])
+        log.info(
+            "ranker_fitted until=%s users=%d candidates=%d impressions=%d loss=%.4f",
+            world.cutoff, len(lessons.offsets) - 1, len(lessons.items_R), len(impressions), losses[-1],
+        )  # fmt: skip
+        return ranker, preparation
+
+    def lessons(
+        self,
+        fitted: Fitted,
+        world: World,
+        outcomes: dict[str, npt.NDArray[np.object_]],
+        impressions: Impressions,
+    ) -> Lessons:
+        """The candidates that the ranker learns from, and what came of them.
+
+        Raises:
+            GateRefused: nobody wanted one of them.
+        """
         evidence = evidence_of(impressions, world, self.repeats_allowed)
         users, targets = self.sample(*targets_of(world, outcomes, self.repeats_allowed), _RANKER_USERS)
         wanted = dict(zip(users.tolist(), targets, strict=True))
-        features, masses, weights, sizes = [], [], [], []
-        for candidates in self.propose(fitted, world, users, [evidence.of(user) for user in users.tolist()]):
-            users_R = candidates.block[candidates.rows_R]
-            starts = np.flatnonzero(np.diff(users_R, prepend=-1))
-            stops = np.append(starts[1:], len(users_R))
-            is_wanted = [
-                np.isin(candidates.items_R[start:stop], wanted[int(users_R[start])])
-                for start, stop in zip(starts, stops, strict=True)
-            ]
-            mass_R, weight_R = evidence.on(users_R, candidates.items_R, np.concatenate(is_wanted))
-            masses.append(mass_R)
-            weights.append(weight_R)
-            features.append(candidates.features(world))
-            sizes.append(stops - starts)
-        offsets = np.concatenate([[0], np.cumsum(np.concatenate(sizes))])
-        config = MLPRankerConfig(seed=self.chosen["seed"])
-        if not any(mass_R.any() for mass_R in masses):
+        shown = [evidence.of(user) for user in users.tolist()]
+        lessons = Lessons.of(world, self.propose(fitted, world, users, shown), wanted, evidence)
+        if not lessons.mass_R.any():
             raise GateRefused(
                 f"of {len(users)} users after {world.cutoff} nobody wanted one of the candidates: retrain as of a later "
                 "day, with more FORETASTE_JUDGE_DAYS or FORETASTE_NUM_CANDIDATES. The champion stays"
             )
-        ranker, losses = MLPRanker.fit(
-            config,
-            FEATURES,
-            np.concatenate(features),
-            offsets,
-            np.concatenate(masses),
-            np.concatenate(weights),
-        )
-        log.info(
-            "ranker_fitted until=%s users=%d candidates=%d impressions=%d loss=%.4f",
-            world.cutoff, len(users), offsets[-1], len(impressions), losses[-1],
-        )  # fmt: skip
-        return ranker
+        return lessons
 
     def weights_by_age(
         self, users: Sequence[str], sequences: Sequences, until: date

@@ -100,6 +100,7 @@ def promote_by_hand(settings: Settings) -> None:
     """A champion of random weights over the catalogue: how good it is does not matter here."""
     from jobs.io.model_files import save_model
     from jobs.ranking.next_item import FEATURES, NextItemModel
+    from jobs.ranking.preparation import Preparation
     from models.mlp_ranker import MLPRanker, MLPRankerConfig
     from models.sasrec import SASRec, SASRecConfig
 
@@ -107,12 +108,14 @@ def promote_by_hand(settings: Settings) -> None:
     rows = Lake.of(settings).read(names.DIM_ITEMS, CHAMPION_DAY, ["item_id"])
     item_ids = np.array(sorted(rows.column("item_id").to_pylist()), dtype=object)
     sasrec = SASRec(SASRecConfig(num_items=len(item_ids), width=8, blocks=1, heads=1, max_length=50), seed=1)
-    features = rng.normal(size=(200, len(FEATURES))).astype(np.float32)
+    columns = tuple(name for name in FEATURES if name not in ("item.category", "item.brand"))  # numbers alone
+    features = rng.normal(size=(200, len(columns))).astype(np.float32)
     labels = features.sum(axis=1) > 4
     ranker, _ = MLPRanker.fit(
-        MLPRankerConfig(widths=(8,), epochs=2), FEATURES, features, np.arange(0, 201, 20), labels
+        MLPRankerConfig(widths=(8,), epochs=2), columns, features, np.arange(0, 201, 20), labels
     )
-    _, digest = save_model(NextItemModel(item_ids, sasrec, ranker), {}, settings.home / "models")
+    model = NextItemModel(item_ids, sasrec, ranker, Preparation.as_they_are(columns))
+    _, digest = save_model(model, {}, settings.home / "models")
     State.of(settings).put(PROMOTIONS, "1", {"day": str(CHAMPION_DAY), "sha256": digest})
 
 

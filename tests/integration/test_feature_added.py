@@ -46,7 +46,7 @@ for step in ("land", "transform", "score", "publish"):
     run_step(settings, step, day, run_id=step, is_last=True)
 build_reports(settings, datetime(day.year, day.month, day.day, tzinfo=UTC))
 lake = Lake.of(settings)
-world = load_world(lake, day, day)
+world = load_world(lake, day)
 unequal, compared = [], 0
 with open_online_store(settings) as store:
     pointer = store.pointer()

@@ -19,8 +19,9 @@ from jobs.features.cutoffs import cutoffs
 from jobs.io.lake import Lake
 from jobs.io.schemas import arrow_schema
 from jobs.io.state import State
-from jobs.ranking.next_item import FEATURES, NextItemModel
-from jobs.ranking.proposer import Proposer
+from jobs.ranking.next_item import NextItemModel
+from jobs.ranking.preparation import Preparation
+from jobs.ranking.proposer import PAIR_FEATURES, Proposer
 from jobs.ranking.world import World
 from jobs.training.impressions import Impressions, evidence_of, read_impressions
 from jobs.training.trainer import Fitted, Trainer
@@ -133,7 +134,7 @@ def wanted(world: World) -> dict[str, np.ndarray]:
 def ranker_of(world: World, model: NextItemModel, *given: dict[str, Any]) -> dict[str, np.ndarray]:
     fitted = Fitted(model.item_ids, model.sasrec)
     trainer = Trainer(CHOSEN, repeats_allowed=True)
-    return trainer.fit_ranker(fitted, world, wanted(world), impressions(*given)).state()
+    return trainer.fit_ranker(fitted, world, wanted(world), impressions(*given))[0].state()
 
 
 def is_same(left: dict[str, np.ndarray], right: dict[str, np.ndarray]) -> bool:
@@ -164,8 +165,15 @@ def test_where_nobody_was_shown_anything_the_ranker_is_that_of_what_people_wante
         for row, item in zip(candidates.rows_R, candidates.items_R, strict=True)
     ]
     offsets = np.concatenate([[0], np.cumsum(np.bincount(candidates.rows_R))])
-    features = candidates.features(world)
-    expected, _ = MLPRanker.fit(MLPRankerConfig(seed=7), FEATURES, features, offsets, np.array(is_wanted))
+    is_wanted_R = np.array(is_wanted)
+    preparation, rows_RP = Preparation.fit(
+        world, candidates.block[candidates.rows_R], candidates.items_R, is_wanted_R, seed=7
+    )
+    features = np.concatenate([candidates.pair_RF, rows_RP], axis=1)
+    columns = PAIR_FEATURES + preparation.columns
+    expected, _ = MLPRanker.fit(
+        MLPRankerConfig(seed=7), columns, features, offsets, is_wanted_R, scaled=preparation.columns
+    )
     assert is_same(ranker_of(world, model), expected.state())
 
 
@@ -206,7 +214,7 @@ def test_what_was_shown_is_a_candidate_though_nobody_proposed_it(world: World, m
         zip(few.rows_R.tolist(), few.items_R.tolist(), strict=True)
     )
     assert extra == {(0, other)}
-    assert np.isfinite(more.features(world)).all()
+    assert np.isfinite(more.pair_RF).all()
 
 
 def test_what_was_taken_teaches_though_nobody_proposed_it(world: World, model: NextItemModel) -> None:

@@ -21,6 +21,7 @@ from jobs.io.lake import Lake
 from jobs.io.schemas import arrow_schema
 from jobs.io.state import State
 from jobs.ranking.next_item import FEATURES, NextItemModel
+from jobs.ranking.preparation import Preparation
 from jobs.ranking.proposer import COPURCHASE_RECENT, PAIR_FEATURES, Proposer
 from jobs.ranking.world import (
     ITEM_FEATURES,
@@ -114,21 +115,26 @@ def test_a_list_does_not_depend_on_who_else_is_scored(world: World, model: NextI
 def test_a_champion_goes_on_ranking_by_what_it_has_learnt_when_a_feature_is_declared_after_it(
     world: World, model: NextItemModel
 ) -> None:
-    was_unknown = ("item.age_days", "user.recency_days", "is_last_item")
-    ranker = model.ranker
-    learnt = tuple(name for name in ranker.feature_names if name not in was_unknown)
-    older = MLPRanker(ranker.config, learnt)
-    older.eval()
-    ranked = lists(world, NextItemModel(model.item_ids, model.sasrec, older))
-    assert len(learnt) == len(FEATURES) - 3
+    """It is one that was trained before features were prepared, too: it scales by itself what it reads."""
+    was_unknown = ("item.age_days", "user.recency_days", "is_last_item", "item.category", "item.brand")
+    learnt = tuple(name for name in FEATURES if name not in was_unknown)
+    ranker = MLPRanker(model.ranker.config, learnt)
+    ranker.eval()
+    older = NextItemModel(model.item_ids, model.sasrec, ranker, Preparation.as_they_are(learnt))
+    assert older.reads == learnt
+    ranked = lists(world, older)
     assert {row["source"] for row in ranked[1:]} == {PERSONAL}
+    assert lists(_permuted(world, "user.mean_price_cents_90d"), older) != ranked
     moved = _permuted(_permuted(world, "item.age_days"), "user.recency_days")
-    assert lists(moved, NextItemModel(model.item_ids, model.sasrec, older)) == ranked
+    assert lists(moved, older) == ranked
 
 
 def _permuted(world: World, column: str) -> World:
     order = np.random.default_rng(3).permutation
     kind, _, name = column.partition(".")
+    if name in world.item_words:
+        words = world.item_words | {name: world.item_words[name][order(NUM_ITEMS)]}
+        return dataclasses.replace(world, item_words=words)
     if kind == "item":
         features = world.item_features_NF.copy()
         index = ITEM_FEATURES.index(name)
@@ -180,9 +186,8 @@ def test_candidates_hold_the_best_of_each_source(world: World, model: NextItemMo
     proposer = Proposer(model.sasrec, model.item_ids, world, num_candidates=1, length=1, repeats_allowed=True)
     (candidates,) = proposer.propose(users)
     assert 1 <= len(candidates.items_R) <= 4
-    features = candidates.features(world)
-    assert features.shape == (len(candidates.items_R), len(FEATURES))
-    assert np.isfinite(features).all()
+    assert candidates.pair_RF.shape == (len(candidates.items_R), len(PAIR_FEATURES))
+    assert np.isfinite(candidates.pair_RF).all()
 
 
 @pytest.mark.parametrize("repeats_allowed", [True, False])
@@ -244,7 +249,11 @@ def test_the_ranker_scores_in_lists_what_it_was_trained_on(world: World, model: 
     users = np.array([5])
     options = {"num_candidates": 10, "length": K, "repeats_allowed": True}
     (candidates,) = Proposer(model.sasrec, model.item_ids, world, **options).propose(users)
-    scores_R = model.ranker.score(candidates.features(world), FEATURES)
+    preparation = model.preparation
+    of_item_RP = preparation.of_items(world)[candidates.items_R]
+    of_user_RP = preparation.of_users(world)[candidates.block[candidates.rows_R]]
+    features = np.concatenate([candidates.pair_RF, of_item_RP, of_user_RP], axis=1)
+    scores_R = model.ranker.score(features, PAIR_FEATURES + preparation.columns)
     ranked = model.rank(world, users, **options)
     best = sorted(zip(-scores_R, candidates.items_R, strict=True))[:K]
     assert ranked.items_UK[0].tolist() == [item for _, item in best]

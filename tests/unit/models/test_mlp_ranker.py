@@ -95,7 +95,14 @@ def test_the_scale_is_that_of_the_training_rows(candidates):
     low, middle, high = np.quantile(features.astype(np.float64), [0.25, 0.5, 0.75], axis=0)
     state = ranker.state()
     np.testing.assert_allclose(state["middle"], middle, rtol=1e-6)
-    np.testing.assert_allclose(state["spread"], [*((high - low) / 1.349)[:2], 1.0], rtol=1e-6)
+    np.testing.assert_allclose(state["spread"], [*((high - low) / 1.349)[:2], 1.0], rtol=1e-4)
+
+
+def test_what_comes_scaled_is_taken_as_it_comes(candidates):
+    ranker, _ = MLPRanker.fit(CONFIG, NAMES, *candidates, scaled=NAMES[1:])
+    state = ranker.state()
+    assert (state["middle"][1:].tolist(), state["spread"][1:].tolist()) == ([0, 0], [1, 1])
+    assert state["spread"][0] != 1
 
 
 def test_a_feature_that_is_mostly_zero_is_scaled_by_its_deviation(candidates):
