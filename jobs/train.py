@@ -11,6 +11,7 @@ With h = judge_days and g = rank_days (``jobs/features/cutoffs.py``), a retraini
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 

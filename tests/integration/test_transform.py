@@ -461,7 +461,9 @@ def test_all_days_are_built_again_when_the_project_has_changed(
         warehouse.execute(
             "update intermediate.int_item_days_aggregated set weight = 7"
         )  # what an older weight gave
-        warehouse.execute("update ops.dbt_models set hash = 'of an older release' where model = 'int_item_days_aggregated'")
+        warehouse.execute(
+            "update ops.dbt_models set hash = 'of an older release' where model = 'int_item_days_aggregated'"
+        )
     assert run(settings, D4)["event_days"] == len(DAYS)
     assert digests(settings) == before
     run(settings, D4, first=D1)  # the warehouse's own rows of the days before, for whoever comes next
