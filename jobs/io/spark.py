@@ -191,14 +191,21 @@ def _refuse_master_without_workers(context: SparkContext, master: str) -> None:
     """A job on a cluster without workers would wait for ever."""
     if master.startswith("local"):
         return
+    from py4j.protocol import Py4JError
+
     deadline = time.monotonic() + _SECONDS_TO_FIND_EXECUTORS
-    while not _num_executors(context):
-        if time.monotonic() > deadline:
-            raise ServiceUnreachable(
-                f"Spark master {master} gave no executor within {_SECONDS_TO_FIND_EXECUTORS:.0f} s: it has no worker, or none "
-                "with enough memory and cores free. Start a worker, or lower FORETASTE_SPARK_MEMORY."
-            )
-        time.sleep(0.2)
+    try:
+        while not _num_executors(context):
+            if time.monotonic() > deadline:
+                raise ServiceUnreachable(
+                    f"Spark master {master} gave no executor within {_SECONDS_TO_FIND_EXECUTORS:.0f} s: it has no worker, or "
+                    "none with enough memory and cores free. Start a worker, or lower FORETASTE_SPARK_MEMORY."
+                )
+            time.sleep(0.2)
+    except Py4JError as error:  # Spark has given the master up and stopped by itself
+        raise ServiceUnreachable(
+            f"Spark master {master} was lost before it gave an executor. Look at its log, and run the step again."
+        ) from error
 
 
 @contextmanager

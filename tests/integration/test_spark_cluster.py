@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -123,16 +122,18 @@ def when_tasks_have_begun(folder: Path, act: Callable[[], None]) -> Iterator[Non
     """Do something in the middle of the block: when two tasks are at work."""
 
     def wait_and_act() -> None:
-        deadline = time.monotonic() + 400
-        while len(list(folder.glob("begun-*"))) < 2 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        while len(list(folder.glob("begun-*"))) < 2:
+            if is_over.wait(0.05):
+                return
         act()
 
+    is_over = threading.Event()
     acting = threading.Thread(target=wait_and_act)
     acting.start()
     try:
         yield
     finally:
+        is_over.set()
         acting.join()
 
 
