@@ -1,7 +1,7 @@
 """How a column of a dbt model is computed, read from its SQL: expression by expression, down through its CTEs and models.
 
 It reads the SQL as it is written (imports as CTEs, one thought a CTE, ``select`` lists with aliases), without a warehouse and
-without dbt. A column that a loop of Jinja writes is not found; the document then names the model alone.
+without dbt. Loops are unrolled, macros stay calls: ``share_micros('a', 'b')`` says more than what it comes to.
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
+
+import yaml
+from jinja2 import Environment, Undefined
 
 from contracts.features import MODELS
 
 _ROOT = MODELS.parent
 _MOST_STEPS = 8
-_COMMENT = re.compile(r"--[^\n]*|\{#.*?#\}|\{%.*?%\}|\{\{\s*config\(.*?\)\s*\}\}", re.DOTALL)
+_COMMENT = re.compile(r"--[^\n]*")
 _CTE = re.compile(r"(?:\bwith\b|,)\s*(\w+)\s+as\s*\(", re.IGNORECASE)
 _REF = r"\{\{\s*ref\('(\w+)'\)\s*\}\}"
 _FROM = re.compile(rf"\b(?:from|join)\s+(?:{_REF}|(\w+))(?:\s+as\s+(\w+))?", re.IGNORECASE)
@@ -98,10 +102,32 @@ def _models_below(model: str, source: str) -> tuple[str, ...]:
     )
 
 
+class _Macro(Undefined):
+    """What Jinja finds under a name that it does not know: a macro, which is written down as it is called."""
+
+    def __getattr__(self, name: str) -> Any:  # whoever asks what it can do is not told that it is undefined
+        raise AttributeError(name)
+
+    def __call__(self, *arguments: Any, **_: Any) -> str:
+        return f"{self._undefined_name}({', '.join(map(str, arguments))})"
+
+
+def _rendered(text: str) -> str:
+    """A model without its Jinja: loops unrolled, variables as the project has them, calls of macros as calls."""
+    variables = yaml.safe_load((_ROOT.parent / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+    environment = Environment(undefined=_Macro, autoescape=False)  # noqa: S701  (SQL, not HTML)
+    return environment.from_string(text).render(
+        ref=lambda name: f"{{{{ ref('{name}') }}}}",
+        var=lambda name, default=None: variables.get(name, default),
+        config=lambda **_: "",
+        target={"type": "duckdb"},
+    )
+
+
 @cache
 def _sql(model: str) -> str:
     path = next(_ROOT.rglob(f"{model}.sql"), None)
-    return "" if path is None else _COMMENT.sub("", path.read_text(encoding="utf-8"))
+    return "" if path is None else _COMMENT.sub("", _rendered(path.read_text(encoding="utf-8")))
 
 
 @cache

@@ -119,7 +119,7 @@ def _pairs(path: Path) -> Iterator[tuple[int, int]]:
 
 def _films(path: Path) -> dict[str, tuple[str, ...]]:
     """Each film's row by its number; its category is the first of its genres, all of them are attributes."""
-    rows = {}
+    rows: dict[str, tuple[str, ...]] = {}
     for number, line in read_lines(path, encoding="iso-8859-1"):
         found = _FILM.fullmatch(line)
         if found is None:
@@ -134,7 +134,7 @@ def _films(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 def _people(path: Path) -> dict[str, tuple[str, ...]]:
-    rows = {}
+    rows: dict[str, tuple[str, ...]] = {}
     for number, line in read_lines(path):
         found = _PERSON.fullmatch(line)
         if found is None or int(found[4]) >= len(OCCUPATIONS):

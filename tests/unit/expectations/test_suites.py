@@ -20,7 +20,9 @@ from contracts.tables import (
     FEAT_USER_DAILY,
     HISTORIES,
     LISTS,
+    RAW_CONSENTS,
     RAW_EVENTS,
+    RAW_IDENTITIES,
     RAW_ITEMS,
     SEQUENCES,
     TRAINING_IMPRESSIONS,
@@ -75,6 +77,22 @@ def items() -> pd.DataFrame:
     item = {"price_cents": 100, "received_date": BEFORE, "known_date": DAY}
     table = rows(RAW_ITEMS, {**item, "item_id": "lamp"}, {**item, "item_id": "rug", "price_cents": None})
     return as_frame(table.select(list(landed.ITEM_COLUMNS)))
+
+
+def consents() -> pd.DataFrame:
+    word = {"purpose": "personalization", "said_at": NOON, "received_date": BEFORE, "known_date": DAY}
+    table = rows(
+        RAW_CONSENTS,
+        {**word, "user_id": "anna", "is_granted": True},
+        {**word, "user_id": "ben", "is_granted": False},
+    )
+    return as_frame(table.select(list(landed.CONSENT_COLUMNS)))
+
+
+def identities() -> pd.DataFrame:
+    link = {"user_id": "anna", "linked_at": NOON, "received_date": BEFORE, "known_date": DAY}
+    table = rows(RAW_IDENTITIES, {**link, "alias_id": "phone"}, {**link, "alias_id": "tablet"})
+    return as_frame(table.select(list(landed.IDENTITY_COLUMNS)))
 
 
 def catalogue() -> pa.Table:
@@ -307,6 +325,36 @@ CASES: dict[str, tuple[rules.Suite, Callable[[], pd.DataFrame], dict[tuple[str, 
             (UNIQUE_TOGETHER, "item_id, received_date"): twice,
             (BETWEEN, "received_date"): put("received_date", TOO_EARLY),
             (BETWEEN, "known_date"): put("known_date", TOMORROW),
+            (ABOVE, "known_date, received_date"): put("received_date", TOMORROW),
+        },
+    ),
+    "landed consents": (
+        landed.consents(DAY),
+        consents,
+        NO_ROWS
+        | missing(*landed.CONSENT_COLUMNS)
+        | {
+            (IDS, "user_id"): put("user_id", "NaN"),
+            (IDS, "purpose"): put("purpose", " "),
+            (UNIQUE_TOGETHER, "user_id, purpose, said_at, is_granted"): twice,
+            (BETWEEN, "received_date"): put("received_date", TOO_EARLY),
+            (BETWEEN, "known_date"): put("known_date", TOMORROW),
+            (BETWEEN, "said_at"): put("said_at", TOO_EARLY),
+            (ABOVE, "known_date, received_date"): put("received_date", TOMORROW),
+        },
+    ),
+    "landed identities": (
+        landed.identities(DAY),
+        identities,
+        NO_ROWS
+        | missing(*landed.IDENTITY_COLUMNS)
+        | {
+            (IDS, "alias_id"): put("alias_id", " "),
+            (IDS, "user_id"): put("user_id", "null"),
+            (UNIQUE_TOGETHER, "alias_id, user_id, linked_at"): twice,
+            (BETWEEN, "received_date"): put("received_date", TOO_EARLY),
+            (BETWEEN, "known_date"): put("known_date", TOMORROW),
+            (BETWEEN, "linked_at"): put("linked_at", TOO_EARLY),
             (ABOVE, "known_date, received_date"): put("received_date", TOMORROW),
         },
     ),

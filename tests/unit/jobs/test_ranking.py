@@ -346,6 +346,7 @@ def test_a_world_is_what_its_own_day_has_built(tmp_path: Path) -> None:
         names.FEAT_ITEM_DAILY: of_item,
         names.FEAT_USER_DAILY: [{"user_id": user, "feature_date": earlier} for user in ("anna", "ben")],
         names.FEAT_USER_CATEGORY_DAILY: [],
+        names.FEAT_USER_BRAND_DAILY: [],
         names.HISTORIES: [
             {"user_id": "carl", **history, "seen_depths": [1, 2, 3], "seen_days_ago": [9, 8, 7]},
             {
