@@ -133,6 +133,11 @@ def everything() -> Iterator[tuple[str, date, list[dict[str, Any]]]]:
             for item in ITEMS
         ],
     )
+    told = {"received_date": DAY, "known_date": DAY, "user_id": "user01"}
+    at = datetime(DAY.year, DAY.month, DAY.day, 9)
+    word = {**told, "purpose": "personalization", "is_granted": True, "said_at": at}
+    yield names.RAW_CONSENTS, DAY, [word, {**word, "user_id": "user02"}]
+    yield names.RAW_IDENTITIES, DAY, [{**told, "alias_id": "cookie", "linked_at": at}]
     yield (
         names.DIM_ITEMS,
         DAY,
@@ -230,6 +235,9 @@ REFUSALS: list[tuple[str, str, Change, str]] = [
     ("landed", names.RAW_EVENTS, put("event_type", "bought"), "event_type"),
     ("landed", names.RAW_EVENTS, put("event_id", "2011-03-01/user01"), "event_id"),
     ("landed", names.RAW_EVENTS, put("value", float("nan")), "value"),
+    ("landed", names.RAW_CONSENTS, put("user_id", "user02"), "user_id, purpose, said_at, is_granted"),
+    ("landed", names.RAW_CONSENTS, put("is_granted", None), "is_granted"),
+    ("landed", names.RAW_IDENTITIES, put("alias_id", " "), "alias_id"),
     ("features", names.FEAT_USER_DAILY, put("recency_days", -1), "recency_days"),
     ("features", names.FEAT_ITEM_DAILY, lambda rows: rows.slice(1), r"\(rows\)"),
     ("features", names.DIM_ITEMS, lambda rows: rows.slice(0, 0), r"\(rows\)"),
