@@ -43,7 +43,7 @@ class Column:
     half_clusters: tuple[int, ...] = ()
     note: str = ""  # why it is not judged
     is_one_of_many: bool = False  # one such column is a curiosity: many have to drift before their kind does
-    is_whole: bool = True  # may it be called broken: is it no emptier and no less varied on a quiet day?
+    is_minor: bool = False  # its value is told and no more: it may be empty or constant on a quiet day
 
 
 @dataclass(frozen=True)

@@ -47,9 +47,10 @@ def drift_report(columns: Sequence[Column], *, is_drawn: bool = True) -> DriftRe
             numerical_columns=[column.name for column in columns if column.method == NUMBERS],
             categorical_columns=[column.name for column in columns if column.method != NUMBERS],
         )
-        drift = ValueDrift if is_drawn else UndrawnDrift
         metrics = [
-            drift(column=column.name, method=_METHODS[column.method], threshold=_threshold(column))
+            (ValueDrift if is_drawn and not column.is_minor else UndrawnDrift)(
+                column=column.name, method=_METHODS[column.method], threshold=_threshold(column)
+            )
             for column in columns
         ]
         snapshot = Report(metrics, include_tests=False).run(

@@ -96,7 +96,7 @@ def feature_column(
         threshold=None if note else thresholds.features.threshold,
         note=note,
         is_one_of_many=True,
-        is_whole=lookback is not None,
+        is_minor=lookback is None,
     )
 
 

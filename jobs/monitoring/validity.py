@@ -77,8 +77,8 @@ def column_reasons(columns: Iterable[Column], thresholds: Validity, evidence: Ev
     """What is wrong with the columns: empty, not finite, emptier than before, or suddenly constant."""
     reasons = []
     for column in columns:
-        if not column.is_whole or not column.reference.notna().any():
-            continue  # there was nothing to lose
+        if column.is_minor or not column.reference.notna().any():
+            continue  # there was nothing to lose, or it may well be lost
         wrong = _wrong_with(column, thresholds, evidence)
         if wrong:
             reasons.append(f"{column.label} {wrong}")
