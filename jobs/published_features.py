@@ -70,7 +70,7 @@ def render(answer: dict[str, Any]) -> str:
 
 
 def _name(feature: dict[str, Any]) -> str:
-    return str(feature["name"]) + (f" [{feature['of']}]" if feature["of"] is not None else "")
+    return f"{feature['name']} [{feature['of']}]" if feature["of"] is not None else str(feature["name"])
 
 
 def _value(value: Any) -> str:
