@@ -108,7 +108,7 @@ class _Macro(Undefined):
     def __getattr__(self, name: str) -> Any:  # whoever asks what it can do is not told that it is undefined
         raise AttributeError(name)
 
-    def __call__(self, *arguments: Any, **_: Any) -> str:
+    def __call__(self, *arguments: Any, **_: Any) -> str:  # type: ignore[override]
         return f"{self._undefined_name}({', '.join(map(str, arguments))})"
 
 

@@ -156,7 +156,7 @@ def _items(lines: list[Line], path: Path) -> dict[str, tuple[str, ...]]:
     said: defaultdict[str, Counter[tuple[str, ...]]] = defaultdict(Counter)
     for line in lines:
         said[line[7]][(line[6], line[8], line[9], line[10], line[11], line[13])] += 1
-    rows = {}
+    rows: dict[str, tuple[str, ...]] = {}
     for model, counted in said.items():
         category, colour, place, photo, price, page = max(counted, key=lambda each: (counted[each], each))
         try:

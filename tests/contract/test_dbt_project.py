@@ -122,9 +122,11 @@ def test_every_model_that_branches_has_a_unit_test(models: dict[str, Any], manif
     assert {"dim_items", "fct_impressions", "feat_item_daily", "feat_user_category_daily"} <= tested
 
 
-#: A number's unit, where its name ends in it; days of a window count whatever the name begins with.
-UNIT = re.compile(r"_(days|cents|micros|ms)$")
-COUNTS = {"views", "purchases", "returns"}
+#: A number's unit, where its name ends in it, a window's length apart: 28d.
+UNIT = re.compile(r"_(days|cents|micros|ms|events)(_\d+d)?$")
+COUNTED = re.compile(
+    r"(views|carts|purchases|returns|ratings|orders|paid_orders|events|dwells|sessions)(_\d+d)?$"
+)
 
 
 def test_every_number_says_in_which_unit_it_is(models: dict[str, Any]) -> None:
@@ -134,7 +136,7 @@ def test_every_number_says_in_which_unit_it_is(models: dict[str, Any]) -> None:
         for column in model.columns.values()
         if column.data_type in ("bigint", "integer", "double precision")
         and not (column.description or column.config.meta.get("unit") or UNIT.search(column.name))
-        and column.name not in COUNTS
+        and not COUNTED.match(column.name)
     ]
     assert unclear == []
 
