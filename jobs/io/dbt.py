@@ -40,7 +40,8 @@ def build(settings: Settings, *, variables: Mapping[str, Any], rebuilt: Sequence
     chosen = ["--vars", json.dumps({**variables, **({"rebuilt": list(rebuilt)} if rebuilt else {})})]
     result = invoke(settings, ["--no-write-json", "build", "--exclude-resource-type", "unit_test", *chosen])
     outcomes = result.result.results
-    _refuse(settings, [outcome for outcome in outcomes if outcome.status in ("error", "fail")], chosen)
+    to_look = ["--vars", json.dumps(dict(variables))]
+    _refuse(settings, [outcome for outcome in outcomes if outcome.status in ("error", "fail")], to_look)
     return {
         "models": sum(outcome.node.resource_type == "model" for outcome in outcomes),
         "tests": sum(outcome.node.resource_type == "test" for outcome in outcomes),

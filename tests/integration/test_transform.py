@@ -256,9 +256,10 @@ def test_features_of_a_user_are_those_worked_out_by_hand(bulk: Settings) -> None
         "category_diversity_micros_90d": 0,  # a return is no liking
         "brand_diversity_micros_90d": 1_000_000 - (cup**2 + mug**2) * 1_000_000 // (cup + mug) ** 2,
         "repeat_share_micros_28d": 1_000_000 // 3,  # the cup again, after the cup and the mug
-        "sessions_28d": 0,
-        "mean_session_seconds_28d": None,
-        "mean_session_gap_seconds_28d": None,
+        # Ten minutes with the cup, a look at the mug 22 hours after they began, and the return 28 hours after that
+        "sessions_28d": 3,
+        "mean_session_seconds_28d": 600 // 3,
+        "mean_session_gap_seconds_28d": (22 + 28) * 3600 // 2,
         "mean_dwell_ms_28d": 40_000,
         "night_share_micros_90d": 0,
         "morning_share_micros_90d": 800_000,
