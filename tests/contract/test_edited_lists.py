@@ -72,12 +72,16 @@ def settings(tmp_path: Path) -> Settings:
             names.FEAT_ITEM_DAILY: {"item_id": items, "feature_date": [DAY] * 30, "popularity_7d": list(range(30))},
             names.FEAT_USER_DAILY: {"user_id": users, "feature_date": [DAY] * 12},
             names.FEAT_USER_CATEGORY_DAILY: {},
+            names.FEAT_USER_BRAND_DAILY: {},
             names.HISTORIES: {
                 "user_id": users,
                 "item_ids": [[items[item] for item in history] for history in world.histories],
-                "seen_item_ids": [[items[item] for item in history] for history in world.histories],
+                "seen_item_ids": [[items[item] for item in seen] for seen in world.seen],
+                "seen_depths": [[1] * len(seen) for seen in world.seen],
+                "seen_days_ago": [[0] * len(seen) for seen in world.seen],
             },
             names.COVISITATION: {},
+            names.COPURCHASE: {},
         }  # fmt: skip
         for name, columns in rows.items():
             num_rows = len(next(iter(columns.values()), []))

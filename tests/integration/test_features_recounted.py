@@ -75,7 +75,8 @@ def shop(rng: random.Random) -> tuple[list[Row], list[Row], list[Row]]:
                 "event_type": kind,
                 "occurred_at": at.replace(microsecond=rng.randrange(M)),
                 "event_date": day,
-                "session_id": maybe(f"{user}/{day.toordinal() // 3}"),
+                # Named: what is derived where the shop names none is tried beside its model.
+                "session_id": f"{user}/{day.toordinal() // 3}/{rng.randrange(2)}",
                 "quantity": maybe(rng.randrange(1, 4)) if priced else None,
                 "unit_price_cents": maybe(rng.randrange(50, 900)) if priced else None,
                 "value": maybe(rng.randrange(0, 13) / 2) if kind == "rating" else None,
