@@ -104,8 +104,8 @@ def test_plain_dbt_builds_an_edit_while_another_process_holds_the_warehouse_and_
         edit(
             shop,
             "features/feat_user_daily.sql",
-            "    activity.recency_days,\n",
-            "    activity.recency_days,\n    activity.recency_days * 24 as recency_hours,\n",
+            "    measured.recency_days,\n",
+            "    measured.recency_days,\n    measured.recency_days * 24 as recency_hours,\n",
         )
         edit(
             shop,
@@ -173,7 +173,7 @@ def test_how_fresh_what_landed_is_can_be_asked(shop: Shop) -> None:
 
 def test_the_hash_is_that_of_the_sql_and_of_all_that_it_reads(shop: Shop) -> None:
     now = compile_project(shop.settings, project_of(shop)).models
-    assert {"int_user_days_aggregated", "stg_shop__users", "int_days_windowed"} <= set(
+    assert {"int_user_days_aggregated", "stg_shop__users", "int_user_activity_windowed"} <= set(
         now["feat_user_daily"].reads
     )
     assert now["event_weights"].kind == "seed"

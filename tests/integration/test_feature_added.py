@@ -26,7 +26,8 @@ _DAY = """
 import json, sys
 from datetime import UTC, date, datetime
 from contracts.settings import load_settings
-from contracts.tables import COVISITATION, HISTORIES
+from contracts import names
+from contracts.tables import TABLES
 from jobs.feature_edition import further_key, online_tables
 from jobs.io.lake import Lake
 from jobs.io.online import open_online_store
@@ -41,8 +42,8 @@ day, settings = date.fromisoformat(sys.argv[1]), load_settings()
 for step in ("land", "transform", "score", "publish"):
     if step == "score":
         with State.of(settings).lease("build", "build", 60, is_last=True) as lease:
-            for table in (HISTORIES, COVISITATION):
-                Lake.of(settings, lease).replace(table.name, day, arrow_schema(table).empty_table(), inputs="none")
+            for name in names.LOOKING_BACK:
+                Lake.of(settings, lease).replace(name, day, arrow_schema(TABLES[name]).empty_table(), inputs="none")
     run_step(settings, step, day, run_id=step, is_last=True)
 build_reports(settings, datetime(day.year, day.month, day.day, tzinfo=UTC))
 lake = Lake.of(settings)
@@ -54,10 +55,10 @@ with open_online_store(settings) as store:
         offline = {}
         tables = [table for table in online_tables() if table.key[0] == entity]
         for table in tables:
-            names = [*filter(None, [further_key(table)]), *(feature.name for feature in table.features)]
+            columns = [*filter(None, [further_key(table)]), *(feature.name for feature in table.features)]
             for row in lake.read(table.name, day).to_pylist():
                 rows = offline.setdefault(row[entity], {each.short_name: [] for each in tables})
-                rows[table.short_name].append(tuple(row[name] for name in names))
+                rows[table.short_name].append(tuple(row[name] for name in columns))
         online = store.features_in(pointer, entity, list(offline))
         for (id_, rows), found in zip(offline.items(), online.rows, strict=True):
             compared += sum(len(row) for each in rows.values() for row in each)
