@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from contracts import names
 from contracts.settings import Settings
-from contracts.tables import RAW_EVENTS, RAW_ITEMS, RAW_USERS, Table
+from contracts.tables import RAW_CONSENTS, RAW_EVENTS, RAW_IDENTITIES, RAW_ITEMS, RAW_USERS, Table
 from jobs import transform
 from jobs.features import build, tasks
 from jobs.io import dbt
@@ -71,6 +71,10 @@ class Project:
         landed = {"raw.events": table_of(RAW_EVENTS, events), "raw.items": table_of(RAW_ITEMS, items)}
         landed |= {"raw.users": table_of(RAW_USERS, users)}
         landed |= {
+            "raw.consents": table_of(RAW_CONSENTS, []),
+            "raw.identities": table_of(RAW_IDENTITIES, []),
+        }
+        landed |= {
             f"ops.{name}s": pa.table({name.replace("day", "date"): pa.array(sorted(days), pa.date32())})
             for name, days in (("event_day", event_days), ("feature_day", feature_days))
         }
@@ -103,7 +107,7 @@ def export(lake: Lake, connection: duckdb.DuckDBPyConnection, by_day: Mapping[st
     """Export tables for some days of each, as the transform does."""
     for name, days in by_day.items():
         by = "event_date" if name in names.BY_EVENT_DAY else "feature_date"
-        transform._export(_DuckDB(connection), lake, name, by, dict.fromkeys(days, "compiled"))
+        transform._export(_DuckDB(connection), lake, name, by, dict.fromkeys(days, ["compiled"]), "compiled")
 
 
 @contextmanager
