@@ -46,6 +46,7 @@ EVENTS = [
     event("told tomorrow", "view", 0, known=1),
     event("a purchase that counts no pieces", "purchase", 0, **PRICED),
     event("a rating without stars", "rating", 0, user_id="bob"),
+    event("long ago", "view", 40, user_id="cid"),
     event("the first of 28 days", "view", 27),
     event("the last before these", "view", 28),
     event("the first of 90 days", "purchase", 89, quantity=2, **PRICED),
