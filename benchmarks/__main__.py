@@ -17,7 +17,6 @@ from benchmarks.page import write_page
 from contracts.settings import load_settings
 
 BENCHMARKS: dict[str, Benchmark] = {
-    "features.preparation": preparation.preparation,
     "loop.day_seconds": loop.day_seconds,
     "loop.large_day_seconds": loop.large_day_seconds,
     "loop.alarm_to_published": loop.alarm_to_published,
@@ -32,6 +31,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "features.spark_large_histories": features.spark_large_histories,
     "features.spark_large_seconds": features.spark_large_histories,
     "publish.features": publishing.publish_features,
+    "ranking.preparation": preparation.preparation,
     "proof.recovery": proof.proof_of_a_seed,
     "proof.share_of_daily": proof.proof_of_a_seed,
 }

@@ -1,7 +1,7 @@
 """What each part of the preparation is worth to the ranker: NDCG@10 on days after those that it has learnt from.
 
-A simulated shop of four weeks, and one transformer, so that rankers alone differ. ``features.preparation`` has all parts,
-``features.preparation.<part>`` scaled numbers and that part alone. The reference is the ranker on features as they are, with
+A simulated shop of four weeks, and one transformer, so that rankers alone differ. ``ranking.preparation`` has all parts,
+``ranking.preparation.<part>`` scaled numbers and that part alone. The reference is the ranker on features as they are, with
 gaps as zeros and a scale of its own: the same candidates, the same seeds, in the same run.
 """
 
@@ -65,7 +65,7 @@ def measure(trial: Trial) -> Iterator[Figure]:
     for name, parts in {"": PARTS, ".numbers": (), **{f".{part}": (part,) for part in PARTS}}.items():
         found = [trial.ndcg(parts, seed) for seed in SEEDS]
         yield figure(
-            f"features.preparation{name}", 1000 * float(np.mean(found)), f"NDCG@10 in thousandths, ± {1000 * np.std(found):.1f}",
+            f"ranking.preparation{name}", 1000 * float(np.mean(found)), f"NDCG@10 in thousandths, ± {1000 * np.std(found):.1f}",
             1000 * float(reference), told,
         )  # fmt: skip
 
@@ -86,7 +86,7 @@ class Trial:
         trainer = Trainer(chosen := settings_in(manifest), bool(manifest["feed"]["repeats_allowed"]))
         torch.set_num_threads(chosen["threads"])
         ends, sequences = cutoffs_of(day, chosen), read_sequences(lake, day)
-        early, late = (load_world(lake, end, day) for end in (ends.end_of_fit, ends.end_of_rank))
+        early, late = (load_world(lake, end) for end in (ends.end_of_fit, ends.end_of_rank))
         fitted, _ = trainer.fit_transformer(early, sequences, num_epochs=epochs)
         shown = read_impressions(lake, day, early.cutoff)
         lessons = trainer.lessons(

@@ -107,7 +107,9 @@ def export(lake: Lake, connection: duckdb.DuckDBPyConnection, by_day: Mapping[st
     """Export tables for some days of each, as the transform does."""
     for name, days in by_day.items():
         by = "event_date" if name in names.BY_EVENT_DAY else "feature_date"
-        transform._export(_DuckDB(connection), lake, name, by, dict.fromkeys(days, ["compiled"]), "compiled")
+        transform._export(
+            _DuckDB(connection), lake, name, by, {day: ["compiled"] for day in days}, "compiled"
+        )
 
 
 @contextmanager
