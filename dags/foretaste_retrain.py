@@ -69,7 +69,7 @@ def foretaste_retrain() -> None:
             on_skipped_callback=AlarmNotifier(alarms.CHALLENGER_REFUSED),
         )
         chain(
-            step("prepare-retraining"),
+            step("prepare-retraining", opens_warehouse=True),
             step("build-training-set", reads=[names.RAW_EVENTS]),
             validated,
             train,

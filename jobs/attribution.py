@@ -30,7 +30,9 @@ def days_that_count_otherwise(
     warehouse: Warehouse, state: State, since: date | None, day: date, *, missing: bool
 ) -> set[date]:
     """The event days on which the run of ``day`` attributes events otherwise than the facts do."""
-    known_by = [*built_by(warehouse), day]
+    if not (built := built_by(warehouse)):
+        return set()  # nothing is built yet: all that has landed will be
+    known_by = [*built, day]
     earliest, latest = min(known_by), max(known_by)
     consents, identities = (_rows(warehouse, table, latest) for table in (RAW_CONSENTS, RAW_IDENTITIES))
     if not (consents.num_rows or identities.num_rows):

@@ -12,6 +12,7 @@ from jobs.horizon import judge_horizon, people_by_horizon
 from jobs.io.state import LANDINGS, PROMOTIONS, RETRAININGS, VERDICTS
 from jobs.monitoring.thresholds import load_thresholds
 from jobs.runs import StepContext, champion_of, fix_manifest, is_newest, standing
+from jobs.transform import catch_up
 
 #: Who asks for a retraining. A person is never held back by the cool-down, and may repeat a day; a storm of alarms may not.
 TRIGGERS = (ALARM, SCHEDULE, PERSON) = ("alarm", "schedule", "person")
@@ -21,6 +22,8 @@ def prepare(
     day: date, context: StepContext, *, reason: str = "by hand", trigger: str = PERSON
 ) -> dict[str, Any]:
     """Fix the manifest of a retraining, unless one is too near or the day is not the newest.
+
+    Where a backfill has left facts that know of no later withdrawal, they are built by what is known now first.
 
     Raises:
         NothingToDo: a retraining within the cool-down has been done, a later day has been landed since, or an alarm comes so
@@ -46,6 +49,7 @@ def prepare(
             )
         begun = {"reason": reason, "trigger": trigger, "run_id": context.run_id}
         context.state.put(RETRAININGS, key, {"day": key, **begun, "approved_by": context.settings.approval})
+    catch_up(context)
     champion = standing(context.state, champion_of(context.state, day), day)
     judge_days = _judge_days(day, champion, days_since, context)
     manifest = fix_manifest(

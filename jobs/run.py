@@ -129,6 +129,7 @@ def rebuild_days(
             result = transform.run(last, context, first=first)
             listener(f"rebuild {first} to {last}", time.perf_counter() - begun, result)
             results.append(result)
+        transform.catch_up(context)
     return results
 
 

@@ -89,6 +89,24 @@ def run(day: date, context: StepContext, first: date | None = None) -> dict[str,
     return {"feature_days": len(feature_days), "event_days": len(event_days), "rows": counts, **built}
 
 
+def catch_up(context: StepContext) -> date | None:
+    """Build the facts by what is known of consent and links now, where a run of an earlier day had built them by less.
+
+    A backfill, or a rebuild of earlier days, leaves facts that know of no later withdrawal: nobody may learn from those.
+    Returns the day by whose knowledge they were built again; None where there was nothing to do.
+    """
+    lake = context.lake
+    days = lake.days(names.BY_FEATURE_DAY[-1])
+    if not days or not any(lake.days(table) for table in (names.RAW_CONSENTS, names.RAW_IDENTITIES)):
+        return None
+    with open_warehouse(context.settings) as warehouse:
+        known_by = built_by(warehouse)
+    if not known_by or min(known_by) >= days[-1]:
+        return None
+    run(days[-1], context)
+    return days[-1]
+
+
 def _variables(context: StepContext, day: date) -> dict[str, Any]:
     """What dbt is told of the run: its settings, and what silence about consent meant when the day was landed."""
     chosen = settings_of_run(context, day)

@@ -15,10 +15,12 @@ from contracts import names
 from contracts.tables import TABLES
 from jobs.attribution import owe_event_days
 from jobs.io.lake import Lake
+from jobs.io.sample import own_file
 from jobs.io.warehouse import Warehouse, open_warehouse
 from jobs.landing.journal import finish_replay
 from jobs.landing.withheld import TABLES as WITHHELD
 from jobs.landing.withheld import digest_of_user
+from jobs.marts import refresh_marts
 from jobs.runs import StepContext
 
 if TYPE_CHECKING:
@@ -37,14 +39,17 @@ def rewrite_without(user_ids: Collection[str], context: StepContext) -> dict[str
     finish_replay(context)
     asked = sorted(set(user_ids))
     gone: dict[str, int] = {}
-    touched: set[date] = set()
+    touched = _event_days(context.lake, asked)
+    with open_warehouse(context.settings) as warehouse:
+        owe_event_days(
+            warehouse, touched
+        )  # first: an attempt that is cut short leaves nothing to find them by
     for table in TABLES:
         columns = [name for name in _NAMING if name in TABLES[table].columns]
         for day in context.lake.days(table) if columns else ():
             num_rows = _rewrite(context.lake, table, day, columns, asked)
             if num_rows:
                 gone[table] = gone.get(table, 0) + num_rows
-                touched |= {day} if table in (names.RAW_EVENTS, *names.BY_EVENT_DAY) else set()
     digests = [digest_of_user(user_id) for user_id in asked]
     for table in WITHHELD.values():
         for day in context.lake.days(table):
@@ -53,8 +58,19 @@ def rewrite_without(user_ids: Collection[str], context: StepContext) -> dict[str
     with open_warehouse(context.settings) as warehouse:
         for table, num_rows in _delete(warehouse, asked, context).items():
             gone[table] = max(gone.get(table, 0), num_rows)
-        owe_event_days(warehouse, touched)
+    refresh_marts(context.settings)  # links to revisions that are gone
+    own_file(context.settings).unlink(missing_ok=True)  # somebody's sample: it is drawn anew
     return {"rows": gone, "event_days": sorted(day.isoformat() for day in touched)}
+
+
+def _event_days(lake: Lake, user_ids: list[str]) -> set[date]:
+    """The event days on which any of these ids did something."""
+    return {
+        day
+        for table in (names.RAW_EVENTS, *names.BY_EVENT_DAY)
+        for day in lake.days(table)
+        if lake.read(table, day, ["user_id"], where=[("user_id", "in", user_ids)]).num_rows
+    }
 
 
 def _rewrite(lake: Lake, table: str, day: date, columns: list[str], values: list[str]) -> int:

@@ -71,6 +71,17 @@ def open_own(path: Path | None, settings: Settings) -> duckdb.DuckDBPyConnection
     )
 
 
+def _draw_whole_persons(connection: duckdb.DuckDBPyConnection, links: str) -> None:
+    """A person is drawn with all ids, however long the chain of links between them: a word said under one counts for all."""
+    drawn = -1
+    while drawn != (drawn := _count(connection, "drawn")):
+        for one, other in (("user_id", "alias_id"), ("alias_id", "user_id")):
+            connection.execute(
+                f"insert into drawn select distinct {one} from {links} where {other} in (select user_id from drawn) "
+                f"and {one} not in (select user_id from drawn)"
+            )
+
+
 def draw(connection: duckdb.DuckDBPyConnection, settings: Settings, sample: Sample) -> Drawn:
     """Fill the landing's and the engine's tables of a DuckDB with a sample, as known on the last built day.
 
@@ -97,15 +108,7 @@ def draw(connection: duckdb.DuckDBPyConnection, settings: Settings, sample: Samp
     )
     for table in raw:
         if {"alias_id", "user_id"} <= table.columns.keys():
-            links = _landed(lake, table, last_day)
-            for one, other in (
-                ("user_id", "alias_id"),
-                ("alias_id", "user_id"),
-            ):  # a person is drawn with all ids
-                connection.execute(
-                    f"insert into drawn select distinct {one} from {links} where {other} in (select user_id from drawn) "
-                    f"and {one} not in (select user_id from drawn)"
-                )
+            _draw_whole_persons(connection, _landed(lake, table, last_day))
     all_users, num_users = (_count(connection, name) for name in ("everybody", "drawn"))
     share = num_users / all_users if all_users else 1.0
     for table in raw:

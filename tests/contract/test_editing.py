@@ -9,6 +9,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 
@@ -23,7 +24,7 @@ from jobs.io import dbt
 from jobs.io.commit import digest_of
 from jobs.io.compiled import CompiledProject, Model, built_path, source_digest
 from jobs.io.lake import Lake
-from jobs.io.sample import Sample, build, draw, last_day_of, open_own, own_file, take
+from jobs.io.sample import Sample, _draw_whole_persons, build, draw, last_day_of, open_own, own_file, take
 from jobs.io.schemas import arrow_schema
 from jobs.io.state import State
 from jobs.stale import EXPORTED, refuse_mixed, spans, stale
@@ -241,6 +242,17 @@ def test_a_person_is_drawn_with_every_id_that_was_linked(
             }
             assert len(drawn & {"user-01", "user-02", "user-03", "user-20"}) in (0, 4)
         assert {"user-20"} <= drawn
+
+
+def test_ids_that_lead_to_each_other_over_several_links_are_one_person() -> None:
+    with duckdb.connect() as connection:
+        connection.execute("create table drawn as select 'a' as user_id")
+        connection.execute(
+            "create table links as select * from (values ('a', 'b'), ('b', 'c'), ('d', 'c'), ('x', 'y')) as _ (alias_id, user_id)"
+        )
+        _draw_whole_persons(connection, "links")
+        found = connection.execute("select user_id from drawn order by user_id").fetchall()
+    assert [user_id for (user_id,) in found] == ["a", "b", "c", "d"]
 
 
 def test_a_partition_that_is_rewritten_keeps_the_hash_of_its_model(settings: Settings) -> None:

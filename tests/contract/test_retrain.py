@@ -69,6 +69,16 @@ def test_the_reason_and_the_champion_are_recorded(context: StepContext) -> None:
     assert record["reason"] == "weekly"
 
 
+def test_a_retraining_goes_on_from_what_is_known_of_consent_now(
+    context: StepContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land(context, DAY)
+    caught_up: list[StepContext] = []
+    monkeypatch.setattr("jobs.retrain.catch_up", caught_up.append)
+    retrain.prepare(DAY, context)
+    assert caught_up == [context]
+
+
 def test_a_retraining_that_is_run_again_keeps_its_reason(context: StepContext) -> None:
     retrain.prepare(DAY, context, reason="drift alarm")
     assert retrain.prepare(DAY, context, reason="by hand")["reason"] == "drift alarm"

@@ -10,11 +10,14 @@ import pytest
 
 from contracts import names
 from contracts.tables import FCT_INTERACTIONS, HISTORIES, TABLES
+from jobs import without_user
 from jobs.attribution import owed_event_days
 from jobs.io.lake import Lake
+from jobs.io.sample import own_file
 from jobs.io.schemas import arrow_schema
 from jobs.io.state import State
 from jobs.io.warehouse import open_warehouse
+from jobs.marts import refresh_marts
 from jobs.runs import StepContext
 from jobs.without_user import rewrite_without
 from tests.shop import DAY, NEXT, Shop, event
@@ -65,6 +68,10 @@ def test_nothing_names_an_erased_user_any_more(tmp_path: Path) -> None:
         facts = rows(names.FCT_INTERACTIONS, ["annabel", "bob"])
         warehouse.replace("marts", FCT_INTERACTIONS, "event_date", [DAY], facts, lease)
         warehouse.execute("create view marts.dim_users as select user_id from marts.fct_interactions")
+    own = own_file(shop.settings)
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.write_bytes(b"annabel's sample")
+    refresh_marts(shop.settings)
     assert b"annabel" in held(shop)
 
     told = erase(shop, "annabel", "cookie-7")
@@ -80,6 +87,7 @@ def test_nothing_names_an_erased_user_any_more(tmp_path: Path) -> None:
     }
     assert b"annabel" not in held(shop)
     assert b"cookie-7" not in held(shop)
+    assert not own.exists()
     assert b"bob" in held(shop)
     lake = Lake.of(shop.settings)
     assert [path.exists() for path in lake.files(HISTORIES.name, [DAY])] == [True, True]
@@ -93,11 +101,26 @@ def test_nothing_names_an_erased_user_any_more(tmp_path: Path) -> None:
     assert erase(shop, "bob")["rows"][names.WITHHELD_EVENTS] == 1  # type: ignore[index]
 
 
+def test_an_erasure_that_was_cut_short_still_owes_its_event_days(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(tmp_path)
+    shop.deliver(DAY, [event(0, user_id="annabel"), event(1, user_id="bob")])
+    shop.land()
+    with monkeypatch.context() as patch:
+        patch.setattr(without_user, "_delete", lambda *arguments: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            erase(shop, "annabel")
+    assert erase(shop, "annabel")["rows"] == {names.RAW_EVENTS: 1}
+    with open_warehouse(shop.settings) as warehouse:
+        assert owed_event_days(warehouse, DAY) == {DAY}
+
+
 def held(shop: Shop) -> bytes:
-    """Every value of every file of the lake that is there, whatever its manifest says."""
+    """Every value of every file of lake and marts that is there, whatever a manifest says."""
 
     found = [
         str(pq.read_table(path, partitioning=None).to_pylist())
-        for path in Lake.of(shop.settings).root.rglob("*.parquet")
+        for path in shop.settings.home.rglob("*.parquet")
     ]
     return "".join(found).encode()
