@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import FeedInvalid
-from contracts.feed import FeedDescription
+from contracts.feed import DECIDING_KINDS, FeedDescription
 from contracts.settings import Settings
 from jobs.feed_reader import Delivery, complete_deliveries, read_description
 from jobs.landing.account import Account, totals
@@ -18,6 +18,7 @@ from jobs.landing.classify import Classified, classify_rows
 from jobs.landing.duplicates import LATER_WORDS
 from jobs.landing.reading import Unshaped, read_delivery
 from jobs.landing.refusals import refusals
+from jobs.landing.spoken import people_told
 
 if TYPE_CHECKING:
     import duckdb
@@ -116,9 +117,17 @@ def loaded(location: str, settings: Settings) -> Iterator[LoadedFeed]:
         accounts: dict[str, Account] = {}
         for delivery in deliveries:
             feed.deliveries[delivery.kind] = feed.deliveries.get(delivery.kind, 0) + 1
-        for batch in _batches(deliveries):
+        # What people have said decides about the other rows, as in the landing.
+        deciding, others = (
+            [each for each in deliveries if (each.kind in DECIDING_KINDS) == is_deciding]
+            for is_deciding in (True, False)
+        )
+        words = classify_rows(_read(deciding, feed.unreadable), description, settings.threads)
+        people = people_told(description, words)
+        accounts |= {each.delivery.key: Account.of(each) for each in words}
+        for batch in _batches(others):
             readable = _read(batch, feed.unreadable)
-            for classified in classify_rows(readable, description, settings.threads):
+            for classified in classify_rows(readable, description, settings.threads, people):
                 _keep(engine, classified)
                 accounts[classified.delivery.key] = Account.of(classified)
         _take_out_later_words(engine, accounts)

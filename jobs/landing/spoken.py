@@ -23,11 +23,28 @@ def people_by_now(
     context: StepContext, description: FeedDescription, landing: Sequence[Classified] = ()
 ) -> People | None:
     """Everybody's words and links; None where nobody has ever said or linked anything."""
-    missing = description.missing_consent == "granted"
-    consents, identities = (_all_rows(table, landing, context) for table in (RAW_CONSENTS, RAW_IDENTITIES))
+    return _people(
+        description, *(_all_rows(table, landing, context) for table in (RAW_CONSENTS, RAW_IDENTITIES))
+    )
+
+
+def people_told(description: FeedDescription, words: Sequence[Classified]) -> People | None:
+    """Everybody's words and links, by these deliveries alone."""
+    import pyarrow as pa
+
+    told = (
+        pa.concat_tables(_arriving(table, words))
+        if _arriving(table, words)
+        else arrow_schema(table).empty_table()
+        for table in (RAW_CONSENTS, RAW_IDENTITIES)
+    )
+    return _people(description, *told)
+
+
+def _people(description: FeedDescription, consents: pa.Table, identities: pa.Table) -> People | None:
     if not (consents.num_rows or identities.num_rows):
         return None
-    return People.of(consents, identities, missing=missing)
+    return People.of(consents, identities, missing=description.missing_consent == "granted")
 
 
 def ids_spoken_of(landing: Sequence[Classified], people: People, context: StepContext) -> set[str]:

@@ -68,6 +68,27 @@ def test_rows_are_judged_as_the_landing_judges_them(shop: Shop) -> None:
     assert found["volume"]["events"] == found["accounts"]["events"]["good"] == 30
 
 
+@pytest.mark.parametrize("missing_consent", ["granted", "denied"])
+def test_who_has_not_consented_is_counted_as_the_landing_counts(shop: Shop, missing_consent: str) -> None:
+    shop.describe(missing_consent=missing_consent)
+    users = ("ann", "bob", "cy", "phone")
+    shop.deliver(DAY, [at(number, DAY, "12:00:00", user, "tea") for number, user in enumerate(users)])
+    words = [
+        {"user_id": user, "purpose": "personalization", "granted": granted, "at": "2011-03-01T09:00:00Z"}
+        for user, granted in (("ann", "true"), ("bob", "false"))
+    ]
+    shop.deliver(NEXT, words, "consents.csv", "consents")
+    link = {"alias_id": "phone", "user_id": "ann", "linked_at": "2011-03-01T09:00:00Z"}
+    shop.deliver(NEXT, [link], "links.csv", "identities")
+    found = audited(shop)
+    shop.land(NEXT, first=DAY)
+    landed = State.of(shop.settings).get(LANDINGS, str(NEXT))
+    assert landed is not None
+    assert found["accounts"] == landed["accounts"]
+    num_silent = 1 if missing_consent == "denied" else 0
+    assert found["accounts"]["events"]["set_aside"] == {"NO_CONSENT": 1 + num_silent}
+
+
 def test_a_delivery_that_cannot_be_read_is_named_and_the_others_are_counted(shop: Shop) -> None:
     shop.deliver(DAY, [event(1)])
     shop.deliver(NEXT, [event(2)]).write_text("who,what\n1,2\n")
