@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from math import sqrt
+from typing import TYPE_CHECKING
 
 from contracts import names
 from jobs.io.lake import Lake
@@ -16,6 +17,9 @@ from jobs.monitoring.engine import engine, source
 from jobs.monitoring.thresholds import Evidence, Validity
 from jobs.monitoring.windows import Span
 from jobs.people import People
+
+if TYPE_CHECKING:
+    import duckdb
 
 #: Columns that something downstream is computed from, and may be empty in a single row.
 _COLUMNS = (
@@ -81,38 +85,39 @@ def _missing(lake: Lake, days: list[date], day: date, people: People | None, thr
         return {}
     of_person = ", ".join(f"avg(({column} is null)::int) as {column}" for column in _COLUMNS)
     on_average = ", ".join(f"avg({column})" for column in _COLUMNS)
-    rows = (
-        engine(threads)
-        .sql(
-            f"""with people as (
-                select event_type, {of_person} from {source(lake, names.RAW_EVENTS, days)}
-                where known_date <= date '{day}' and {_may_be_used(people)} group by event_type, {_PERSON}
-            )
-            select event_type, count(*), {on_average} from people group by event_type order by event_type"""
+    connection = engine(threads)
+    may_be_used = _may_be_used(people, connection)
+    rows = connection.sql(
+        f"""with people as (
+            select event_type, {of_person} from {source(lake, names.RAW_EVENTS, days)}
+            where known_date <= date '{day}' and {may_be_used} group by event_type, {_PERSON}
         )
-        .fetchall()
-    )
+        select event_type, count(*), {on_average} from people group by event_type order by event_type"""
+    ).fetchall()
     return {
         kind: (int(count), dict(zip(_COLUMNS, map(float, found), strict=True)))
         for kind, count, *found in rows
     }
 
 
-def _may_be_used(people: People | None) -> str:
+def _may_be_used(people: People | None, connection: duckdb.DuckDBPyConnection) -> str:
     """The condition that a raw event may be used by all that its person has said."""
+    import pyarrow as pa
+
     found = people.exceptions() if people else []
     if people is None or not (found or not people.missing):
         return "true"
-    escaped = [(user_id.replace("'", "''"), begin, end) for user_id, begin, end in found]
-    stretches = ", ".join(
-        f"('{user_id}', timestamp '{begin}', timestamp '{end}')" for user_id, begin, end in escaped
+    speakers, begins, ends = zip(*found, strict=True) if found else ((), (), ())
+    instants = pa.timestamp("us")
+    stretches = pa.table(
+        {
+            "speaker_id": pa.array(speakers, pa.string()),
+            "begins_at": pa.array(begins, instants),
+            "ends_at": pa.array(ends, instants),
+        }
     )
-    excepted = (
-        f"""exists (
-            select 1 from (values {stretches}) as stretches (speaker_id, begins_at, ends_at)
-            where speaker_id = user_id and occurred_at >= begins_at and occurred_at < ends_at
-        )"""
-        if found
-        else "false"
-    )
+    connection.register("stretches", stretches)  # a table: there may be one for everybody
+    excepted = """exists (
+        select 1 from stretches where speaker_id = user_id and occurred_at >= begins_at and occurred_at < ends_at
+    )"""
     return f"(user_id is null or {'not ' if people.missing else ''}{excepted})"
