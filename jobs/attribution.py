@@ -15,6 +15,7 @@ from contracts.consent import BEGINNING, END
 from contracts.tables import RAW_CONSENTS, RAW_EVENTS, RAW_IDENTITIES, Table
 from jobs.io.state import DELIVERIES, LANDINGS, State
 from jobs.io.warehouse import Warehouse
+from jobs.landing.checks import literal
 from jobs.people import People, Stretch, about_personalization, changes
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _event_days(warehouse: Warehouse, stretches: Collection[Stretch]) -> set[dat
     if not stretches:
         return set()
     values = ", ".join(
-        f"({_text(user_id)}, timestamp '{begin}', timestamp '{end}')" for user_id, begin, end in stretches
+        f"({literal(user_id)}, timestamp '{begin}', timestamp '{end}')" for user_id, begin, end in stretches
     )
     query = f"""
         select distinct events.event_date
@@ -148,7 +149,3 @@ def _ids(consents: pa.Table, identities: pa.Table) -> set[str]:
         identities.column("user_id"),
     )
     return {user_id for column in columns for user_id in column.to_pylist()}
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

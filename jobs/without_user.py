@@ -17,6 +17,7 @@ from jobs.attribution import owe_event_days
 from jobs.io.lake import Lake
 from jobs.io.sample import own_file
 from jobs.io.warehouse import Warehouse, open_warehouse
+from jobs.landing.checks import literal
 from jobs.landing.journal import finish_replay
 from jobs.landing.withheld import TABLES as WITHHELD
 from jobs.landing.withheld import digest_of_user
@@ -106,10 +107,10 @@ def _delete(warehouse: Warehouse, user_ids: list[str], context: StepContext) -> 
         "join information_schema.tables as tables "
         "on tables.table_schema = columns.table_schema and tables.table_name = columns.table_name "
         "where tables.table_type = 'BASE TABLE' and columns.column_name in ('user_id', 'alias_id') "
-        f"and columns.table_schema in ({', '.join(map(_text, _SCHEMAS))}) order by 1, 2, 3",
+        f"and columns.table_schema in ({', '.join(map(literal, _SCHEMAS))}) order by 1, 2, 3",
         {"table_schema": "text", "table_name": "text", "column_name": "text"},
     )
-    among = ", ".join(map(_text, user_ids))
+    among = ", ".join(map(literal, user_ids))
     gone: dict[str, int] = {}
     for row in found.to_pylist():
         target, where = f"{row['table_schema']}.{row['table_name']}", f"{row['column_name']} in ({among})"
@@ -127,7 +128,3 @@ def _delete(warehouse: Warehouse, user_ids: list[str], context: StepContext) -> 
 
 #: Schemas of the warehouse that hold what people did, see dbt_project.yml.
 _SCHEMAS = (names.WAREHOUSE_RAW, "intermediate", "marts", "features")
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.feed import FeedDescription, days_between
 from jobs.audit.sql import row, rows, share
+from jobs.landing.checks import literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -88,7 +89,7 @@ def _time_of_day(engine: duckdb.DuckDBPyConnection, description: FeedDescription
         create temp view local_times as
         select local::date as day, epoch_us(local) - epoch_us(date_trunc('day', local)) as moment
         from (select timezone(?, occurred_at at time zone 'UTC') as local from events)
-        """.replace("?", _quoted(description.time_zone))
+        """.replace("?", literal(description.time_zone))
     )
     found = row(
         engine,
@@ -118,7 +119,3 @@ def _time_of_day(engine: duckdb.DuckDBPyConnection, description: FeedDescription
     names = ("microseconds", "seconds", "minutes")
     finest = next((name for name, key in zip(names, fineness, strict=True) if found[key]), "hours")
     return "real", finest
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

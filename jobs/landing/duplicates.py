@@ -10,6 +10,7 @@ from contracts.feed import KINDS
 from jobs.io.commit import digest_of
 from jobs.io.state import DELIVERIES
 from jobs.landing.account import Account
+from jobs.landing.checks import literal
 from jobs.landing.classify import Classified
 from jobs.landing.partitions import TABLES
 from jobs.runs import StepContext
@@ -158,10 +159,6 @@ def _landed_ids(context: StepContext) -> str:
     )
     if not days or not received:
         return "select '' as event_id, '' as body_hash, current_date as received_date limit 0"
-    files = ", ".join(_quoted(str(path)) for path in context.lake.files(names.RAW_EVENTS, days))
+    files = ", ".join(literal(str(path)) for path in context.lake.files(names.RAW_EVENTS, days))
     among = ", ".join(f"date '{each}'" for each in received)
     return f"select event_id, body_hash, received_date from read_parquet([{files}], hive_partitioning = false) where received_date in ({among})"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

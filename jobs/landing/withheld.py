@@ -7,6 +7,7 @@ feed, and lands as if the word had been known, once there is one.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
@@ -26,6 +27,8 @@ from jobs.runs import StepContext
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+log = logging.getLogger("foretaste.land")
 
 #: One partition a day of delivery.
 TABLES = {"events": names.WITHHELD_EVENTS, "users": names.WITHHELD_USERS}
@@ -47,7 +50,8 @@ def returning(
 ) -> tuple[dict[str, set[Place]], list[Classified]]:
     """Withheld rows of these users: where they stand, and what they come to now, by the delivery that they came with.
 
-    A delivery that is gone from the feed or has changed has nothing to give back: its rows stay withheld.
+    A delivery that is gone from the feed or has changed has nothing to give back: its rows stay withheld, and a
+    warning names it.
     """
     digests = {digest_of_user(each) for each in user_ids if any(span.may for span in people.spans_of(each))}
     places = {key: {place_of(row) for row in rows} for key, rows in _withheld(context, digests).items()}
@@ -56,7 +60,8 @@ def returning(
     for key in sorted(key for key, of_key in places.items() if of_key):
         try:
             read = list(read_again({key: places[key]}, recorded, context))
-        except FeedInvalid:
+        except FeedInvalid as error:
+            log.warning("withheld_rows_not_returned delivery=%s rows=%d why=%s", key, len(places[key]), error)
             continue
         found += classify_rows(read, description, context.settings.threads, people)
     return {each.delivery.key: places[each.delivery.key] for each in found}, found

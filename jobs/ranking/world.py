@@ -158,7 +158,7 @@ def _frame(lake: Lake, table: str, day: date, columns: tuple[str, ...]) -> pd.Da
     if lacking := [name for name in columns if name not in there]:
         raise PartitionMissing(
             f"{table} of {day} has no column {lacking[0]}: it was built before there was one. "
-            f"Build it anew: foretaste load --day {day} --to {day}"
+            f"Build it anew: foretaste rebuild --day {day} --to {day}"
         )
     frame: pd.DataFrame = lake.read(table, day, list(columns)).to_pandas()
     return frame

@@ -180,7 +180,9 @@ def test_a_later_word_brings_back_what_was_without_consent_and_the_accounts_move
     assert account(shop, f"events/{DAY}")["set_aside"] == {"NO_CONSENT": 1}
 
 
-def test_a_delivery_that_is_gone_gives_nothing_back_and_stops_nobody(shop: Shop) -> None:
+def test_a_delivery_that_is_gone_gives_nothing_back_stops_nobody_and_is_told(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
     shop.describe(missing_consent="denied")
     shop.deliver(DAY, [act("a1", "ann", NOON)])
     shop.land()
@@ -188,6 +190,10 @@ def test_a_delivery_that_is_gone_gives_nothing_back_and_stops_nobody(shop: Shop)
     shop.deliver(NEXT, [word("ann", True, NOON)], "consents.csv", "consents")
     assert shop.land(NEXT)["event_days"] == 0
     assert account(shop, f"events/{DAY}")["set_aside"] == {"NO_CONSENT": 1}
+    assert (
+        f"withheld_rows_not_returned delivery=events/{DAY} rows=1 why=events/{DAY} is gone from"
+        in caplog.text
+    )
 
 
 class Killed(Exception):
