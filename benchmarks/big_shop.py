@@ -4,7 +4,8 @@ The simulator lets people live, one visit after another, and takes too long for 
 shape that was measured on real shops: an item's popularity falls with its rank (exponent 0.85), visits are lognormal
 (median 4, mean 6), so are the gaps within them (median 43 s), four of five steps stay in their category, of a hundred views
 2.6 lead to a cart and 32 of a hundred carts to a purchase; one view in five comes from a list of ours, whose first places are
-clicked most. A tenth of the visits is anonymous, and one event in a hundred is told a day late.
+clicked most. A tenth of the visits is anonymous, and one event in a hundred is told a day late. One user in fifty says yes to
+being remembered when the year begins, and one in two hundred no in its middle; some people have two ids.
 
 E events · S visits · L lists shown
 """
@@ -21,7 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from contracts import names
-from contracts.tables import FCT_INTERACTIONS, RAW_EVENTS, RAW_ITEMS, RAW_USERS
+from contracts.tables import FCT_INTERACTIONS, TABLES
 from jobs.io.schemas import arrow_schema
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ _DAY_MICROS = 86_400_000_000
 TYPES = ("view", "cart", "purchase", "return", "impression")
 VIEW, CART, PURCHASE, RETURN, IMPRESSION = range(5)
 _WEIGHTS = (1, 3, 5, -5, 0)
+#: What a landing leaves in the warehouse.
+RAW_TABLES = [table for table in TABLES.values() if table.name.startswith(f"{names.RAW}/")]
 
 Numbers = npt.NDArray[np.int64]
 
@@ -147,7 +150,7 @@ class BigShop:
     def land(self, connection: duckdb.DuckDBPyConnection, days: list[date]) -> None:
         """Write the raw tables of a warehouse as the landing of these days leaves them."""
         connection.execute(f"create schema if not exists {names.WAREHOUSE_RAW}")
-        for table in (RAW_EVENTS, RAW_ITEMS, RAW_USERS):
+        for table in RAW_TABLES:
             columns = ", ".join(f"{name} {kind}" for name, kind in table.columns.items())
             connection.execute(f"create table {names.WAREHOUSE_RAW}.{table.short_name} ({columns})")
         first = f"date '{days[0]}'"
@@ -159,6 +162,18 @@ class BigShop:
         connection.execute(
             f"insert into raw.users by name select {_USER.format('n')} as user_id, {first} - n::int % 500 as created_at, "
             f"{first} as received_date, {first} as known_date from range({self.num_users}) as users(n)"
+        )
+        middle = f"date '{days[len(days) // 2]}'"
+        for every, is_granted, said in ((50, "true", first), (200, "false", middle)):
+            connection.execute(
+                f"insert into raw.consents by name select {_USER.format('n')} as user_id, 'personalization' as purpose, "
+                f"{is_granted} as is_granted, {said}::timestamp as said_at, {said} as received_date, {said} as known_date "
+                f"from range(0, {self.num_users}, {every}) as users(n)"
+            )
+        connection.execute(
+            f"insert into raw.identities by name select {_USER.format('n')} as alias_id, {_USER.format('(n + 1)')} as user_id, "
+            f"{middle}::timestamp as linked_at, {middle} as received_date, {middle} as known_date "
+            f"from range(1, {self.num_users} - 1, 100) as users(n)"
         )
         for day in days:
             self.land_day(connection, day)

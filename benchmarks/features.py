@@ -25,7 +25,7 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.big_shop import BigShop
+from benchmarks.big_shop import RAW_TABLES, BigShop
 from benchmarks.cluster import standalone_cluster
 from benchmarks.feature_runs import Run, ask_for, measured
 from benchmarks.figure import Figure, figure
@@ -116,7 +116,7 @@ def _history(home: Path, shop: BigShop, part: float, raw: Path) -> Settings:
     with duckdb.connect(str(settings.duckdb_path), config={"threads": _THREADS}) as connection:
         connection.execute(f"attach '{raw}' as landed (read_only)")
         connection.execute(f"create schema {names.WAREHOUSE_RAW}; create schema {names.WAREHOUSE_OPS}")
-        for table in ("events", "items", "users"):
+        for table in (each.short_name for each in RAW_TABLES):
             only = f"where event_date >= date '{chosen[0]}'" if table == "events" else ""
             connection.execute(f"create table raw.{table} as select * from landed.raw.{table} {only}")
         ask_for(connection, chosen, chosen[-1:])

@@ -16,6 +16,7 @@ from benchmarks.features import _figures_of_dbt, dbt_on_a_year, exponent
 from benchmarks.figure import figure, keep
 from benchmarks.page import last_figures, page
 from benchmarks.peak import Peak, of_tree
+from contracts.tables import TABLES
 
 SHOP = BigShop(num_events=60_000, num_days=2, num_users=500, num_items=1_000, last=date(2026, 1, 2))
 
@@ -111,6 +112,20 @@ def test_a_day_of_the_big_shop_is_the_same_whatever_days_stand_beside_it() -> No
     assert SHOP.days == longer.days[-2:]
     assert SHOP.events_of(SHOP.last).equals(longer.events_of(SHOP.last))
     assert not SHOP.events_of(SHOP.days[0]).equals(SHOP.events_of(SHOP.last))
+
+
+def test_the_big_shop_lands_every_table_that_dbt_reads() -> None:
+    import duckdb
+
+    with duckdb.connect() as connection:
+        SHOP.land(connection, SHOP.days[-1:])
+        landed = connection.execute(
+            "select table_name from information_schema.tables where table_schema = 'raw'"
+        )
+        names = {name for (name,) in landed.fetchall()}
+        assert names == {table.short_name for table in TABLES.values() if table.name.startswith("raw/")}
+        for name in names:
+            assert connection.execute(f"select count(*) from raw.{name}").fetchone() > (0,), name
 
 
 def test_the_big_shop_has_the_shape_of_real_ones() -> None:
