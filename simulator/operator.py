@@ -41,7 +41,23 @@ def backfill(settings: Settings, dag_id: str, day: date) -> None:
         "to_date": f"{day}T23:59:59Z",
         "reprocess_behavior": "completed",
     }
-    _post(settings, "backfills", asked)
+    try:
+        _post(settings, "backfills", asked)
+    except requests.HTTPError as error:
+        if error.response.status_code != requests.codes.conflict or not _cancel_backfill(
+            settings, dag_id, day
+        ):
+            raise
+        _post(settings, "backfills", asked)
+
+
+def _cancel_backfill(settings: Settings, dag_id: str, day: date) -> bool:
+    """End what a locked database has left of a backfill of the day: it is under way, and may have no run. Was there one?"""
+    found = _ask(settings, "GET", f"backfills?dag_id={dag_id}")["backfills"]
+    left = [each for each in found if not each["completed_at"] and each["from_date"].startswith(str(day))]
+    for each in left:
+        _ask(settings, "PUT", f"backfills/{each['id']}/cancel")
+    return bool(left)
 
 
 def announce(settings: Settings, asset: str, extra: dict[str, Any]) -> None:
