@@ -42,6 +42,13 @@ class Circle:
     def known(self) -> set[date]:
         return {told[0] for told in (*self.words, *self.links)}
 
+    @property
+    def is_settled(self) -> bool:
+        """No alias has gone to another person: knowing more of the links has only joined people."""
+        return len({(link.alias_id, link.user_id) for _, link in self.links}) == len(
+            {link.alias_id for _, link in self.links}
+        )
+
     def spans(self, *, missing: bool, before: date = date.max) -> dict[str, list[Span]]:
         """When may be used what happened under each id, by what is known before a day?"""
         persons = resolve(link for day, link in self.links if day < before)
@@ -82,22 +89,17 @@ def circles(
 
 def served_from(circle: Circle, *, missing: bool) -> dict[str, str]:
     """From which day on versions may be served to each id of a circle."""
+    nobody_denied = all(word.is_granted for _, _, word in circle.words)
+    if missing and nobody_denied:
+        return dict.fromkeys(circle.ids, ALWAYS)
     now, first = circle.spans(missing=missing), ALWAYS
-    for known in () if _only_gained(circle) else sorted(circle.known, reverse=True):
+    for known in () if nobody_denied and circle.is_settled else sorted(circle.known, reverse=True):
         # What a version of the day before may hold, by what was known until then.
         before, until = circle.spans(missing=missing, before=known), datetime.combine(known, time.min)
         if any(_lost(before[each], now[each], until) for each in circle.ids):
             first = known.isoformat()
             break
     return {each: first if now[each][-1].may else NEVER for each in circle.ids}
-
-
-def _only_gained(circle: Circle) -> bool:
-    """Nobody has ever said no, and no alias has gone to another person: knowing more has taken nothing away."""
-    ends = {(link.alias_id, link.user_id) for _, link in circle.links}
-    return all(word.is_granted for _, _, word in circle.words) and len(ends) == len(
-        {alias for alias, _ in ends}
-    )
 
 
 def _lost(before: Sequence[Span], now: Sequence[Span], until: datetime) -> bool:

@@ -20,7 +20,8 @@ from jobs.rollback import rollback
 from jobs.runs import StepContext
 from jobs.without_user import rewrite_without
 from simulator.published import read_published
-from tests.publishing import DAY, NOW, NUM_USERS, live, publish_new, redis_of, s3_of
+from tests.publishing import DAY, NOW, NUM_USERS, publish_new, redis_of, s3_of
+from tests.replaying import replayed
 from tests.shop import Shop, event
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
@@ -144,8 +145,8 @@ def test_a_store_that_was_not_told_stops_the_landing_and_the_next_one_tells_both
 ) -> None:
     feed.deliver(DAY, [event(1), event(2, user_id="u0007")])
     feed.deliver(DAY, [word("u0007", False, "2011-03-01T10:00:00Z")], "consents.csv", "consents")
-    whole = feed.settings
-    feed.settings = whole.model_copy(update={"s3_endpoint_url": "http://127.0.0.1:1"})
+    whole, nowhere = feed.settings, feed.settings.model_copy(update={"s3_endpoint_url": "http://127.0.0.1:1"})
+    feed.settings = nowhere
     with pytest.raises(ServiceUnreachable):
         feed.land()
     assert redis_of(shop).hget(names.CONSENT_KEY, digest_of_user("u0007")) == NEVER.encode()
@@ -157,20 +158,44 @@ def test_a_store_that_was_not_told_stops_the_landing_and_the_next_one_tells_both
     redis_of(shop).delete(names.CONSENT_KEY)
     assert feed.land()["unchanged"]
     assert in_redis(shop) == in_s3(shop)
-
-
-def test_what_an_erased_user_had_denied_goes_on_being_told(shop: Settings, feed: Shop) -> None:
-    feed.deliver(DAY, [event(1, user_id="u0007"), event(2, user_id="u0008")])
-    feed.deliver(
-        DAY,
-        [word("u0007", False, "2011-03-01T10:00:00Z"), word("u0008", True, "2011-03-01T10:00:00Z")],
-        "consents.csv",
-        "consents",
+    # Told to one store alone, and taken back.
+    taken_back = feed.deliver(
+        NEXT, [word("u0008", False, "2011-03-02T10:00:00Z")], "consents.csv", "consents"
     )
+    feed.settings = nowhere
+    with pytest.raises(ServiceUnreachable):
+        feed.land(NEXT)
+    (taken_back.parent / "_SUCCESS").unlink()
+    feed.settings = whole
+    feed.land(NEXT, accept="no events")
+    assert in_redis(shop) == in_s3(shop) == {ANYBODY: ALWAYS, digest_of_user("u0007"): NEVER}
+
+
+def test_a_word_that_is_replayed_is_told(shop: Settings, feed: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    feed.deliver(DAY, [event(1)])
+    feed.deliver(DAY, [word("u0007", False, "2011-03-01T10:00:00Z")], "consents.csv", "consents")
+    with monkeypatch.context() as patch:
+        patch.setattr("jobs.landing.checks._ID_BYTES", len("u0007") - 1)
+        feed.land()
+    publish_new(shop, DAY)
+    assert served(shop, "u0007") == OWN
+    assert replayed(feed)["good"] == 1
+    assert served(shop, "u0007") == WITHDRAWN
+
+
+def test_what_an_erased_user_had_denied_goes_on_being_told_and_nothing_of_others(
+    shop: Settings, feed: Shop
+) -> None:
+    feed.deliver(DAY, [event(1, user_id="u0007"), event(2, user_id="u0008")])
     feed.land()
     publish_new(shop, DAY)
+    words = [word("u0007", False, "2011-03-02T10:00:00Z"), word("u0008", False, "2011-03-01T10:00:00Z")]
+    words.append(word("u0008", True, "2011-03-02T10:00:00Z"))
+    feed.deliver(NEXT, words, "consents.csv", "consents")
+    feed.land(NEXT, accept="no events")
+    u0007, u0008 = map(digest_of_user, ("u0007", "u0008"))
+    assert in_redis(shop) == in_s3(shop) == {ANYBODY: ALWAYS, u0007: NEVER, u0008: str(NEXT)}
     with State.of(shop).lease("test", "erase", 60, is_last=True) as lease:
         rewrite_without(["u0007", "u0008"], StepContext.of(shop, lease))
-    assert in_redis(shop) == in_s3(shop) == {ANYBODY: ALWAYS, digest_of_user("u0007"): NEVER}
+    assert in_redis(shop) == in_s3(shop) == {ANYBODY: ALWAYS, u0007: NEVER}
     assert served(shop, "u0007") == WITHDRAWN
-    assert live(shop).day == str(DAY)
