@@ -40,7 +40,7 @@ class Circle:
 
     @property
     def known(self) -> set[date]:
-        return {told[0] for told in (*self.words, *self.links)}
+        return {day for day, *_ in self.words} | {day for day, _ in self.links}
 
     @property
     def is_settled(self) -> bool:
@@ -158,7 +158,7 @@ def tell_readers(
         # A guard keeps others from the state: not for long.
         with open_objects(context.settings, timeout=5, attempts=2) as objects, context.lease.guard():
             objects.tell_consent(_as_parquet(table))
-        online.mark_consent(sha256)
+            online.mark_consent(sha256)
 
 
 def _table(

@@ -36,9 +36,7 @@ def read_published(settings: Settings) -> Published | None:
             int(index): json.loads(item)
             for index, item in client.hgetall(names.items_key(pointer.version)).items()
         }
-        told = {
-            field.decode(): from_day.decode() for field, from_day in client.hgetall(names.CONSENT_KEY).items()
-        }
+        told = {_text(field): _text(day) for field, day in client.hgetall(names.CONSENT_KEY).items()}
         lists = {}
         for bucket in range(pointer.num_buckets):
             for user, packed in client.hgetall(names.lists_key(pointer.version, bucket)).items():
@@ -56,3 +54,8 @@ def read_published(settings: Settings) -> Published | None:
         popular=[items[index]["item_id"] for index in unpack(popular).indices],
         titles={item["item_id"]: item["title"] or item["item_id"] for item in items.values()},
     )
+
+
+def _text(value: bytes | str) -> str:
+    assert isinstance(value, bytes)
+    return value.decode()
