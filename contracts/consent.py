@@ -10,6 +10,7 @@ An event is used if and only if
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,12 @@ PERSONALIZATION = "personalization"
 
 #: All of time: instants of a feed lie between 1990 and 2100.
 BEGINNING, END = datetime.fromisoformat("0001-01-01"), datetime.fromisoformat("9999-12-31")
+
+
+#: Readers of what is published ask a table (``ft:consent``, ``published/consent.parquet``): from which day on may versions be
+#: served to somebody? It holds whoever has another answer than ``ANYBODY``, by the digest of the id.
+ANYBODY = "*"
+ALWAYS, NEVER = "0001-01-01", "9999-12-31"
 
 
 @dataclass(frozen=True)
@@ -60,3 +67,24 @@ def spans(words: Iterable[Word], *, missing: bool) -> list[Span]:
 def may_use(words: Iterable[Word], at: datetime, *, missing: bool) -> bool:
     """May an event at this instant be used, by all that its person has said?"""
     return any(span.may for span in spans(words, missing=missing) if span.begin <= at < span.end)
+
+
+def digest_of_user(user_id: str) -> str:
+    """What stands for a user where nobody may be named."""
+    return hashlib.sha256(user_id.encode()).hexdigest()
+
+
+def why_withheld(own: str | None, anybody: str | None, day: str) -> str:
+    """Why a version of a day must not be served to somebody; "" where it may.
+
+    Args:
+        own: what the readers' table says of the user, None where it says nothing.
+        anybody: what it says of everybody else; None where nothing was ever told.
+    """
+    if day >= (own or anybody or ALWAYS):
+        return ""
+    if own is None:
+        return "no consent was given"
+    if own == NEVER:
+        return "consent was withdrawn"
+    return f"consent had been withdrawn, and what was made before {own} may have used what it must not"

@@ -98,6 +98,10 @@ VERSIONS_KEY = "ft:versions"  # hash: version → the pointer JSON it was publis
 ATTEMPTS_KEY = (
     "ft:attempts"  # hash: version → its number of buckets, while it is written and nobody may read it
 )
+CONSENT_KEY = (
+    "ft:consent"  # hash: digest of a user → from which day on versions may be served, see contracts.consent
+)
+CONSENT_MARK = "sha256"  # its field that says which table S3 holds as well
 
 
 def version_name(number: int) -> str:
@@ -151,6 +155,7 @@ def bucket_of(id_: str, num_buckets: int) -> int:
 # S3
 PUBLISHED = "published/"
 PUBLISHED_POINTER = f"{PUBLISHED}live.json"
+PUBLISHED_CONSENT = f"{PUBLISHED}consent.parquet"  # what CONSENT_KEY holds, for readers of the versions in S3
 REPORTS = "reports/"  # the analysts' pages
 REPORTS_MANIFEST = f"{REPORTS}site.json"  # path → sha256 of every file of the last upload
 

@@ -24,7 +24,8 @@ FRESH = "fresh"
 MISSING = "missing"  # null, or the entity has no row at all
 OUTDATED = "outdated"  # of a day too long ago to be relied upon
 UNKNOWN = "unknown"  # there is nobody of that id
-STATUSES = (FRESH, MISSING, OUTDATED, UNKNOWN)
+WITHHELD = "withheld"  # the user has withdrawn consent since it was published
+STATUSES = (FRESH, MISSING, OUTDATED, UNKNOWN, WITHHELD)
 
 #: What a code of ``struct`` is to NumPy; a writer takes the narrowest that holds a column's values.
 DTYPES = {
@@ -182,13 +183,21 @@ class OnlineFeature:
 
 
 def judge(
-    catalogue: Catalogue, entity: str, rows: Rows | None, *, is_known: bool, today: date, max_age_days: int
+    catalogue: Catalogue,
+    entity: str,
+    rows: Rows | None,
+    *,
+    is_known: bool,
+    today: date,
+    max_age_days: int,
+    withheld: str = "",
 ) -> list[OnlineFeature]:
     """Every feature of an entity with its status, as of a day.
 
     Args:
         rows: None where the version holds nothing of that id.
         is_known: has the version anything else of that id, a list say?
+        withheld: why nothing of that id may be told, or "".
     """
     age = (today - date.fromisoformat(catalogue.day)).days
     late = (
@@ -199,7 +208,9 @@ def judge(
     found = []
     for table in catalogue.of(entity):
         for of, column, value, exists in _values(table, (rows or {}).get(table.name, [])):
-            if rows is None and not is_known:
+            if withheld:
+                status, why = WITHHELD, withheld
+            elif rows is None and not is_known:
                 status, why = UNKNOWN, f"nothing of this id was known on {catalogue.day}"
             elif late:
                 status, why = OUTDATED, late

@@ -25,6 +25,7 @@ from jobs.landing.spoken import ids_spoken_of, people_by_now
 from jobs.landing.when_known import known_date, landed_until, replayed_days
 from jobs.landing.withheld import account_of_return, returning, write_withheld
 from jobs.runs import StepContext
+from jobs.served_consent import tell_readers
 
 
 def run(
@@ -40,6 +41,7 @@ def run(
     finish_replay(context)
     landing = context.state.get(LANDINGS, day.isoformat())
     if landing is not None:
+        tell_readers(context)
         return {**told(landing), "unchanged": True}
     description = read_description(context.settings)
     deliveries = new_deliveries(day, context)
@@ -49,6 +51,8 @@ def run(
         for is_deciding in (True, False)
     )
     words = classify_all(deciding, description, context.settings.threads)
+    # Before anything can refuse the day: whoever has withdrawn is to be served no more, whatever becomes of the rest.
+    tell_readers(context, arriving=words, day=day, missing=description.missing_consent == "granted")
     people = people_by_now(context, description, words)
     classified = words + classify_all(others, description, context.settings.threads, people)
     places, back = (

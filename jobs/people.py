@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from contracts.consent import BEGINNING, END, PERSONALIZATION, Span, Word, spans
+from contracts.consent import BEGINNING, END, PERSONALIZATION, Span, Word, digest_of_user, spans
 from contracts.identities import Link, resolve
 from contracts.tables import RAW_CONSENTS, RAW_IDENTITIES
 from jobs.io.lake import Lake
@@ -28,10 +28,22 @@ class People:
     persons: dict[str, str]  # alias → person
     aliases: dict[str, list[str]]  # person → aliases
     words: dict[str, list[Word]]  # person → words, said under any of its ids
+    denied: dict[str, datetime] = field(default_factory=dict)  # likewise of erased ids: digest → when
 
     @classmethod
-    def of(cls, consents: pa.Table, identities: pa.Table, *, missing: bool) -> People:
-        """By rows of ``raw/consents`` and ``raw/identities``; those of other purposes say nothing."""
+    def of(
+        cls,
+        consents: pa.Table,
+        identities: pa.Table,
+        *,
+        missing: bool,
+        denials: Mapping[str, datetime] | None = None,
+    ) -> People:
+        """By rows of ``raw/consents`` and ``raw/identities``; those of other purposes say nothing.
+
+        Args:
+            denials: what erased users had said, by their digests.
+        """
         persons = resolve(links(identities))
         aliases: defaultdict[str, list[str]] = defaultdict(list)
         for alias, person in persons.items():
@@ -42,7 +54,12 @@ class People:
             *(column.to_pylist() for column in said.columns), strict=True
         ):
             words[persons.get(user_id, user_id)].append(Word(said_at, is_granted))
-        return cls(missing, persons, dict(aliases), dict(words))
+        denied = dict(denials or {})
+        if denied:  # an erased id that is spoken of again: what it had said counts beside its new words
+            for user_id in {*said.column("user_id").to_pylist(), *persons, *persons.values()}:
+                if (said_at := denied.pop(digest_of_user(user_id), None)) is not None:
+                    words[persons.get(user_id, user_id)].append(Word(said_at, is_granted=False))
+        return cls(missing, persons, dict(aliases), dict(words), denied)
 
     def person_of(self, user_id: str) -> str:
         return self.persons.get(user_id, user_id)
@@ -54,7 +71,20 @@ class People:
 
     def spans_of(self, user_id: str) -> list[Span]:
         """When may be used what happened under an id?"""
-        return spans(self.words.get(self.person_of(user_id), ()), missing=self.missing)
+        return spans(self._words_of(user_id), missing=self.missing)
+
+    def denied_at(self, user_id: str) -> datetime | None:
+        """When an id's person has last said no; None where the latest word is another, or there is none."""
+        words = self._words_of(user_id)
+        latest = max((word.said_at for word in words), default=BEGINNING)
+        return latest if Word(latest, is_granted=False) in words else None
+
+    def _words_of(self, user_id: str) -> list[Word]:
+        found = self.words.get(self.person_of(user_id), [])
+        if found or not self.denied:
+            return found
+        said_at = self.denied.get(digest_of_user(user_id))
+        return [] if said_at is None else [Word(said_at, is_granted=False)]
 
     def exceptions(self) -> list[Stretch]:
         """Of each id the stretches of time in which the answer is another than where nothing was said."""
@@ -67,7 +97,9 @@ class People:
         ]
 
 
-def people_known(lake: Lake, day: date, *, missing: bool) -> People | None:
+def people_known(
+    lake: Lake, day: date, *, missing: bool, denials: Mapping[str, datetime] | None = None
+) -> People | None:
     """Everybody's words and links as the run of a day may see them; None where nobody has ever said or linked anything."""
     import pyarrow as pa
 
@@ -81,7 +113,9 @@ def people_known(lake: Lake, day: date, *, missing: bool) -> People | None:
         )
         for table in (RAW_CONSENTS, RAW_IDENTITIES)
     ]
-    return People.of(*known, missing=missing) if any(rows.num_rows for rows in known) else None
+    if not (denials or any(rows.num_rows for rows in known)):
+        return None
+    return People.of(*known, missing=missing, denials=denials)
 
 
 def links(identities: pa.Table) -> list[Link]:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-from contracts.online_features import FRESH, OUTDATED, UNKNOWN, judge
+from contracts.online_features import FRESH, OUTDATED, UNKNOWN, WITHHELD, judge
 from contracts.settings import Settings
 from jobs.io.online import open_online_store
 
@@ -32,11 +32,13 @@ def published_features(settings: Settings, entity: str, id_: str, today: date) -
         is_known=is_known,
         today=today,
         max_age_days=settings.features_max_age_days,
+        withheld=read.withheld,
     )
     return answer | {
         "age_days": (today - date.fromisoformat(read.catalogue.day)).days,
         "has_features": rows is not None,
         "is_known": is_known,
+        "withheld": read.withheld,
         "features": [asdict(feature) for feature in found],
     }
 
@@ -50,7 +52,9 @@ def render(answer: dict[str, Any]) -> str:
     features = answer["features"]
     lines = [f"{head}, {answer['age_days']} days ago"]
     statuses = Counter(feature["status"] for feature in features)
-    if not answer["is_known"]:
+    if answer["withheld"]:
+        lines.append(f"All of it is withheld: {answer['withheld']}.")
+    elif not answer["is_known"]:
         lines.append(f"We do not know this {entity.removesuffix('_id')}.")
     elif not answer["has_features"]:
         lines.append(
@@ -80,5 +84,5 @@ def _value(value: Any) -> str:
 
 
 def _status(feature: dict[str, Any]) -> str:
-    is_told_above = feature["status"] in (FRESH, OUTDATED, UNKNOWN)
+    is_told_above = feature["status"] in (FRESH, OUTDATED, UNKNOWN, WITHHELD)
     return str(feature["status"]) + ("" if is_told_above else f": {feature['why']}")

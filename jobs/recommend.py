@@ -10,21 +10,22 @@ from jobs.io.online import open_online_store
 
 
 def recommend(settings: Settings, user_id: str, count: int) -> dict[str, Any]:
-    """The first ``count`` items of a user's list; a stranger gets popular items and is told so.
+    """The first ``count`` items of a user's list; a stranger, or who has withdrawn consent, gets popular items and is told so.
 
     Raises:
         PartitionMissing: nothing has been published.
         StoreUnfit: the live version is not whole.
     """
     with open_online_store(settings, timeout=2) as store:
-        pointer, found, items, is_known = store.read(user_id, count)
-    shown = [json.loads(item) for item in items]
+        read = store.read(user_id, count)
+    pointer, found, shown = read.pointer, read.found, [json.loads(item) for item in read.items]
     return {
         "user_id": user_id,
         "version": pointer.version,
         "day": pointer.day,
         "source": found.source,
-        "is_known": is_known,
+        "is_known": read.is_known,
+        "withheld": read.withheld,
         "is_short": found.is_short,
         "items": [
             {"item_id": item["item_id"], "score": round(score, 6), "title": item["title"]}
@@ -36,7 +37,11 @@ def recommend(settings: Settings, user_id: str, count: int) -> dict[str, Any]:
 def render(answer: dict[str, Any]) -> str:
     """The list as a person reads it."""
     lines = [f"{answer['user_id']}: {answer['source']} list of {answer['day']}, version {answer['version']}"]
-    if not answer["is_known"]:
+    if answer["withheld"]:
+        lines.append(
+            f"This user's list is withheld: {answer['withheld']}. These are the items that are popular now."
+        )
+    elif not answer["is_known"]:
         lines.append("We do not know this user: these are the items that are popular now.")
     if not answer["items"]:
         lines.append("There is nothing that we may recommend.")

@@ -31,6 +31,7 @@ from jobs.landing.outcomes import NO_CONSENT
 from jobs.landing.spoken import people_by_now
 from jobs.landing.when_known import known_date_of_replay, landed_until
 from jobs.runs import StepContext
+from jobs.served_consent import tell_readers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -85,6 +86,7 @@ def run(
         )
         context.state.put_many(DELIVERIES, after, also=(REPLAYS, day.isoformat(), record))
         finish_replay(context)
+        tell_readers(context)
     return _told(asked, {key: accounts[key].as_record() for key in asked}, good, day, not_landed)
 
 

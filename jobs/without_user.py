@@ -12,17 +12,21 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from contracts import names
+from contracts.consent import digest_of_user
 from contracts.tables import TABLES
 from jobs.attribution import owe_event_days
+from jobs.denials import denials_of_erased, keep_denials
 from jobs.io.lake import Lake
 from jobs.io.sample import own_file
 from jobs.io.warehouse import Warehouse, open_warehouse
 from jobs.landing.checks import literal
 from jobs.landing.journal import finish_replay
+from jobs.landing.when_known import known_date_of_replay, landed_until
 from jobs.landing.withheld import TABLES as WITHHELD
-from jobs.landing.withheld import digest_of_user
 from jobs.marts import refresh_marts
+from jobs.people import people_known
 from jobs.runs import StepContext
+from jobs.served_consent import tell_readers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,10 +39,11 @@ def rewrite_without(user_ids: Collection[str], context: StepContext) -> dict[str
     """Take every row that names one of these ids out of lake and warehouse. Twice is once.
 
     Ids are taken as they are given: whoever erases a person gives all ids of that person. Returns how many rows went, by
-    table, and the event days that they were in.
+    table, and the event days that they were in. Of whoever had denied, a digest of each id goes on denying.
     """
     finish_replay(context)
     asked = sorted(set(user_ids))
+    _keep_denials(asked, context)  # first: the words that say so go
     gone: dict[str, int] = {}
     touched = _event_days(context.lake, asked)
     with open_warehouse(context.settings) as warehouse:
@@ -61,7 +66,17 @@ def rewrite_without(user_ids: Collection[str], context: StepContext) -> dict[str
             gone[table] = max(gone.get(table, 0), num_rows)
     refresh_marts(context.settings)  # links to revisions that are gone
     own_file(context.settings).unlink(missing_ok=True)  # somebody's sample: it is drawn anew
+    tell_readers(context)
     return {"rows": gone, "event_days": sorted(day.isoformat() for day in touched)}
+
+
+def _keep_denials(user_ids: list[str], context: StepContext) -> None:
+    people = people_known(
+        context.lake, date.max, missing=True, denials=denials_of_erased(context.state)
+    )  # what silence means changes no word
+    newest = landed_until(context.state)
+    if people and newest:
+        keep_denials(user_ids, people, known_date_of_replay(newest), context.state)
 
 
 def _event_days(lake: Lake, user_ids: list[str]) -> set[date]:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import redis
 
 from contracts import names
+from contracts.consent import ANYBODY, digest_of_user, why_withheld
 from contracts.lists import Pointer, unpack
 from contracts.settings import Settings
 
 
 @dataclass(frozen=True)
 class Published:
-    """One whole version: everybody's list, and the list for whoever has none."""
+    """One whole version: the list of everybody whom it may be served to, and the list for whoever has none."""
 
     version: str
     lists: dict[str, list[str]]
@@ -35,11 +36,15 @@ def read_published(settings: Settings) -> Published | None:
             int(index): json.loads(item)
             for index, item in client.hgetall(names.items_key(pointer.version)).items()
         }
+        told = {_text(field): _text(day) for field, day in client.hgetall(names.CONSENT_KEY).items()}
         lists = {}
         for bucket in range(pointer.num_buckets):
             for user, packed in client.hgetall(names.lists_key(pointer.version, bucket)).items():
                 assert isinstance(user, bytes)
                 assert isinstance(packed, bytes)
+                own = told.get(digest_of_user(user.decode()))
+                if told and why_withheld(own, told.get(ANYBODY), pointer.day):
+                    continue
                 lists[user.decode()] = [items[index]["item_id"] for index in unpack(packed).indices]
         popular = client.get(names.popular_key(pointer.version))
         assert isinstance(popular, bytes)
@@ -49,3 +54,8 @@ def read_published(settings: Settings) -> Published | None:
         popular=[items[index]["item_id"] for index in unpack(popular).indices],
         titles={item["item_id"]: item["title"] or item["item_id"] for item in items.values()},
     )
+
+
+def _text(value: bytes | str) -> str:
+    assert isinstance(value, bytes)
+    return value.decode()

@@ -100,6 +100,10 @@ class Objects:
             cross("objects:pointer_written")
             return
 
+    def tell_consent(self, table: bytes) -> None:
+        """Put a table in the place of the one that says to whom versions may be served."""
+        self._client.put_object(Bucket=self._bucket, Key=names.PUBLISHED_CONSENT, Body=table)
+
     def collect(self, kept: Collection[str]) -> list[str]:
         """Delete every version but the kept ones, also what attempts have left. Returns what went."""
         dropped = [version for version in self.versions() if version not in kept]

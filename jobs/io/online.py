@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 from contracts import names
+from contracts.consent import ANYBODY, digest_of_user, why_withheld
 from contracts.errors import FenceStale, PartitionMissing, ServiceUnreachable, StoreUnfit
 from contracts.lists import PackedList, Pointer, unpack
-from contracts.online_features import Rows
+from contracts.online_features import USER, Rows
 from contracts.settings import Settings
 from jobs.io.commit import cross
 from jobs.io.online_content import Content, is_whole, keys_of
@@ -30,6 +32,17 @@ _NOT_WHOLE = "the live version is not whole. Go back to the one before: foretast
 Versions = dict[str, Pointer]
 #: What shall be live, given what is live and which versions are kept.
 Choose = Callable[[Pointer | None, Versions], Pointer]
+
+
+@dataclass(frozen=True)
+class ListRead:
+    """What a version recommends to somebody."""
+
+    pointer: Pointer
+    found: PackedList
+    items: list[bytes]  # the JSON of each of the first items
+    is_known: bool  # has the version a list of that user, which may be served?
+    withheld: str  # why it may not, or ""
 
 
 @contextmanager
@@ -91,11 +104,11 @@ class OnlineStore:
         """Every kept version with the pointer it was published with, oldest first."""
         return _versions_of(self._client.hgetall(names.VERSIONS_KEY))
 
-    def read(self, user_id: str, count: int) -> tuple[Pointer, PackedList, list[bytes], bool]:
-        """A user's list in the live version, its first ``count`` items as JSON, and whether the user is known.
+    def read(self, user_id: str, count: int) -> ListRead:
+        """A user's list in the live version, and its first ``count`` items.
 
-        Whoever has no list gets the popular one. All of it comes from one version: when that was let go
-        meanwhile, reading starts again.
+        Whoever has no list, or has withdrawn consent since it was made, gets the popular one. All of it comes from one
+        version: when that was let go meanwhile, reading starts again.
 
         Raises:
             PartitionMissing: nothing has been published.
@@ -107,18 +120,23 @@ class OnlineStore:
             pipeline = self._client.pipeline(transaction=False)
             pipeline.hget(names.lists_key(pointer.version, bucket), user_id)
             pipeline.get(names.popular_key(pointer.version))
-            own, popular = pipeline.execute()
+            pipeline.hmget(names.CONSENT_KEY, _asked_of_consent(user_id))
+            own, popular, told = pipeline.execute()
             if popular is None:
                 continue
+            withheld = _why_withheld(told, pointer)
+            own = None if withheld else own
             found = unpack(popular if own is None else own)
             wanted = [str(index) for index in found.indices[:count]]
             items = self._client.hmget(names.items_key(pointer.version), wanted) if wanted else []
             if None not in items:
-                return pointer, found, items, own is not None
+                return ListRead(pointer, found, items, own is not None, withheld)
         raise StoreUnfit(_NOT_WHOLE)
 
     def read_features(self, entity: str, id_: str) -> tuple[Pointer, FeaturesRead | None]:
         """Everything that the live version says of one user or item; None where it was published without features.
+
+        Of a user who has withdrawn consent since it was made it says nothing, and why.
 
         Raises:
             PartitionMissing: nothing has been published.
@@ -129,8 +147,12 @@ class OnlineStore:
             if pointer.features is None:
                 return pointer, None
             found = self.features_in(pointer, entity, [id_])
-            if found is not None:
-                return pointer, found
+            if found is None:
+                continue
+            told = self._client.hmget(names.CONSENT_KEY, _asked_of_consent(id_)) if entity == USER else []
+            if told and (why := _why_withheld(told, pointer)):
+                found = replace(found, rows=[None], is_known=[False], withheld=why)
+            return pointer, found
         raise StoreUnfit(_NOT_WHOLE)
 
     def features_in(self, pointer: Pointer, entity: str, ids: Sequence[str]) -> FeaturesRead | None:
@@ -148,6 +170,32 @@ class OnlineStore:
     def is_whole(self, pointer: Pointer) -> bool:
         """Does a version hold as many lists, items and features as were published?"""
         return is_whole(self._client, pointer)
+
+    # What readers have to know of consent
+
+    def consent_mark(self) -> str:
+        """Which table both stores hold; "" where one may hold another."""
+        found = self._client.hget(names.CONSENT_KEY, names.CONSENT_MARK)
+        return "" if found is None else str(found.decode())
+
+    def tell_consent(self, table: Mapping[str, str], guard: AbstractContextManager[None]) -> None:
+        """Put a table in the place of the one that readers ask, all at once; it is not marked yet."""
+        held = {
+            field.decode(): value.decode()
+            for field, value in self._client.hscan_iter(names.CONSENT_KEY, count=10_000)
+        }
+        changed = {field: value for field, value in table.items() if held.get(field) != value}
+        gone = [field for field in held if field not in table]  # the mark of what was told before, too
+        with guard, self._client.pipeline() as pipeline:
+            if changed:
+                pipeline.hset(names.CONSENT_KEY, mapping=changed)
+            if gone:
+                pipeline.hdel(names.CONSENT_KEY, *gone)
+            pipeline.execute()
+
+    def mark_consent(self, sha256: str) -> None:
+        """Both stores hold this table."""
+        self._client.hset(names.CONSENT_KEY, names.CONSENT_MARK, sha256)
 
     # Writing a version that nobody reads yet
 
@@ -338,6 +386,15 @@ class OnlineStore:
                     return result
                 except redis.WatchError:
                     continue
+
+
+def _asked_of_consent(user_id: str) -> list[str]:
+    return [digest_of_user(user_id), ANYBODY]
+
+
+def _why_withheld(told: Sequence[bytes | None], pointer: Pointer) -> str:
+    own, anybody = (None if each is None else each.decode() for each in told)
+    return why_withheld(own, anybody, pointer.day)
 
 
 def _versions_of(kept: Mapping[bytes, bytes]) -> Versions:

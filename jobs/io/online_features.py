@@ -19,6 +19,7 @@ class FeaturesRead:
     catalogue: Catalogue
     rows: list[Rows | None]  # of each id; None where the version has no features of it
     is_known: list[bool]  # has the version anything of that id: features, or a list?
+    withheld: str = ""  # why nothing of it may be told, or ""
 
 
 def read_version(client: Any, pointer: Pointer, entity: str, ids: Sequence[str]) -> FeaturesRead | None:

@@ -63,6 +63,7 @@ ROLLBACKS = "rollbacks"  # fence → from which version to which
 VERDICTS = "verdicts"  # day → the drift monitor's verdict
 REFUSALS = "refusals"  # kind/day → the step that said no last, and why; gone once it has passed
 DURATIONS = "durations"  # kind/day → the seconds that each step of the run took
+DENIALS = "denials"  # digest of an erased user who had denied → when that was said, and the first day that knows of the erasure
 APPROVALS = "approvals"  # day → what a person said to that day's challenger
 ALARMS = "alarms"  # kind/Dag → when it was last told, and how often it was held back since
 

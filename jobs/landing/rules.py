@@ -49,7 +49,10 @@ _LATER_COLUMNS = ("propensity",)
 
 
 def hear(connection: duckdb.DuckDBPyConnection, people: People | None) -> None:
-    """Leave in ``exceptions`` whose events count otherwise than where nothing was said, and from when until when."""
+    """Leave in ``exceptions`` whose events count otherwise than where nothing was said, and from when until when.
+
+    In ``erased`` are digests of users whose events never count: they had denied, and nothing else is known of them.
+    """
     import pyarrow as pa
 
     found = people.exceptions() if people else []
@@ -58,18 +61,29 @@ def hear(connection: duckdb.DuckDBPyConnection, people: People | None) -> None:
     columns = [pa.array(ids, pa.string()), pa.array(begins, instants), pa.array(ends, instants)]
     connection.register("heard", pa.table(columns, ["user_id", "begins_at", "ends_at"]))
     connection.execute("create or replace temp table exceptions as select * from heard")
+    digests = pa.array(list(people.denied) if people and people.missing else [], pa.string())
+    connection.register("heard", pa.table([digests], ["user_sha256"]))
+    connection.execute("create or replace temp table erased as select * from heard")
 
 
 def _without_consent(connection: duckdb.DuckDBPyConnection, description: FeedDescription, at: str) -> str:
     """The condition that a row of a user must not be used; of nobody's row it never holds."""
     is_denied = description.missing_consent == "denied"
-    if not connection.execute("select count(*) from exceptions").fetchall()[0][0]:
+    excepted = []
+    if _has_rows(connection, "exceptions"):
+        excepted.append(f"""exists (
+            select 1 from exceptions
+            where exceptions.user_id = typed.user_id and {at} >= begins_at and {at} < ends_at
+        )""")
+    if _has_rows(connection, "erased"):
+        excepted.append("exists (select 1 from erased where user_sha256 = sha256(typed.user_id))")
+    if not excepted:
         return "user_id is not null" if is_denied else "false"
-    excepted = f"""exists (
-        select 1 from exceptions
-        where exceptions.user_id = typed.user_id and {at} >= begins_at and {at} < ends_at
-    )"""
-    return f"(typed.user_id is not null and {'not ' if is_denied else ''}{excepted})"
+    return f"(typed.user_id is not null and {'not ' if is_denied else ''}({' or '.join(excepted)}))"
+
+
+def _has_rows(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+    return bool(connection.execute(f"select exists (from {table})").fetchall()[0][0])
 
 
 def classify_events(

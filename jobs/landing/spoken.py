@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from contracts.feed import FeedDescription
 from contracts.tables import RAW_CONSENTS, RAW_IDENTITIES, Table
+from jobs.denials import denials_of_erased
 from jobs.io.schemas import arrow_schema
 from jobs.io.state import DELIVERIES
 from jobs.landing.classify import Classified
@@ -23,9 +24,8 @@ def people_by_now(
     context: StepContext, description: FeedDescription, landing: Sequence[Classified] = ()
 ) -> People | None:
     """Everybody's words and links; None where nobody has ever said or linked anything."""
-    return _people(
-        description, *(_all_rows(table, landing, context) for table in (RAW_CONSENTS, RAW_IDENTITIES))
-    )
+    consents, identities = (_all_rows(table, landing, context) for table in (RAW_CONSENTS, RAW_IDENTITIES))
+    return _people(description, consents, identities, denials_of_erased(context.state))
 
 
 def people_told(description: FeedDescription, words: Sequence[Classified]) -> People | None:
@@ -41,10 +41,16 @@ def people_told(description: FeedDescription, words: Sequence[Classified]) -> Pe
     return _people(description, *told)
 
 
-def _people(description: FeedDescription, consents: pa.Table, identities: pa.Table) -> People | None:
-    if not (consents.num_rows or identities.num_rows):
+def _people(
+    description: FeedDescription,
+    consents: pa.Table,
+    identities: pa.Table,
+    denials: Mapping[str, datetime] | None = None,
+) -> People | None:
+    if not (consents.num_rows or identities.num_rows or denials):
         return None
-    return People.of(consents, identities, missing=description.missing_consent == "granted")
+    missing = description.missing_consent == "granted"
+    return People.of(consents, identities, missing=missing, denials=denials)
 
 
 def ids_spoken_of(landing: Sequence[Classified], people: People, context: StepContext) -> set[str]:

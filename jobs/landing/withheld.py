@@ -6,7 +6,6 @@ feed, and lands as if the word had been known, once there is one.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from contracts import names
+from contracts.consent import digest_of_user
 from contracts.errors import FeedInvalid
 from contracts.feed import FeedDescription
 from jobs.io.schemas import schema_of
@@ -38,11 +38,6 @@ COLUMNS = {
     "user_sha256": "text",
     "returning_day": "date",  # of the landing that brings the row back: it is gone once that is recorded
 }
-
-
-def digest_of_user(user_id: str) -> str:
-    """What stands for a user where rows are withheld."""
-    return hashlib.sha256(user_id.encode()).hexdigest()
 
 
 def returning(

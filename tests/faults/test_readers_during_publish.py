@@ -73,8 +73,9 @@ def read_by_hand(store: Any, number: int) -> list[str]:
 def read_by_ours(store: Any, number: int) -> list[str]:
     """The same through what `foretaste recommend` and `foretaste features` use."""
     user = number * 7 % NUM_USERS
-    pointer, _, items, is_known = OnlineStore(store).read(f"u{user:04d}", 10)
-    shown = [json.loads(item) for item in items]
+    told = OnlineStore(store).read(f"u{user:04d}", 10)
+    pointer, is_known = told.pointer, told.is_known
+    shown = [json.loads(item) for item in told.items]
     expected = [
         {"item_id": item, "title": f"{item} of {pointer.day}"}
         for item in listed(user, date.fromisoformat(pointer.day))

@@ -497,8 +497,9 @@ def test_an_answer_starts_again_when_its_version_was_let_go_meanwhile(shop: Sett
         def pointer(self) -> Pointer:
             return self.pointers.pop(0)
 
-    pointer, found, items, is_known = Late(gone, current).read("u0001", 2)
-    assert (pointer.version, len(found.indices), len(items), is_known) == ("v0001", K, 2, True)
+    read = Late(gone, current).read("u0001", 2)
+    assert (read.pointer.version, len(read.found.indices), len(read.items)) == ("v0001", K, 2)
+    assert (read.is_known, read.withheld) == (True, "")
     with pytest.raises(StoreUnfit, match="the live version is not whole"):
         Late(gone, gone, gone).read("u0001", 2)
 
