@@ -480,7 +480,12 @@ def test_what_people_acted_on_is_the_catalogue_of_a_shop_that_delivers_none(tmp_
     settings = load_settings(home=tmp_path)
     withdrawn = event("o1", "oda", "toy", "view", "03-01 10:00")
     land(settings, D1, D2, events=[*EVENTS, withdrawn], items=[])
-    word = {"user_id": "oda", "purpose": "personalization", "said_at": datetime(2011, 3, 1, 11), "is_granted": False}
+    word = {
+        "user_id": "oda",
+        "purpose": "personalization",
+        "said_at": datetime(2011, 3, 1, 11),
+        "is_granted": False,
+    }
     said = table_of(RAW_CONSENTS, [{**word, "received_date": D1, "known_date": D1}])
     with context_of(settings) as context, open_warehouse(settings) as warehouse:
         warehouse.replace("raw", RAW_CONSENTS, "received_date", [D1], said, context.lease)
