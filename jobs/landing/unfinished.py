@@ -50,10 +50,8 @@ def begin_to_write(rows: Mapping[str, pa.Table], deliveries: Collection[str], co
         "partitions": {kind: sorted(days) for kind, days in partitions.items()},
     }
     context.state.put(UNFINISHED, _KEY, body)
-    if left.partitions.get("events"):
-        with open_warehouse(
-            context.settings
-        ) as warehouse:  # a run of an earlier day may have built facts of them
+    if left.partitions.get("events"):  # a run of an earlier day may have built facts of them
+        with open_warehouse(context.settings) as warehouse:
             owe_event_days(warehouse, left.partitions["events"])
     return left
 
