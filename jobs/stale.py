@@ -77,9 +77,7 @@ def stale(settings: Settings, project: Path | None = None) -> Stale:
         if old:
             found[name] = old
     built = lake.days(names.BY_FEATURE_DAY[-1])
-    before = built_project(settings)
-    as_run = compile_project(settings, project, variables=before.variables) if before else now
-    return Stale(edited_since(before, as_run), found, counts, built[-1] if built else None)
+    return Stale(edited_since(built_project(settings), now), found, counts, built[-1] if built else None)
 
 
 def edited_since(built: CompiledProject | None, project: CompiledProject) -> tuple[str, ...]:

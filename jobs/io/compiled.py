@@ -1,8 +1,8 @@
 """The dbt project as SQL: each model compiled, and one hash that says what a table's values follow from.
 
-It is compiled for DuckDB in memory, whatever warehouse there is, so that nobody has to open one: with the defaults for the
-hashes that partitions carry, because what a run was set to stands in the run's manifest, and with what the run was set to for
-samples. A model's hash covers its own SQL and that of all it reads, seeds by their content; comments, layout, descriptions and
+It is compiled for DuckDB in memory, whatever warehouse there is, so that nobody has to open one: with the defaults for its
+hashes, because what a run was set to stands in the run's manifest, and with what the run was set to for the SQL of samples.
+A model's hash covers its own SQL and that of all it reads, seeds by their content; comments, layout, descriptions and
 materializations do not count.
 """
 
@@ -12,7 +12,7 @@ import csv
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from graphlib import TopologicalSorter
 from importlib.metadata import version
 from pathlib import Path
@@ -102,7 +102,7 @@ def compile_project(
     """The project (this one, or another folder) as it is now; compiled again only when one of its files has changed.
 
     Args:
-        variables: what a run was set to; without it, what partitions are hashed with.
+        variables: what the SQL is for; hashes are those of the defaults whatever it is.
 
     Raises:
         ForetasteError: it does not compile.
@@ -115,8 +115,12 @@ def compile_project(
         return known
     key = digest_of([digest, sorted(variables.items())])
     if key not in _of_this_process:
-        manifest = dbt.compile_models(settings, variables=variables, project=project)
-        models = _hashed(_nodes_of(manifest, project))
+        nodes = _nodes_of(dbt.compile_models(settings, variables=variables, project=project), project)
+        if variables == DEFAULTS:
+            models = _hashed(nodes)
+        else:
+            hashed = compile_project(settings, project).models
+            models = {name: replace(model, sql=nodes[name]["sql"]) for name, model in hashed.items()}
         _of_this_process[key] = CompiledProject(digest, models, dict(variables))
     _of_this_process[key].write(path)
     return _of_this_process[key]
