@@ -1,7 +1,7 @@
 """What does an edit of the dbt project change? The tables that it builds beside those that built the lake, on one sample.
 
-Both projects are compiled SQL: that of the last transform (``HOME/dbt/built.json``) and the one that lies here now. Each is run
-on the same sample in a DuckDB in memory. Nothing is written, and no warehouse is opened.
+Both projects are compiled SQL: that of the last transform (``HOME/dbt/built.json``) and the one that lies here now. Each is run,
+as the run was set, on the same sample in a DuckDB in memory. Nothing is written, and no warehouse is opened.
 """
 
 from __future__ import annotations
@@ -101,11 +101,12 @@ def diff(settings: Settings, sample: Sample, project: Path | None = None) -> Dif
         PartitionMissing: no project has built anything yet.
         ForetasteError: the edited project does not compile, or does not run.
     """
-    before, after = built_project(settings), compile_project(settings, project)
+    before = built_project(settings)
     if before is None:
         raise PartitionMissing(
             "no project has built this lake yet, so there is nothing to compare with. Build a day: foretaste run --day DAY"
         )
+    after = compile_project(settings, project, variables=before.variables)
     edited = edited_since(before, after)
     if not edited:
         raise NothingToDo("no query differs from those that built the newest partitions")

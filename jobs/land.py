@@ -2,7 +2,7 @@
 
 Everything is computed first. Then quarantine, lake and warehouse are replaced, and one record at the very
 end says that the deliveries have landed. What a killed attempt wrote before that record is left out by the
-next one, because rows of a delivery without a record are leftovers.
+next one, because rows of a delivery without a record are leftovers, and replaced, even where the delivery has gone.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from jobs.landing.partitions import replace_partitions
 from jobs.landing.quarantine import add_to_quarantine, write_quarantine
 from jobs.landing.refusals import refusals
 from jobs.landing.spoken import ids_spoken_of, people_by_now
+from jobs.landing.unfinished import NOTHING, begin_to_write, forget
 from jobs.landing.when_known import known_date, landed_until, replayed_days
 from jobs.landing.withheld import account_of_return, returning, write_withheld
 from jobs.runs import StepContext
@@ -55,8 +56,10 @@ def run(
     tell_readers(context, arriving=words, day=day, missing=description.missing_consent == "granted")
     people = people_by_now(context, description, words)
     classified = words + classify_all(others, description, context.settings.threads, people)
-    places, back = (
-        returning(ids_spoken_of(words, people, context), description, people, context) if people else ({}, [])
+    places, back, owing = (
+        returning(ids_spoken_of(words, people, context), description, people, context)
+        if people
+        else ({}, [], {})
     )
     merged, accounts = merge([*classified, *back], context, returned=places)
     for each in classified:
@@ -70,8 +73,16 @@ def run(
             "Go on all the same: --accept 'why' (in Airflow: the param \"Accept a refused delivery, because\")"
         )
     known = {each.key: known_date(each.received, day, newest) for each in deliveries}
-    known |= {key: date.fromisoformat(before[key]["known_date"]) for key in places}
-    touched = set(replace_partitions(merged, known, context)) | replayed_days(context.state, newest, day)
+    # What a landing could not give back has been unknown until now, whatever its delivery's day knew.
+    known |= {
+        key: day if before[key].get("owes_rows") else date.fromisoformat(before[key]["known_date"])
+        for key in places
+    }
+    left = begin_to_write(merged, [each.key for each in deliveries], context)
+    gone = sorted(left.deliveries - before.keys() - known.keys())
+    touched = set(replace_partitions(merged, known, context, left.partitions))
+    touched |= replayed_days(context.state, newest, day)
+    forget(gone, context)
     records = {
         each.key: {
             "kind": each.kind,
@@ -96,9 +107,9 @@ def run(
         add_to_quarantine(each, context.lake)
     write_withheld(day, classified, places, back, context)
     moved = {key: account_of_return(key, before[key], accounts[key].as_record()) for key in places}
-    write_row_accounts(records | moved, context)
+    write_row_accounts(records | moved, context, gone)
     landings = landings_moved(moved, context.state) | {day.isoformat(): landing}
-    context.state.put_all({DELIVERIES: records | moved, LANDINGS: landings})
+    context.state.put_all({DELIVERIES: records | moved | owing, LANDINGS: landings, **NOTHING})
     return told(landing)
 
 

@@ -64,6 +64,10 @@ class People:
     def person_of(self, user_id: str) -> str:
         return self.persons.get(user_id, user_id)
 
+    def ids(self) -> set[str]:
+        """Every id that a word or a link names."""
+        return {*self.persons, *self.aliases, *self.words}
+
     def ids_of(self, user_ids: Iterable[str]) -> set[str]:
         """Every id of the persons who have one of these."""
         found = {self.person_of(user_id) for user_id in user_ids}

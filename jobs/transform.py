@@ -84,7 +84,8 @@ def run(day: date, context: StepContext, first: date | None = None) -> dict[str,
         _remember(warehouse, project, variables)
         remember_built_by(warehouse, day)
         settle_event_days(warehouse, day)
-    project.write(built_path(settings))
+    of_newest = _variables(context, lake.days(names.BY_FEATURE_DAY[-1])[-1])
+    compile_project(settings, variables=of_newest).write(built_path(settings))
     counts = {TABLES[name].short_name: num_rows for name, num_rows in rows.items()}
     return {"feature_days": len(feature_days), "event_days": len(event_days), "rows": counts, **built}
 

@@ -41,7 +41,7 @@
         floor(
             1000000 * power(
                 cast(0.5 as double precision),
-                cast({{ age_days }} as double precision) / {{ half_life_days or var('half_life_days') }}
+                cast({{ age_days }} as double precision) / {{ half_life_days or run_setting('half_life_days') }}
             ) + 0.5
         ) as bigint
     )

@@ -28,11 +28,11 @@ days_option = click.option(
 @days_option
 def sample_command(users: int, days: int) -> None:
     """Make the own file of plain `dbt build` anew: a sample of what has landed, and the tables as the lake's are built."""
-    from jobs.io.compiled import built_project, compile_project
+    from jobs.io.compiled import built_project, compile_project, variables_now
     from jobs.io.sample import Sample, own_file, take
 
     settings = load_settings()
-    project = built_project(settings) or compile_project(settings)
+    project = built_project(settings) or compile_project(settings, variables=variables_now(settings))
     drawn = take(settings, Sample(users, days), project)
     click.echo(f"{own_file(settings)}: {drawn.told}")
 

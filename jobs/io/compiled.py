@@ -1,8 +1,9 @@
 """The dbt project as SQL: each model compiled, and one hash that says what a table's values follow from.
 
-It is compiled for DuckDB in memory, whatever warehouse there is, so that nobody has to open one, and with one half-life:
-what a run was set to stands in the run's manifest. A model's hash covers its own SQL and that of all it reads, seeds by their
-content; comments, layout, descriptions and materializations do not count.
+It is compiled for DuckDB in memory, whatever warehouse there is, so that nobody has to open one: with the defaults for its
+hashes, because what a run was set to stands in the run's manifest, and with what the run was set to for the SQL of samples.
+A model's hash covers its own SQL and that of all it reads, seeds by their content; comments, layout, descriptions and
+materializations do not count.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import csv
 import json
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from graphlib import TopologicalSorter
 from importlib.metadata import version
 from pathlib import Path
@@ -20,9 +22,10 @@ from contracts.errors import ForetasteError
 from contracts.settings import Settings
 from jobs.io import dbt
 from jobs.io.commit import digest_of, write_durably
+from jobs.io.state import LANDINGS, State
 
-#: The half-life that everything is compiled with: that of dbt_project.yml is for people who call dbt themselves.
-_HALF_LIFE_DAYS = 14
+#: What partitions are hashed with: those of dbt_project.yml are for people who call dbt themselves.
+DEFAULTS: Mapping[str, Any] = {"half_life_days": 14, "missing_consent": "granted", "session_gap_minutes": 30}
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class CompiledProject:
 
     digest: str  # of the project's files
     models: dict[str, Model]
+    variables: Mapping[str, Any] = field(default_factory=lambda: dict(DEFAULTS))
 
     def hash_of(self, name: str) -> str:
         """The hash of a model, by the name of its table without a layer.
@@ -66,7 +70,11 @@ class CompiledProject:
 
     def write(self, path: Path) -> None:
         text = json.dumps(
-            {"digest": self.digest, "models": [asdict(model) for model in self.models.values()]},
+            {
+                "digest": self.digest,
+                "models": [asdict(model) for model in self.models.values()],
+                "variables": dict(self.variables),
+            },
             sort_keys=True,
             ensure_ascii=False,
         )
@@ -82,31 +90,43 @@ class CompiledProject:
                 Model(**each | {"key": tuple(each["key"]), "reads": tuple(each["reads"])})
                 for each in values["models"]
             ]
+            variables = {name: values["variables"][name] for name in DEFAULTS}
         except (FileNotFoundError, KeyError, TypeError, json.JSONDecodeError):
             return None
-        return cls(values["digest"], {model.name: model for model in models})
+        return cls(values["digest"], {model.name: model for model in models}, variables)
 
 
-def compile_project(settings: Settings, project: Path | None = None) -> CompiledProject:
+def compile_project(
+    settings: Settings, project: Path | None = None, *, variables: Mapping[str, Any] = DEFAULTS
+) -> CompiledProject:
     """The project (this one, or another folder) as it is now; compiled again only when one of its files has changed.
+
+    Args:
+        variables: what the SQL is for; hashes are those of the defaults whatever it is.
 
     Raises:
         ForetasteError: it does not compile.
     """
     project = project or dbt.PROJECT
     digest = source_digest(project)
-    path = settings.home / "dbt" / "compiled.json"
+    path = settings.home / "dbt" / ("compiled.json" if variables == DEFAULTS else "compiled_as_run.json")
     known = CompiledProject.read(path)
-    if known is not None and known.digest == digest:
+    if known is not None and (known.digest, known.variables) == (digest, variables):
         return known
-    if digest not in _of_this_process:
-        manifest = dbt.compile_models(settings, half_life_days=_HALF_LIFE_DAYS, project=project)
-        _of_this_process[digest] = CompiledProject(digest, _hashed(_nodes_of(manifest, project)))
-    _of_this_process[digest].write(path)
-    return _of_this_process[digest]
+    key = digest_of([digest, sorted(variables.items())])
+    if key not in _of_this_process:
+        nodes = _nodes_of(dbt.compile_models(settings, variables=variables, project=project), project)
+        if variables == DEFAULTS:
+            models = _hashed(nodes)
+        else:
+            hashed = compile_project(settings, project).models
+            models = {name: replace(model, sql=nodes[name]["sql"]) for name, model in hashed.items()}
+        _of_this_process[key] = CompiledProject(digest, models, dict(variables))
+    _of_this_process[key].write(path)
+    return _of_this_process[key]
 
 
-#: By digest, whatever the home: to compile takes seconds.
+#: By digest of project and variables, whatever the home: to compile takes seconds.
 _of_this_process: dict[str, CompiledProject] = {}
 
 
@@ -115,8 +135,16 @@ def source_digest(project: Path) -> str:
     return digest_of([dbt.project_digest(project), version("dbt-core"), version("dbt-duckdb")])
 
 
+def variables_now(settings: Settings) -> dict[str, Any]:
+    """What a run would be set to now, where no built project says what the last one was set to."""
+    landings = State.of(settings).all(LANDINGS)
+    newest = landings[max(landings)] if landings else {}
+    chosen = {name: getattr(settings, name) for name in DEFAULTS if name != "missing_consent"}
+    return {**DEFAULTS, **chosen, "missing_consent": newest.get("missing_consent", "granted")}
+
+
 def built_path(settings: Settings) -> Path:
-    """Where the transform step leaves the project that the newest partitions were built by."""
+    """Where the transform step leaves the project that the newest partitions were built by, as their run was set."""
     return settings.home / "dbt" / "built.json"
 
 

@@ -48,13 +48,13 @@ def build(settings: Settings, *, variables: Mapping[str, Any], rebuilt: Sequence
     }
 
 
-def compile_models(settings: Settings, *, half_life_days: int, project: Path = PROJECT) -> Any:
+def compile_models(settings: Settings, *, variables: Mapping[str, Any], project: Path = PROJECT) -> Any:
     """dbt's manifest with every model compiled for a DuckDB in memory: opens no warehouse.
 
     Raises:
         ForetasteError: the project does not compile.
     """
-    chosen = ["--vars", json.dumps({"half_life_days": half_life_days})]
+    chosen = ["--vars", json.dumps(dict(variables))]
     locations = [
         *("--project-dir", str(project), "--profiles-dir", str(project), "--target", "duckdb"),
         *("--target-path", str(settings.home / "dbt" / "compiled")),

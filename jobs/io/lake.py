@@ -238,15 +238,17 @@ class Lake:
                 write_durably(partition / MANIFEST, json.dumps(asdict(alone), sort_keys=True))
         self._collect(partition, alone)
 
-    def drop(self, table: str) -> None:
-        """Remove a table with all its partitions; nothing happens when there is none."""
+    def drop(self, table: str, day: date | None = None) -> None:
+        """Remove a table with all its partitions, or one of them; nothing happens when there is none."""
         if self._lease is None:
             raise PermissionError(
                 f"dropping {table} needs a lease: open the lake with Lake.of(settings, lease)"
             )
-        if (self.root / table).exists():
+        folder = self.root / (table if day is None else names.partition(table, day))
+        if folder.exists():
             with self._lease.guard():
-                shutil.rmtree(self.root / table)
+                (folder / MANIFEST).unlink(missing_ok=True)
+                shutil.rmtree(folder)
 
     def collect_staging(self) -> int:
         """Remove what killed writers left in the staging area; only under a lease, when nobody else stages."""

@@ -29,7 +29,10 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         conn.execute(
             f"set temp_directory = '{str(settings.home / 'dbt' / 'own' / 'spill').replace(chr(39), chr(39) * 2)}'"
         )
-        last_day = last_day_of(conn)
+        try:
+            last_day = last_day_of(conn)
+        except ForetasteError as error:
+            raise DbtRuntimeError(str(error)) from error
         if last_day is None:
             project = built_project(settings)
             if project is None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: Of everything that belongs to nobody (anonymous events) the same share is taken as of the people.
 _DRAW = "md5_number_lower(concat({column}, '/', {seed}))"
 _TOTAL = 1 << 64
+#: What dbt reads in an own file where nobody says another thing (macros/run_setting.sql): one row, a column a variable.
+_RUN_SETTINGS = f"{names.WAREHOUSE_OPS}.run_settings"
 
 
 @dataclass(frozen=True)
@@ -159,15 +161,19 @@ def _count(connection: duckdb.DuckDBPyConnection, name: str) -> int:
 
 
 def build(connection: duckdb.DuckDBPyConnection, project: CompiledProject) -> None:
-    """Every table of a compiled project, on a drawn sample, without dbt.
+    """Every table of a compiled project, on a drawn sample, without dbt; and what it was compiled with, for dbt.
 
     Raises:
         ForetasteError: a query does not run; the message names its model.
     """
     import duckdb
 
-    for schema in sorted({model.schema for model in project.models.values()}):
+    for schema in sorted({names.WAREHOUSE_OPS, *(model.schema for model in project.models.values())}):
         connection.execute(f"create schema if not exists {schema}")
+    told = ", ".join(f"? as {name}" for name in project.variables)
+    connection.execute(
+        f"create or replace table {_RUN_SETTINGS} as select {told}", list(project.variables.values())
+    )
     for model in project.models.values():
         kind = "view" if model.kind == "view" else "table"
         columns = ", ".join(f'cast("{name}" as {kind}) as "{name}"' for name, kind in model.columns.items())
@@ -195,12 +201,19 @@ def take(settings: Settings, sample: Sample, project: CompiledProject) -> Drawn:
 
 
 def last_day_of(connection: Any) -> date | None:
-    """The day that the sample of an own file ends on; None when there is none in it."""
+    """The day that the sample of an own file ends on; None when there is none in it.
+
+    Raises:
+        ForetasteError: it was taken by an older Foretaste, which did not say what its run was set to.
+    """
     found = connection.execute(
-        "select count(*) from information_schema.tables where table_schema = ? and table_name = 'sample'",
-        [names.WAREHOUSE_OPS],
-    ).fetchone()
-    if not found[0]:
+        "select table_name from information_schema.tables where table_schema = ?", [names.WAREHOUSE_OPS]
+    ).fetchall()
+    if ("sample",) not in found:
         return None
+    if ("run_settings",) not in found:
+        raise ForetasteError(
+            "the sample in the own file was taken by an older Foretaste. A new one: foretaste sample"
+        )
     (day,) = connection.execute(f"select last_day from {names.WAREHOUSE_OPS}.sample").fetchone()
     return date.fromisoformat(str(day))

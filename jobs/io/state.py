@@ -52,6 +52,7 @@ LANDINGS = "landings"  # day → what the landing of that day read and touched
 REPLAYS = (
     "replays"  # first day that sees the rows → what was replayed and touched, and what is still to be done
 )
+UNFINISHED = "unfinished"  # "landing" → what a landing began to write; nothing once it is recorded
 RUNS = "runs"  # kind/day → the manifest that fixes the run, and its digest
 PUBLICATIONS = "publications"  # version → day, kind, digest
 PROMOTIONS = "promotions"  # MLflow version → the day it was promoted on, its digest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -167,11 +167,16 @@ def _noted_events(events: pa.Table | None, lake: Lake) -> dict[str, int]:
     return {"anonymous": users.null_count, "unknown_user": unknown}
 
 
-def write_row_accounts(changed: Mapping[str, Record], context: StepContext) -> None:
-    """One row a delivery, outcome and reason in ``ops.row_accounts``, for analysts; days are replaced whole."""
+def write_row_accounts(
+    changed: Mapping[str, Record], context: StepContext, gone: Collection[str] = ()
+) -> None:
+    """One row a delivery, outcome and reason in ``ops.row_accounts``, for analysts; days are replaced whole.
+
+    ``gone`` are deliveries of which a killed landing has told and that are none any more.
+    """
     import pyarrow as pa
 
-    days = {record["received_date"] for record in changed.values()}
+    days = {record["received_date"] for record in changed.values()} | {key.partition("/")[2] for key in gone}
     deliveries = {**context.state.all(DELIVERIES), **changed}
     rows = [
         {
@@ -185,10 +190,10 @@ def write_row_accounts(changed: Mapping[str, Record], context: StepContext) -> N
         if record["received_date"] in days
         for outcome, reason, count in _outcomes(record)
     ]
-    if not rows:
+    if not days:
         return
     rows.sort(key=lambda row: (row["received_date"], row["kind"], row["outcome"], row["reason"]))
-    received = sorted({row["received_date"] for row in rows})
+    received = sorted(date.fromisoformat(day) for day in days)
     with open_warehouse(context.settings) as warehouse:
         table = pa.Table.from_pylist(rows, schema=arrow_schema(ROW_ACCOUNTS))
         warehouse.replace(names.WAREHOUSE_OPS, ROW_ACCOUNTS, "received_date", received, table, context.lease)

@@ -45,30 +45,50 @@ def read_again(
     Raises:
         FeedInvalid: a delivery is gone, has changed since it was landed, or is split into rows in another way.
     """
-    location = context.settings.feed_location
-    until = max((date.fromisoformat(recorded[key]["received_date"]) for key in places), default=None)
-    delivered = {each.key: each for each in complete_deliveries(context.settings, location, until=until)}
+    delivered = delivered_still(places, recorded, context)
     for key in sorted(places, key=lambda key: (recorded[key]["received_date"], key)):
-        delivery, record = delivered.get(key), recorded[key]
-        if delivery is None:
-            raise FeedInvalid(
-                f"{key} is gone from {location}: {len(places[key])} of its rows cannot be read again. Restore it as it "
-                "was delivered, or leave it out with --from and --to"
-            )
-        if delivery.sha256() != record["sha256"]:
-            raise FeedInvalid(
-                f"{key} has changed since it was landed on {record['landed_day']} (sha256 {record['sha256'][:12]}…). A "
-                "delivery is final: restore it, and deliver corrections under a later day; or leave it out with --from and --to"
-            )
-        table, unshaped = read_delivery(delivery)
-        num_read = table.num_rows + len(unshaped)
-        chosen, shapeless = _at(places[key], table, unshaped)
-        if num_read != record["read"] or chosen.num_rows + len(shapeless) != len(places[key]):
-            raise FeedInvalid(
-                f"{key} had {record['read']:,} rows when it was landed and has {num_read:,} now: they are told apart in "
-                "another way, so that none is known again. Deliver what is missing under a later day"
-            )
-        yield delivery, chosen, shapeless
+        yield read_one_again(recorded[key], places[key], delivered.get(key), context)
+
+
+def delivered_still(
+    keys: Iterable[str], recorded: Mapping[str, Record], context: StepContext
+) -> dict[str, Delivery]:
+    """Deliveries as they lie in the feed now, by their keys: these, as far as they are there, and others."""
+    until = max((date.fromisoformat(recorded[key]["received_date"]) for key in keys), default=None)
+    if until is None:
+        return {}
+    found = complete_deliveries(context.settings, context.settings.feed_location, until=until)
+    return {each.key: each for each in found}
+
+
+def read_one_again(
+    record: Record, places: Collection[Place], delivery: Delivery | None, context: StepContext
+) -> tuple[Delivery, pa.Table, list[Unshaped]]:
+    """The rows at these places of one delivery; ``delivery`` is what lies in the feed now, if anything does.
+
+    Raises:
+        FeedInvalid: it is gone, has changed since it was landed, or is split into rows in another way.
+    """
+    key = f"{record['kind']}/{record['received_date']}"
+    if delivery is None:
+        raise FeedInvalid(
+            f"{key} is gone from {context.settings.feed_location}: {len(places)} of its rows cannot be read again. Restore "
+            "it as it was delivered, or leave it out with --from and --to"
+        )
+    if delivery.sha256() != record["sha256"]:
+        raise FeedInvalid(
+            f"{key} has changed since it was landed on {record['landed_day']} (sha256 {record['sha256'][:12]}…). A "
+            "delivery is final: restore it, and deliver corrections under a later day; or leave it out with --from and --to"
+        )
+    table, unshaped = read_delivery(delivery)
+    num_read = table.num_rows + len(unshaped)
+    chosen, shapeless = _at(places, table, unshaped)
+    if num_read != record["read"] or chosen.num_rows + len(shapeless) != len(places):
+        raise FeedInvalid(
+            f"{key} had {record['read']:,} rows when it was landed and has {num_read:,} now: they are told apart in "
+            "another way, so that none is known again. Deliver what is missing under a later day"
+        )
+    return delivery, chosen, shapeless
 
 
 def _at(

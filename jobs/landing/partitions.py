@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -30,13 +30,17 @@ DAY_COLUMN = {kind: "event_date" if kind == "events" else "received_date" for ki
 
 
 def replace_partitions(
-    rows: Mapping[str, pa.Table], known: Mapping[str, date], context: StepContext
+    rows: Mapping[str, pa.Table],
+    known: Mapping[str, date],
+    context: StepContext,
+    left: Mapping[str, Collection[date]] | None = None,
 ) -> list[date]:
-    """Replace every partition that new rows belong to; returns the event days.
+    """Replace every partition that new rows belong to; returns the event days of new rows.
 
-    ``rows`` are by kind, ``known`` is the first day whose run may see the rows of a delivery, by its key.
-    What a partition holds of deliveries that were never recorded is what a killed landing left, and goes.
-    Rows that it has already, because this was cut short before, are not doubled.
+    ``rows`` are by kind, ``known`` is the first day whose run may see the rows of a delivery, by its key; ``left`` are the
+    days, by kind, of other partitions that a killed landing may have written.
+    What a partition holds of deliveries that were never recorded is what a killed landing left, and goes: with the whole
+    partition, where there is nothing else in it. Rows that it has already, because this was cut short before, are not doubled.
     """
     import duckdb
     import pyarrow as pa
@@ -46,24 +50,32 @@ def replace_partitions(
     connection = duckdb.connect(config={"threads": context.settings.threads})
     try:
         with open_warehouse(context.settings) as warehouse:
-            for kind, new in rows.items():
+            for kind in (kind for kind in TABLES if kind in rows or (left or {}).get(kind)):
                 table, column = TABLES[kind], DAY_COLUMN[kind]
                 received = [each["received_date"] for each in recorded if each["kind"] == kind]
-                days = _arrive(connection, kind, new, known)
+                arrived = _arrive(connection, kind, rows.get(kind, _nothing_of(table)), known)
+                days = sorted({*arrived, *(left or {}).get(kind, ())})
                 partitions = []
                 for day in days:
                     partition = _merged_partition(connection, table, column, day, received, context.lake)
-                    context.lake.replace(table.name, day, partition, inputs=_partition_inputs(partition))
+                    if partition.num_rows:
+                        context.lake.replace(table.name, day, partition, inputs=_partition_inputs(partition))
+                    else:
+                        context.lake.drop(table.name, day)
                     partitions.append(partition)
                 if partitions:
                     warehouse.replace(
                         names.WAREHOUSE_RAW, table, column, days, pa.concat_tables(partitions), context.lease
                     )
                 if kind == "events":
-                    touched = days
+                    touched = arrived
     finally:
         connection.close()
     return touched
+
+
+def _nothing_of(table: Table) -> pa.Table:
+    return arrow_schema(table).empty_table().drop_columns(["known_date"])
 
 
 def _arrive(

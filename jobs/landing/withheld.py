@@ -19,7 +19,7 @@ from contracts.feed import FeedDescription
 from jobs.io.schemas import schema_of
 from jobs.io.state import DELIVERIES, LANDINGS
 from jobs.landing.account import Record, check_balance
-from jobs.landing.again import Place, Row, place_of, read_again
+from jobs.landing.again import Place, Row, delivered_still, place_of, read_one_again
 from jobs.landing.classify import Classified, classify_rows
 from jobs.landing.outcomes import NO_CONSENT
 from jobs.people import People
@@ -42,24 +42,27 @@ COLUMNS = {
 
 def returning(
     user_ids: Collection[str], description: FeedDescription, people: People, context: StepContext
-) -> tuple[dict[str, set[Place]], list[Classified]]:
+) -> tuple[dict[str, set[Place]], list[Classified], dict[str, Record]]:
     """Withheld rows of these users: where they stand, and what they come to now, by the delivery that they came with.
 
-    A delivery that is gone from the feed or has changed has nothing to give back: its rows stay withheld, and a
-    warning names it.
+    A delivery that is gone from the feed or has changed has nothing to give back: a warning names it, and its rows stay
+    withheld. Its record, which comes third, has every landing that follows ask again until it is there.
     """
-    digests = {digest_of_user(each) for each in user_ids if any(span.may for span in people.spans_of(each))}
-    places = {key: {place_of(row) for row in rows} for key, rows in _withheld(context, digests).items()}
     recorded = context.state.all(DELIVERIES)
-    found: list[Classified] = []
-    for key in sorted(key for key, of_key in places.items() if of_key):
+    digests = {digest_of_user(each) for each in user_ids if any(span.may for span in people.spans_of(each))}
+    asked = _withheld(context, digests) | _owed(recorded, people, context)
+    places = {key: {place_of(row) for row in rows} for key, rows in asked.items() if rows}
+    delivered = delivered_still(places, recorded, context)
+    read = []
+    for key in sorted(places):
         try:
-            read = list(read_again({key: places[key]}, recorded, context))
+            read.append(read_one_again(recorded[key], places[key], delivered.get(key), context))
         except FeedInvalid as error:
             log.warning("withheld_rows_not_returned delivery=%s rows=%d why=%s", key, len(places[key]), error)
-            continue
-        found += classify_rows(read, description, context.settings.threads, people)
-    return {each.delivery.key: places[each.delivery.key] for each in found}, found
+    found = classify_rows(read, description, context.settings.threads, people) if read else []
+    here = {each.delivery.key for each in found}
+    owing = {key: {**recorded[key], "owes_rows": True} for key in places if key not in here}
+    return {key: places[key] for key in here}, found, owing
 
 
 def write_withheld(
@@ -87,6 +90,23 @@ def write_withheld(
         context.lake.replace(
             TABLES[each.delivery.kind], each.delivery.received, _as_table(rows), inputs=each.delivery.sha256()
         )
+
+
+def _owed(recorded: Mapping[str, Record], people: People, context: StepContext) -> dict[str, list[Row]]:
+    """Of deliveries that could not be read when a word had come: the rows of all who may be used some time, by key."""
+    owing = [record for record in recorded.values() if record.get("owes_rows")]
+    if not owing:
+        return {}
+    may = {digest_of_user(each): any(span.may for span in people.spans_of(each)) for each in people.ids()}
+    owed: dict[str, list[Row]] = {}
+    for record in owing:
+        received = date.fromisoformat(record["received_date"])
+        rows = _still(context.lake.read(TABLES[record["kind"]], received), context)
+        # Whom nobody has said or linked anything of is somebody whose link has gone to another.
+        owed[f"{record['kind']}/{received}"] = [
+            row for row in rows if may.get(row["user_sha256"], people.missing)
+        ]
+    return owed
 
 
 def _withheld(context: StepContext, digests: Collection[str]) -> dict[str, list[Row]]:
@@ -125,7 +145,7 @@ def account_of_return(key: str, record: Record, now: Record) -> Record:
     for reason, count in now["quarantined"].items():
         quarantined[reason] += count
     after = {
-        **record,
+        **{name: value for name, value in record.items() if name != "owes_rows"},
         "good": record["good"] + now["good"],
         "duplicate": record["duplicate"] + now["duplicate"],
         "quarantined": dict(sorted(quarantined.items())),

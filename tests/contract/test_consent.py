@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -14,16 +15,20 @@ from hypothesis import strategies as st
 
 from contracts import names
 from contracts.consent import Word, may_use, spans
+from contracts.feed import KINDS
 from contracts.identities import Link, resolve
-from jobs.feed_reader import check_feed
+from contracts.tables import ROW_ACCOUNTS, TABLES
+from jobs.attribution import owed_event_days
+from jobs.feed_reader import check_feed, complete_deliveries
 from jobs.io.lake import Lake
 from jobs.io.state import DELIVERIES, LANDINGS, State
-from jobs.io.warehouse import open_warehouse
+from jobs.io.warehouse import open_warehouse, prepare
 from jobs.people import People, changes
 from tests.shop import DAY, NEXT, THIRD, Shop, event
 
 pytestmark = pytest.mark.contract
 
+RAW_TABLES = {name: table for name, table in TABLES.items() if name.startswith(f"{names.RAW}/")}
 NOON = datetime(2011, 3, 1, 12)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -190,10 +195,45 @@ def test_a_delivery_that_is_gone_gives_nothing_back_stops_nobody_and_is_told(
     shop.deliver(NEXT, [word("ann", True, NOON)], "consents.csv", "consents")
     assert shop.land(NEXT)["event_days"] == 0
     assert account(shop, f"events/{DAY}")["set_aside"] == {"NO_CONSENT": 1}
-    assert (
-        f"withheld_rows_not_returned delivery=events/{DAY} rows=1 why=events/{DAY} is gone from"
-        in caplog.text
+    warning = f"withheld_rows_not_returned delivery=events/{DAY} rows=1 why=events/{DAY} is gone from"
+    assert warning in caplog.text
+
+
+def test_what_could_not_come_back_does_once_its_delivery_is_there_again(
+    shop: Shop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.describe(missing_consent="denied")
+    shop.deliver(DAY, [act("a1", "ann", NOON), act("b1", "bob", NOON), act("b2", "bob", NOON - HOUR)])
+    shop.deliver(DAY, [{"user_id": "ann"}], "users.csv", "users")
+    shop.land()
+    complete = shop.feed / "events" / f"received={DAY}" / "_SUCCESS"
+    complete.unlink()
+    words = [word("ann", True, NOON), word("bob", True, NOON)]
+    shop.deliver(NEXT, words, "consents.csv", "consents")
+    shop.deliver(THIRD, [word("bob", False, NOON + HOUR)], "consents.csv", "consents")
+    listed = []
+    listing = complete_deliveries
+    monkeypatch.setattr(
+        "jobs.landing.again.complete_deliveries",
+        lambda *asked, **options: listed.append(1) or listing(*asked, **options),
     )
+    shop.land(NEXT)
+    assert len(listed) == 1  # of two deliveries, one of which is gone
+    assert landed(shop, names.RAW_USERS, "user_id") == {"ann"}
+    caplog.clear()
+    shop.land(THIRD)
+    # Nobody speaks of ann, who is asked for again; bob has said no since.
+    assert f"withheld_rows_not_returned delivery=events/{DAY} rows=1 why=events/{DAY} is gone" in caplog.text
+    complete.touch()
+    last = THIRD + timedelta(days=1)
+    caplog.clear()
+    assert shop.land(last)["event_days"] == 1
+    assert landed(shop) == {"a1"}
+    assert [row["known_date"] for row in shop.events()] == [last]  # no run before has seen it
+    assert account(shop, f"events/{DAY}")["set_aside"] == {"NO_CONSENT": 2}
+    assert shop.land(last + timedelta(days=1))["event_days"] == 0
+    assert len(listed) == 3
+    assert "withheld_rows_not_returned" not in caplog.text
 
 
 class Killed(Exception):
@@ -229,6 +269,63 @@ def test_what_comes_back_is_counted_once_wherever_the_landing_is_killed(
     record = account(shop, f"events/{DAY}")
     assert (record["good"], record["duplicate"], record["set_aside"]) == (1, 1, {"NO_CONSENT": 1})
     assert account(shop, f"users/{DAY}")["good"] == 1
+
+
+def everything(shop: Shop) -> dict[str, Any]:
+    """What lies in the lake, what the warehouse holds of it, and what the state remembers."""
+    lake, state = Lake.of(shop.settings), State.of(shop.settings)
+    tables = [*RAW_TABLES, *(f"quarantine/{kind}" for kind in KINDS), names.WITHHELD_EVENTS]
+    found: dict[str, Any] = {
+        f"{table}/{day}": lake.verify(table, day).digest for table in tables for day in lake.days(table)
+    }
+    with open_warehouse(shop.settings) as warehouse:
+        for table in (*RAW_TABLES.values(), ROW_ACCOUNTS):
+            schema = "ops" if table is ROW_ACCOUNTS else "raw"
+            prepare(warehouse, schema, table)
+            query = f"select * from {schema}.{table.short_name} order by all"
+            found[table.name] = warehouse.read(query, table.columns).to_pylist()
+    return found | {"deliveries": state.all(DELIVERIES), "landings": state.all(LANDINGS)}
+
+
+@pytest.mark.parametrize("becomes", ["gone", "changed"])
+def test_what_a_killed_landing_had_heard_is_forgotten_when_its_delivery_is_gone(
+    tmp_path: Path, becomes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed, killed = Shop(tmp_path / "undisturbed"), Shop(tmp_path / "killed")
+    last = act("z1", "zoe", NOON + 2 * timedelta(days=1))
+    for shop in (undisturbed, killed):
+        shop.deliver(DAY, [act("a1", "ann", NOON), act("b1", "bob", NOON)])
+        shop.land()
+    # Words of every kind, good and bad, a late event, and one on a day that has no other
+    tomorrow, linked = NOON + timedelta(days=1), link("phone", "bob", NOON)
+    acts = [act("c1", "cid", NOON), act("d1", "dan", NOON), act("e1", "eve", tomorrow)]
+    killed.deliver(NEXT, [*acts, act("bad", "?" * 200, NOON)])
+    said = [word("ann", False, NOON), word("dan", False, NOON)]
+    killed.deliver(NEXT, [*said, {**said[0], "at": ""}], "consents.csv", "consents")
+    killed.deliver(NEXT, [linked], "links.csv", "identities")
+    killed.deliver(NEXT, [{"user_id": "bob"}], "users.csv", "users")
+
+    def die(name: str) -> None:
+        written.append(name)
+        if written.count("lake:committed") == 8:  # the withheld ones: all of the raw tables have been written
+            raise Killed
+
+    written: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr("jobs.io.commit.boundary", die)
+        with pytest.raises(Killed):
+            killed.land(NEXT, accept="to see the reasons")
+    assert written.count("warehouse:committed") == 4
+    for kind in ("events", "consents", "identities", "users"):
+        shutil.rmtree(killed.feed / kind / f"received={NEXT}")
+    for shop in (undisturbed, killed):
+        if becomes == "changed":
+            shop.deliver(NEXT, [{**word("ann", False, NOON), "granted": "?"}], "consents.csv", "consents")
+        shop.deliver(THIRD, [last])
+        shop.land(THIRD, accept="to see the reasons")
+    assert everything(killed) == everything(undisturbed)
+    with open_warehouse(killed.settings) as warehouse:  # a run of the first day may have built facts of them
+        assert {DAY, NEXT} <= owed_event_days(warehouse, THIRD)
 
 
 def test_what_was_rejected_and_is_without_consent_waits_for_a_word(shop: Shop) -> None:

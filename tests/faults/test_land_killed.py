@@ -18,7 +18,7 @@ pytestmark = pytest.mark.faults
 
 CASES = [
     ("lake:staged", 1), ("lake:moved", 2), ("lake:committed", 3), ("lake:collected", 4), ("warehouse:replaced", 1),
-    ("warehouse:committed", 1), ("warehouse:committed", 2), ("state:recorded", 1),
+    ("warehouse:committed", 1), ("warehouse:committed", 2), ("state:recorded", 2),
 ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from contracts import names
 from contracts.errors import GateRefused, PartitionMissing
 from contracts.feed import days_between
 from contracts.settings import Settings, load_settings
-from contracts.tables import RAW_EVENTS, RAW_ITEMS, RAW_USERS, TABLES, Table
+from contracts.tables import RAW_CONSENTS, RAW_EVENTS, RAW_ITEMS, RAW_USERS, TABLES, Table
 from jobs import transform
 from jobs.dbt_docs import refresh_docs
 from jobs.io import dbt
@@ -476,8 +476,19 @@ def test_a_day_that_has_not_landed_is_refused(bulk: Settings) -> None:
 
 
 def test_what_people_acted_on_is_the_catalogue_of_a_shop_that_delivers_none(tmp_path: Path) -> None:
+    """What they may be remembered for: oda has looked at a toy, and said no."""
     settings = load_settings(home=tmp_path)
-    land(settings, D1, D2, items=[])
+    withdrawn = event("o1", "oda", "toy", "view", "03-01 10:00")
+    land(settings, D1, D2, events=[*EVENTS, withdrawn], items=[])
+    word = {
+        "user_id": "oda",
+        "purpose": "personalization",
+        "said_at": datetime(2011, 3, 1, 11),
+        "is_granted": False,
+    }
+    said = table_of(RAW_CONSENTS, [{**word, "received_date": D1, "known_date": D1}])
+    with context_of(settings) as context, open_warehouse(settings) as warehouse:
+        warehouse.replace("raw", RAW_CONSENTS, "received_date", [D1], said, context.lease)
     run(settings, D2, first=D1)
     catalogue = {day: [row["item_id"] for row in rows_of(settings, names.DIM_ITEMS, day)] for day in (D1, D2)}
     assert catalogue == {D1: ["cup", "hat", "mug", "pen"], D2: ["bag", "cup", "fee", "hat", "mug", "pen"]}

@@ -1,6 +1,6 @@
 {{ config(materialized='table') }}
 
-{%- set missing = 'true' if var('missing_consent') == 'granted' else 'false' %}
+{%- set missing = 'true' if run_setting('missing_consent') == 'granted' else 'false' %}
 
 with
 

@@ -1,7 +1,7 @@
 {{ config(materialized='table') }}
 
 -- After 21 half-lives a weight is worth less than half a millionth: nothing older can change a sum.
-{%- set oldest = [21 * (var('half_life_days') | int), 90] | max %}
+{%- set oldest = [21 * (run_setting('half_life_days') | int), 90] | max %}
 
 select
     days.feature_date,

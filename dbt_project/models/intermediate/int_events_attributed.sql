@@ -1,4 +1,4 @@
-{%- set missing = 'true' if var('missing_consent') == 'granted' else 'false' %}
+{%- set missing = 'true' if run_setting('missing_consent') == 'granted' else 'false' %}
 
 select
     events.event_id,

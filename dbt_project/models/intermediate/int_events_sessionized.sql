@@ -71,7 +71,7 @@ begun as (
         count(*) filter (
             where
             occurred_before is null
-            or occurred_at > occurred_before + interval '{{ var("session_gap_minutes") | int }} minutes'
+            or occurred_at > occurred_before + interval '{{ run_setting("session_gap_minutes") | int }} minutes'
         ) over (
             partition by user_id, event_date, seen_date order by occurred_at, {{ bytewise('event_id') }}
             rows between unbounded preceding and current row

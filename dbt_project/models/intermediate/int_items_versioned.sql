@@ -72,12 +72,13 @@ catalogue as (
 
 ),
 
--- Before a shop has delivered its first catalogue, and if it never does, the catalogue is what people acted on.
+-- Before a shop has delivered its first catalogue, and if it never does, the catalogue is what people acted on: those
+-- who consent, and nobody in particular.
 seen as (
 
     select
         events.item_id,
-        min(events.known_date) as known_date,
+        min(events.item_known_date) as known_date,
         events.item_id as title,
         cast(null as text) as category,
         cast(null as text) as brand,
@@ -85,8 +86,8 @@ seen as (
         cast(null as timestamp) as available_from,
         cast(null as timestamp) as available_until,
         catalogue.first_known_date as superseded_date
-    from {{ ref('stg_shop__events') }} as events
-    inner join catalogue on events.known_date < catalogue.first_known_date
+    from {{ ref('int_events_attributed') }} as events
+    inner join catalogue on events.item_known_date < catalogue.first_known_date
     group by events.item_id, catalogue.first_known_date
 
 ),

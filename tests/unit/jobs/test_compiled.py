@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,10 @@ def test_a_seed_is_a_query_of_its_rows(tmp_path: Path) -> None:
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
-    project = hashes_of()
+    project = replace(
+        hashes_of(),
+        variables={"half_life_days": 7, "missing_consent": "denied", "session_gap_minutes": 5},
+    )
     project.write(tmp_path / "built.json")
     assert CompiledProject.read(tmp_path / "built.json") == project
     (tmp_path / "torn.json").write_text('{"digest": "x", "models": [{"name"')
