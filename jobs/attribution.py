@@ -192,7 +192,9 @@ def _found(warehouse: Warehouse, column: str, stretches: list[tuple[Stretch, dat
 
     if not stretches:
         return set()
-    columns = [list(each) for each in zip(*((*stretch, before) for stretch, before in stretches), strict=True)]
+    columns = [
+        list(each) for each in zip(*((*stretch, before) for stretch, before in stretches), strict=True)
+    ]
     query = f"""
         select distinct {column}
         from {names.WAREHOUSE_RAW}.{RAW_EVENTS.short_name} as events

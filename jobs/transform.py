@@ -109,9 +109,7 @@ def _build(build: _Pass, context: StepContext, *, until: date) -> dict[str, Any]
     built = dbt.build(settings, variables=build.variables | heard, rebuilt=edited)
     with open_warehouse(settings) as warehouse:
         facts = dict.fromkeys(event_days, _inputs(context, None, build.variables))
-        features = {
-            each: _inputs(context, each, build.variables | heard) for each in build.feature_days
-        }
+        features = {each: _inputs(context, each, build.variables | heard) for each in build.feature_days}
         # What _unbuilt_since looks at comes last: an export that was cut short is caught up with.
         exported = [(name, "event_date", facts) for name in names.BY_EVENT_DAY]
         exported += [(name, "feature_date", features) for name in names.BY_FEATURE_DAY]
@@ -171,7 +169,9 @@ def build_without_withdrawn(days: Iterable[date], context: StepContext) -> list[
         due = set(days_that_count_withdrawn(warehouse, known, newest, missing=is_granted))
     if not is_granted:  # silence was consent to these days, and is no more
         due |= {each for each in known if known[each] == each and _is_granted(_variables(context, each))}
-    for half_life, group in groupby(sorted(due), key=lambda each: _variables(context, each)["half_life_days"]):
+    for half_life, group in groupby(
+        sorted(due), key=lambda each: _variables(context, each)["half_life_days"]
+    ):
         of_days = variables | {"half_life_days": half_life}
         _build(_Pass(list(group), newest, of_days, set(), newest + timedelta(days=1)), context, until=newest)
     return sorted(due)

@@ -32,7 +32,10 @@ Rows = list[dict[str, Any]]
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     home = load_settings(home=tmp_path_factory.mktemp("home"))
-    with State.of(home).lease("test", "transform", 600, is_last=True) as lease, open_warehouse(home) as opened:
+    with (
+        State.of(home).lease("test", "transform", 600, is_last=True) as lease,
+        open_warehouse(home) as opened,
+    ):
 
         def hold(table: Table, rows: Rows) -> None:
             opened.execute(f"drop table if exists {names.WAREHOUSE_RAW}.{table.short_name}")
