@@ -16,7 +16,6 @@ from jobs.attribution import (
     built_by,
     days_that_count_otherwise,
     days_that_count_withdrawn,
-    days_that_learn_otherwise,
     owed_event_days,
     remember_built_by,
     settle_event_days,
@@ -27,7 +26,8 @@ from jobs.io.compiled import CompiledProject, Model, built_path, built_project, 
 from jobs.io.lake import Lake
 from jobs.io.state import DELIVERIES, HEARD, LANDINGS, State
 from jobs.io.warehouse import Warehouse, open_warehouse, prepare
-from jobs.runs import StepContext, has_begun, settings_of_run
+from jobs.passes import has_told, is_granted, passes_of, variables_of
+from jobs.runs import StepContext
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,7 +74,7 @@ def run(day: date, context: StepContext, first: date | None = None) -> dict[str,
     with context.lease.guard():
         pass  # dbt writes in many transactions: a stale attempt must not begin
     told: list[dict[str, Any]] = []
-    for days, variables in _passes(feature_days, context):
+    for days, variables in passes_of(feature_days, context):
         known_by = days[-1]
         now = {each for each in landed if each <= known_by}
         told.append(_build(_Pass(days, known_by, variables, now, since), context, until=day))
@@ -99,7 +99,7 @@ def _build(build: _Pass, context: StepContext, *, until: date) -> dict[str, Any]
             landed |= {each for name in names.BY_EVENT_DAY for each in lake.days(name)}
         event_days = _event_days(warehouse, landed, build.since, until, is_rebuilt=is_rebuilt)
         otherwise = days_that_count_otherwise(
-            warehouse, context.state, build.since, day, missing=_is_granted(build.variables)
+            warehouse, context.state, build.since, day, missing=is_granted(build.variables)
         )
         event_days = sorted({*event_days, *otherwise, *owed_event_days(warehouse, day)})
         remember_built_by(warehouse, day, *built_by(warehouse))
@@ -143,7 +143,7 @@ def catch_up(context: StepContext) -> date | None:
     if not days:
         return None
     with open_warehouse(context.settings) as warehouse:
-        is_behind = _has_told(context.lake) and min(built_by(warehouse), default=days[-1]) < days[-1]
+        is_behind = has_told(context.lake) and min(built_by(warehouse), default=days[-1]) < days[-1]
         is_other = _is_set_otherwise(warehouse, context, days[-1])
     if not (is_behind or is_other):
         return None
@@ -160,17 +160,17 @@ def build_without_withdrawn(days: Iterable[date], context: StepContext) -> list[
     state, newest = context.state, max(context.lake.days(names.BY_FEATURE_DAY[-1]), default=None)
     if newest is None:
         return []
-    variables = _variables(context, newest)
+    variables = variables_of(context, newest)
     built = set(context.lake.days(names.BY_FEATURE_DAY[-1], until=newest - timedelta(days=1)))
     heard = {each: state.get(HEARD, each.isoformat()) or {} for each in sorted(built & set(days))}
     known = {each: date.fromisoformat(told.get("until", each.isoformat())) for each, told in heard.items()}
     with open_warehouse(context.settings) as warehouse:
-        is_granted = _is_granted(variables)
-        due = set(days_that_count_withdrawn(warehouse, known, newest, missing=is_granted))
-    if not is_granted:  # silence was consent to these days, and is no more
-        due |= {each for each in known if known[each] == each and _is_granted(_variables(context, each))}
+        missing = is_granted(variables)
+        due = set(days_that_count_withdrawn(warehouse, known, newest, missing=missing))
+    if not missing:  # silence was consent to these days, and is no more
+        due |= {each for each in known if known[each] == each and is_granted(variables_of(context, each))}
     for half_life, group in groupby(
-        sorted(due), key=lambda each: _variables(context, each)["half_life_days"]
+        sorted(due), key=lambda each: variables_of(context, each)["half_life_days"]
     ):
         of_days = variables | {"half_life_days": half_life}
         _build(_Pass(list(group), newest, of_days, set(), newest + timedelta(days=1)), context, until=newest)
@@ -186,62 +186,13 @@ def _remember_heard(state: State, build: _Pass) -> None:
             state.put(HEARD, day.isoformat(), {"until": str(build.known_by if is_later else day)})
 
 
-def _has_told(lake: Lake) -> bool:
-    """Has anybody ever said or linked anything?"""
-    return any(lake.days(table) for table in (names.RAW_CONSENTS, names.RAW_IDENTITIES))
-
-
 def _is_set_otherwise(warehouse: Warehouse, context: StepContext, day: date) -> bool:
     """Were the facts built by other variables than those of a day? Whether by another project is not asked."""
     project = built_project(context.settings)
     if project is None:
         return False
-    edited = _prepare(warehouse, project, _variables(context, day))
+    edited = _prepare(warehouse, project, variables_of(context, day))
     return any(project.models[name].by == "event_date" for name in edited)
-
-
-def _passes(days: Sequence[date], context: StepContext) -> list[tuple[list[date], dict[str, Any]]]:
-    """Days in a row that have one set of variables, and that one set of facts can tell of."""
-    variables = {day: _variables(context, day) for day in days}
-    found: list[tuple[list[date], dict[str, Any]]] = []
-    for _, group in groupby(days, key=lambda day: sorted(variables[day].items())):
-        row = list(group)
-        learning = _learning_days(row, variables[row[0]], context)
-        for day in row:
-            if day == row[0] or day in learning:
-                found.append(([], variables[day]))
-            found[-1][0].append(day)
-    return found
-
-
-def _learning_days(days: Sequence[date], variables: Mapping[str, Any], context: StepContext) -> set[date]:
-    """The days but the first by whose words and links an event of an earlier day counts otherwise."""
-    if len(days) == 1 or not _has_told(context.lake):
-        return set()
-    with open_warehouse(context.settings) as warehouse:
-        for table in (RAW_EVENTS, RAW_CONSENTS, RAW_IDENTITIES):
-            prepare(warehouse, names.WAREHOUSE_RAW, table)
-        return days_that_learn_otherwise(warehouse, days[0], days[-1], missing=_is_granted(variables))
-
-
-def _is_granted(variables: Mapping[str, Any]) -> bool:
-    """Does silence mean consent?"""
-    return bool(variables["missing_consent"] == "granted")
-
-
-def _variables(context: StepContext, day: date) -> dict[str, Any]:
-    """What dbt is told of the run: its settings, and what silence about consent meant when the day was landed.
-
-    A day that was landed with a later one was loaded, and goes by what that one's run was set to.
-    """
-    landings = context.state.all(LANDINGS)
-    landed = min((key for key in landings if key >= day.isoformat()), default=day.isoformat())
-    chosen = settings_of_run(context, day if has_begun(context.state, day) else date.fromisoformat(landed))
-    return {
-        "half_life_days": chosen["half_life_days"],
-        "missing_consent": landings.get(landed, {}).get("missing_consent", "granted"),
-        "session_gap_minutes": chosen["session_gap_minutes"],
-    }
 
 
 def _unbuilt_since(lake: Lake, first: date) -> date | None:

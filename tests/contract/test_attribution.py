@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
-from pathlib import Path
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -113,7 +113,7 @@ def test_days_that_learn_otherwise_are_those_on_which_an_earlier_event_counts_ot
     used = {day: attributed(given, day, missing=missing) for day in DAYS}
     expected = {
         day
-        for before, day in zip(DAYS, DAYS[1:], strict=False)
+        for before, day in pairwise(DAYS)
         for event in given[0]
         if event["known_date"] < day and used[before][event["event_id"]] != used[day][event["event_id"]]
     }
@@ -130,7 +130,7 @@ def test_days_that_learn_otherwise_are_those_on_which_an_earlier_event_counts_ot
     }
     moved = {
         day
-        for before, day in zip(DAYS, DAYS[1:], strict=False)
+        for before, day in pairwise(DAYS)
         for event in given[0]
         if (user := event["user_id"]) is not None
         and event["known_date"] < day
