@@ -86,7 +86,7 @@ def run_days(
 def load_history(
     settings: Settings, first: date, last: date, *, run_id: str, listener: Listener, accept: str | None = None
 ) -> list[Result]:
-    """Land and transform many days in one pass; the tables are those of day after day."""
+    """Land and transform many days at once; the tables are those of day after day, see ``jobs.transform.run``."""
     options: dict[str, dict[str, Any]] = {
         "land": {"first": first, "accept": accept},
         "validate-landed": {},

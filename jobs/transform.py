@@ -71,8 +71,6 @@ def run(day: date, context: StepContext, first: date | None = None) -> dict[str,
     feature_days = days_between(first or day, day)
     since = _unbuilt_since(context.lake, feature_days[0])
     landed = _touched(context, since, day)
-    with context.lease.guard():
-        pass  # dbt writes in many transactions: a stale attempt must not begin
     told: list[dict[str, Any]] = []
     for days, variables in passes_of(feature_days, context):
         known_by = days[-1]
@@ -91,6 +89,8 @@ def _build(build: _Pass, context: StepContext, *, until: date) -> dict[str, Any]
     """
     settings, lake, day = context.settings, context.lake, build.known_by
     project = compile_project(settings)
+    with context.lease.guard():
+        pass  # dbt writes in many transactions: a stale attempt must not begin
     with open_warehouse(settings) as warehouse:
         edited = _prepare(warehouse, project, build.variables)
         is_rebuilt = any(project.models[name].by == "event_date" for name in edited)

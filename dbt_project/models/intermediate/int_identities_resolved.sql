@@ -75,8 +75,8 @@ links as (
 
 ),
 
--- Every id that the links of an alias lead to, by what was known on each of its days; a circle gives nothing new when it
--- is gone round again.
+-- Every id that the links of an alias lead to, by what was known on each of its days; a circle gives nothing new when
+-- it is gone round again.
 reached as (
 
     select
