@@ -6,17 +6,18 @@ again has heard less: either builds the days anew on which that changes somebody
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from datetime import date
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, Self
 
 from contracts import names
 from contracts.consent import BEGINNING, END
 from contracts.tables import RAW_CONSENTS, RAW_EVENTS, RAW_IDENTITIES, Table
+from jobs.io.schemas import schema_of
 from jobs.io.state import DELIVERIES, LANDINGS, State
 from jobs.io.warehouse import Warehouse
-from jobs.landing.checks import literal
-from jobs.people import People, Stretch, about_personalization, changes
+from jobs.people import People, Stretch, about_personalization, changes, forbidden_since, ids_with_links
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,29 +28,116 @@ _BUILT_BY = f"{names.WAREHOUSE_OPS}.facts_built_by"
 _OWED = f"{names.WAREHOUSE_OPS}.event_days_owed"
 
 
+#: What events are looked for by: an id, from when until when, and the day that an event has to be known before.
+_STRETCHES = {"user_id": "text", "begins_at": "timestamp", "ends_at": "timestamp", "before_date": "date"}
+
+
 def days_that_count_otherwise(
     warehouse: Warehouse, state: State, since: date | None, day: date, *, missing: bool
 ) -> set[date]:
-    """The event days on which the run of ``day`` attributes events otherwise than the facts do."""
+    """The event days on which the run of ``day`` attributes events otherwise than the facts do.
+
+    Args:
+        since: landings of this day and later ones are new to the facts.
+    """
     if not (built := built_by(warehouse)):
         return set()  # nothing is built yet: all that has landed will be
     known_by = [*built, day]
     earliest, latest = min(known_by), max(known_by)
-    consents, identities = (_rows(warehouse, table, latest) for table in (RAW_CONSENTS, RAW_IDENTITIES))
-    if not (consents.num_rows or identities.num_rows):
-        return set()
-    before, after = (
-        People.of(_known(consents, known), _known(identities, known), missing=missing)
-        for known in (earliest, latest)
-    )
-    heard = _ids(_between(consents, earliest, latest), _between(identities, earliest, latest))
-    changed = changes(before, after, before.ids_of(heard) | after.ids_of(heard))
+    told = _Told.until(latest, warehouse, missing=missing)
+    changed = told.changes(earliest, latest)
     overtaken = _overtaken(state, since, earliest)
-    late = _ids(_received(consents, overtaken["consents"]), _received(identities, overtaken["identities"]))
-    unheard = [(each, BEGINNING, END) for each in sorted(before.ids_of(late) | after.ids_of(late))]
+    unheard = [(each, BEGINNING, END) for each in sorted(told.ids_received(overtaken))]
     # Days later than the run's go by what their own runs knew, and are compared by the next one; words that their runs
     # should have known are told to all.
-    return {each for each in _event_days(warehouse, changed) if each <= day} | _event_days(warehouse, unheard)
+    otherwise, owed = (
+        _found(warehouse, "event_date", [(each, date.max) for each in stretches])
+        for stretches in (changed, unheard)
+    )
+    return {each for each in otherwise if each <= day} | owed
+
+
+def days_that_learn_otherwise(warehouse: Warehouse, first: date, last: date, *, missing: bool) -> set[date]:
+    """The days after ``first``, until ``last``, that know something by which an event of an earlier day counts otherwise.
+
+    Features of the days before such a day, and of those from it on, cannot be told by one set of facts.
+    """
+    told = _Told.until(last, warehouse, missing=missing)
+    learnt = [
+        (stretch, known)
+        for known in told.days_after(first)
+        for stretch in told.changes(known - timedelta(days=1), known)
+    ]
+    return _found(warehouse, "before_date", learnt)
+
+
+def days_that_count_withdrawn(
+    warehouse: Warehouse, heard: Mapping[date, date], day: date, *, missing: bool
+) -> list[date]:
+    """Of days, each built by what was known on another, those that know of an event that must not be used by now.
+
+    Args:
+        heard: of each day the day whose words it goes by.
+        day: the words of this day tell what may be used now.
+    """
+    told = _Told.until(day, warehouse, missing=missing)
+    withdrawn = [
+        (stretch, each + timedelta(days=1))
+        for each, known in heard.items()
+        for stretch in told.forbidden_since(known, day)
+    ]
+    return sorted(each - timedelta(days=1) for each in _found(warehouse, "before_date", withdrawn))
+
+
+@dataclass(frozen=True)
+class _Told:
+    """The words and links that have landed, up to some day."""
+
+    consents: pa.Table
+    identities: pa.Table
+    missing: bool
+
+    @classmethod
+    def until(cls, day: date, warehouse: Warehouse, *, missing: bool) -> Self:
+        consents, identities = (_rows(warehouse, table, day) for table in (RAW_CONSENTS, RAW_IDENTITIES))
+        return cls(about_personalization(consents), identities, missing)
+
+    def days_after(self, first: date) -> list[date]:
+        """The later days on which something became known."""
+        found = {
+            known
+            for rows in (self.consents, self.identities)
+            for known in rows.column("known_date").unique().to_pylist()
+        }
+        return sorted(known for known in found if known > first)
+
+    def changes(self, earlier: date, later: date) -> list[Stretch]:
+        """What counts otherwise by the words and links of a later day than by those of an earlier one."""
+        return changes(*self._people(earlier, later))
+
+    def forbidden_since(self, earlier: date, later: date) -> list[Stretch]:
+        """What might be used by the words and links of an earlier day and may not by those of a later one."""
+        return forbidden_since(*self._people(earlier, later))
+
+    def ids_received(self, days: Mapping[str, Iterable[date]]) -> set[str]:
+        """Every id of the persons of whom something was received on these days, by kind of delivery."""
+        heard = _ids(
+            _where_in(self.consents, "received_date", days["consents"]),
+            _where_in(self.identities, "received_date", days["identities"]),
+        )
+        return ids_with_links(heard, self.identities)
+
+    def _people(self, earlier: date, later: date) -> tuple[People, People, set[str]]:
+        """By what was known on either day: everybody of whom something became known in between, and their ids."""
+        heard = _ids(*(_between(rows, earlier, later) for rows in (self.consents, self.identities)))
+        ids = ids_with_links(heard, self.identities)
+        consents = _where_in(self.consents, "user_id", ids)
+        identities = _where_in(self.identities, "alias_id", ids)
+        before, after = (
+            People.of(_known(consents, known), _known(identities, known), missing=self.missing)
+            for known in (earlier, later)
+        )
+        return before, after, ids
 
 
 def built_by(warehouse: Warehouse) -> tuple[date, ...]:
@@ -98,20 +186,26 @@ def _overtaken(state: State, since: date | None, earliest: date) -> dict[str, li
     return found
 
 
-def _event_days(warehouse: Warehouse, stretches: Collection[Stretch]) -> set[date]:
+def _found(warehouse: Warehouse, column: str, stretches: list[tuple[Stretch, date]]) -> set[date]:
+    """Of the events of some ids in some stretches of time, each known before its date: what the column says."""
+    import pyarrow as pa
+
     if not stretches:
         return set()
-    values = ", ".join(
-        f"({literal(user_id)}, timestamp '{begin}', timestamp '{end}')" for user_id, begin, end in stretches
-    )
+    columns = [
+        list(each) for each in zip(*((*stretch, before) for stretch, before in stretches), strict=True)
+    ]
     query = f"""
-        select distinct events.event_date
+        select distinct {column}
         from {names.WAREHOUSE_RAW}.{RAW_EVENTS.short_name} as events
-        join (values {values}) as stretches (user_id, begins_at, ends_at)
+        join stretches
             on stretches.user_id = events.user_id
             and events.occurred_at >= stretches.begins_at and events.occurred_at < stretches.ends_at
+            and events.known_date < stretches.before_date
     """
-    return set(warehouse.read(query, {"event_date": "date"}).column("event_date").to_pylist())
+    rows = pa.table(columns, schema=schema_of(_STRETCHES))
+    with warehouse.given("stretches", _STRETCHES, rows):
+        return set(warehouse.read(query, {column: "date"}).column(column).to_pylist())
 
 
 def _rows(warehouse: Warehouse, table: Table, until: date) -> pa.Table:
@@ -135,17 +229,14 @@ def _between(rows: pa.Table, after: date, until: date) -> pa.Table:
     return known.filter(pc.greater(known.column("known_date"), after))
 
 
-def _received(rows: pa.Table, days: Iterable[date]) -> pa.Table:
+def _where_in(rows: pa.Table, column: str, values: Iterable[Any]) -> pa.Table:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    return rows.filter(pc.is_in(rows.column("received_date"), value_set=pa.array(days, pa.date32())))
+    of = rows.column(column)
+    return rows.filter(pc.is_in(of, value_set=pa.array(values, of.type)))
 
 
 def _ids(consents: pa.Table, identities: pa.Table) -> set[str]:
-    columns = (
-        about_personalization(consents).column("user_id"),
-        identities.column("alias_id"),
-        identities.column("user_id"),
-    )
+    columns = (consents.column("user_id"), identities.column("alias_id"), identities.column("user_id"))
     return {user_id for column in columns for user_id in column.to_pylist()}

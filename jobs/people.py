@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING
@@ -135,6 +135,20 @@ def about_personalization(consents: pa.Table) -> pa.Table:
     return consents.filter(pc.equal(consents.column("purpose"), PERSONALIZATION))
 
 
+def ids_with_links(user_ids: Iterable[str], identities: pa.Table) -> set[str]:
+    """These ids and all that links of any time connect with them: who may ever have been one person with one of them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found, num_found = set(user_ids), -1
+    while len(found) > num_found:
+        num_found, ids = len(found), pa.array(found, pa.string())
+        ends = [identities.column(name) for name in ("alias_id", "user_id")]
+        is_near = pc.or_(*(pc.is_in(each, value_set=ids) for each in ends))
+        found.update(*(each.filter(is_near).to_pylist() for each in ends))
+    return found
+
+
 def changes(before: People, after: People, user_ids: Iterable[str]) -> list[Stretch]:
     """The stretches of time in which events of these ids count otherwise: for another person, or now or no longer at all."""
     found: list[Stretch] = []
@@ -142,12 +156,28 @@ def changes(before: People, after: People, user_ids: Iterable[str]) -> list[Stre
         if before.person_of(user_id) != after.person_of(user_id):
             found.append((user_id, BEGINNING, END))
             continue
-        old, new = before.spans_of(user_id), after.spans_of(user_id)
-        cuts = sorted({span.begin for span in (*old, *new)})
-        for begin, end in zip(cuts, [*cuts[1:], END], strict=True):
-            if _may(old, begin) != _may(new, begin):
-                found.append((user_id, begin, end))
+        found += [
+            (user_id, begin, end) for begin, end, did, does in _answers(before, after, user_id) if did != does
+        ]
     return found
+
+
+def forbidden_since(before: People, after: People, user_ids: Iterable[str]) -> list[Stretch]:
+    """The stretches of time in which events of these ids might be used and may no longer."""
+    return [
+        (user_id, begin, end)
+        for user_id in sorted(set(user_ids))
+        for begin, end, did, does in _answers(before, after, user_id)
+        if did and not does
+    ]
+
+
+def _answers(before: People, after: People, user_id: str) -> Iterator[tuple[datetime, datetime, bool, bool]]:
+    """All of time, cut where either answer changes: could it be used before, and can it be after?"""
+    old, new = before.spans_of(user_id), after.spans_of(user_id)
+    cuts = sorted({span.begin for span in (*old, *new)})
+    for begin, end in zip(cuts, [*cuts[1:], END], strict=True):
+        yield begin, end, _may(old, begin), _may(new, begin)
 
 
 def _may(found: Iterable[Span], at: datetime) -> bool:

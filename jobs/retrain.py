@@ -7,12 +7,12 @@ from typing import Any
 
 from contracts import names
 from contracts.errors import NothingToDo
-from jobs.features.cutoffs import rank_days_of
+from jobs.features.cutoffs import cutoffs_of, rank_days_of
 from jobs.horizon import judge_horizon, people_by_horizon
 from jobs.io.state import LANDINGS, PROMOTIONS, RETRAININGS, VERDICTS
 from jobs.monitoring.thresholds import load_thresholds
-from jobs.runs import StepContext, champion_of, fix_manifest, is_newest, standing
-from jobs.transform import catch_up
+from jobs.runs import StepContext, champion_of, fix_manifest, is_newest, settings_in, standing
+from jobs.transform import build_without_withdrawn, catch_up
 
 #: Who asks for a retraining. A person is never held back by the cool-down, and may repeat a day; a storm of alarms may not.
 TRIGGERS = (ALARM, SCHEDULE, PERSON) = ("alarm", "schedule", "person")
@@ -23,7 +23,8 @@ def prepare(
 ) -> dict[str, Any]:
     """Fix the manifest of a retraining, unless one is too near or the day is not the newest.
 
-    Where a backfill has left facts that know of no later withdrawal, they are built by what is known now first.
+    Where a backfill has left facts that know of no later withdrawal, they are built by what is known now first; so are the
+    features of the earlier days that the training reads, where these count who has withdrawn since.
 
     Raises:
         NothingToDo: a retraining within the cool-down has been done, a later day has been landed since, or an alarm comes so
@@ -60,10 +61,12 @@ def prepare(
         judge_days=judge_days,
         rank_days=_rank_days(days_since - judge_days, context),
     )
+    without = build_without_withdrawn(cutoffs_of(day, settings_in(manifest)), context)
     return {
         "reason": (recorded or {"reason": reason})["reason"],
         "champion": manifest["champion"],
         "judge_days": manifest["settings"]["judge_days"],
+        **({"built_without_withdrawn": [str(each) for each in without]} if without else {}),
     }
 
 

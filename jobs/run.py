@@ -17,7 +17,7 @@ from contracts.settings import Settings
 from jobs.durations import keep_seconds
 from jobs.io.state import State
 from jobs.refusals import forget_refusal, keep_refusal
-from jobs.runs import StepContext, champion_of, fix_manifest, settings_of_run
+from jobs.runs import StepContext, champion_of, fix_manifest
 from jobs.start_page import write_start_page
 from jobs.steps import DAILY_STEPS, LAST_STEPS, LOAD_STEPS, RETRAIN_STEPS, STEPS, Result, Step
 
@@ -86,7 +86,7 @@ def run_days(
 def load_history(
     settings: Settings, first: date, last: date, *, run_id: str, listener: Listener, accept: str | None = None
 ) -> list[Result]:
-    """Land and transform many days in one pass; the tables are those of day after day."""
+    """Land and transform many days at once; the tables are those of day after day, see ``jobs.transform.run``."""
     options: dict[str, dict[str, Any]] = {
         "land": {"first": first, "accept": accept},
         "validate-landed": {},
@@ -113,7 +113,7 @@ def rebuild_days(
 ) -> list[Result]:
     """Build dbt's tables of some days again from what has landed; lists and what is published stay.
 
-    Each day keeps the half-life that its run was begun with; days that share one are built in one pass.
+    Each day keeps the settings that its run was begun with.
     """
     from jobs import transform
 
@@ -124,7 +124,7 @@ def rebuild_days(
         state.lease(run_id, "rebuild", settings.lease_seconds, is_last=True) as lease,
     ):
         context = StepContext.of(settings, lease)
-        for first, last in _passes(days, context):
+        for first, last in _rows(days):
             begun = time.perf_counter()
             result = transform.run(last, context, first=first)
             listener(f"rebuild {first} to {last}", time.perf_counter() - begun, result)
@@ -133,17 +133,14 @@ def rebuild_days(
     return results
 
 
-def _passes(days: Sequence[date], context: StepContext) -> list[tuple[date, date]]:
-    """First and last of each row of days that follow one another and have one half-life."""
+def _rows(days: Sequence[date]) -> list[tuple[date, date]]:
+    """First and last of each row of days that follow one another."""
     found: list[tuple[date, date]] = []
-    before: int | None = None
     for day in sorted(days):
-        half_life = settings_of_run(context, day)["half_life_days"]
-        if found and found[-1][1] + timedelta(days=1) == day and half_life == before:
+        if found and found[-1][1] + timedelta(days=1) == day:
             found[-1] = (found[-1][0], day)
         else:
             found.append((day, day))
-        before = half_life
     return found
 
 

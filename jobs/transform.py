@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Any
 
 from contracts import names
@@ -14,17 +15,19 @@ from contracts.tables import RAW_CONSENTS, RAW_EVENTS, RAW_IDENTITIES, RAW_ITEMS
 from jobs.attribution import (
     built_by,
     days_that_count_otherwise,
+    days_that_count_withdrawn,
     owed_event_days,
     remember_built_by,
     settle_event_days,
 )
 from jobs.io import dbt
 from jobs.io.commit import digest_of
-from jobs.io.compiled import CompiledProject, Model, built_path, compile_project
+from jobs.io.compiled import CompiledProject, Model, built_path, built_project, compile_project
 from jobs.io.lake import Lake
-from jobs.io.state import DELIVERIES, LANDINGS, State
+from jobs.io.state import DELIVERIES, HEARD, LANDINGS, State
 from jobs.io.warehouse import Warehouse, open_warehouse, prepare
-from jobs.runs import StepContext, settings_of_run
+from jobs.passes import has_told, is_granted, passes_of, variables_of
+from jobs.runs import StepContext
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,36 +47,69 @@ SCHEMAS = {
 _MODELS_BUILT = f"{names.WAREHOUSE_OPS}.dbt_models"
 
 
+@dataclass(frozen=True)
+class _Pass:
+    """What one invocation of dbt builds, by one set of variables and by the words and links of one day."""
+
+    feature_days: Sequence[date]
+    known_by: date  # what is known of consent and links
+    variables: dict[str, Any]
+    landed: set[date]  # event days that are new
+    since: date | None  # landings of this day and later ones are new, and items that became known from it on
+
+
 def run(day: date, context: StepContext, first: date | None = None) -> dict[str, Any]:
     """Build and export feature days ``first``…``day`` (only ``day`` without it) and the event days that changed.
 
+    Days that can be told by one set of facts are built in one pass; a new one begins where a word or a link becomes known
+    that changes an event of an earlier day, and where a day's run was set otherwise than that of the day before.
+
     Raises:
         PartitionMissing: the day has not been landed.
-        GateRefused: a data test of the project failed; nothing is exported.
+        GateRefused: a data test of the project failed; nothing of its pass is exported.
     """
-    settings, lake = context.settings, context.lake
     feature_days = days_between(first or day, day)
-    since = _unbuilt_since(lake, feature_days[0])
-    landed = _touched(context.state, since, day)
-    variables = _variables(context, day)
-    project, is_granted = compile_project(settings), variables["missing_consent"] == "granted"
+    since = _unbuilt_since(context.lake, feature_days[0])
+    landed = _touched(context, since, day)
+    told: list[dict[str, Any]] = []
+    for days, variables in passes_of(feature_days, context):
+        known_by = days[-1]
+        now = {each for each in landed if each <= known_by}
+        told.append(_build(_Pass(days, known_by, variables, now, since), context, until=day))
+        # The first pass has built what earlier days lacked.
+        landed, since = landed - now, day + timedelta(days=1)
+    return _together(told)
+
+
+def _build(build: _Pass, context: StepContext, *, until: date) -> dict[str, Any]:
+    """One pass: dbt, and the export of what it has built.
+
+    Args:
+        until: the last day whose items may be new.
+    """
+    settings, lake, day = context.settings, context.lake, build.known_by
+    project = compile_project(settings)
     with context.lease.guard():
         pass  # dbt writes in many transactions: a stale attempt must not begin
     with open_warehouse(settings) as warehouse:
-        edited = _prepare(warehouse, project, variables)
+        edited = _prepare(warehouse, project, build.variables)
         is_rebuilt = any(project.models[name].by == "event_date" for name in edited)
+        landed = set(build.landed)
         if is_rebuilt:  # also those that have no events any more
             landed |= {each for name in names.BY_EVENT_DAY for each in lake.days(name)}
-        event_days = _event_days(warehouse, landed, since, day, is_rebuilt=is_rebuilt)
-        otherwise = days_that_count_otherwise(warehouse, context.state, since, day, missing=is_granted)
+        event_days = _event_days(warehouse, landed, build.since, until, is_rebuilt=is_rebuilt)
+        otherwise = days_that_count_otherwise(
+            warehouse, context.state, build.since, day, missing=is_granted(build.variables)
+        )
         event_days = sorted({*event_days, *otherwise, *owed_event_days(warehouse, day)})
         remember_built_by(warehouse, day, *built_by(warehouse))
         _ask_for(warehouse, "event_date", event_days)
-        _ask_for(warehouse, "feature_date", feature_days)
-    built = dbt.build(settings, variables=variables, rebuilt=edited)
+        _ask_for(warehouse, "feature_date", build.feature_days)
+    heard = {} if day == build.feature_days[-1] else {"heard_until": day.isoformat()}
+    built = dbt.build(settings, variables=build.variables | heard, rebuilt=edited)
     with open_warehouse(settings) as warehouse:
-        facts = dict.fromkeys(event_days, _inputs(context, None, variables))
-        features = {each: _inputs(context, each, variables) for each in feature_days}
+        facts = dict.fromkeys(event_days, _inputs(context, None, build.variables))
+        features = {each: _inputs(context, each, build.variables | heard) for each in build.feature_days}
         # What _unbuilt_since looks at comes last: an export that was cut short is caught up with.
         exported = [(name, "event_date", facts) for name in names.BY_EVENT_DAY]
         exported += [(name, "feature_date", features) for name in names.BY_FEATURE_DAY]
@@ -81,42 +117,83 @@ def run(day: date, context: StepContext, first: date | None = None) -> dict[str,
             name: _export(warehouse, lake, name, by, inputs, project.hash_of(TABLES[name].short_name))
             for name, by, inputs in exported
         }
-        _remember(warehouse, project, variables)
+        _remember(warehouse, project, build.variables)
         remember_built_by(warehouse, day)
         settle_event_days(warehouse, day)
-    of_newest = _variables(context, lake.days(names.BY_FEATURE_DAY[-1])[-1])
+    _remember_heard(context.state, build)
+    of_newest = variables_of(context, lake.days(names.BY_FEATURE_DAY[-1])[-1])
     compile_project(settings, variables=of_newest).write(built_path(settings))
     counts = {TABLES[name].short_name: num_rows for name, num_rows in rows.items()}
-    return {"feature_days": len(feature_days), "event_days": len(event_days), "rows": counts, **built}
+    return {"feature_days": len(build.feature_days), "event_days": len(event_days), "rows": counts, **built}
+
+
+def _together(told: list[dict[str, Any]]) -> dict[str, Any]:
+    """What several passes have built, as if it had been one."""
+    summed = {name: sum(each[name] for each in told) for name in ("feature_days", "event_days")}
+    rows = {name: sum(each["rows"][name] for each in told) for name in told[0]["rows"]}
+    return {**told[-1], **summed, "rows": rows, **({"passes": len(told)} if len(told) > 1 else {})}
 
 
 def catch_up(context: StepContext) -> date | None:
-    """Build the facts by what is known of consent and links now, where a run of an earlier day had built them by less.
+    """Build the facts as the newest day's run does, where a run of an earlier day had built them otherwise.
 
-    A backfill, or a rebuild of earlier days, leaves facts that know of no later withdrawal: nobody may learn from those.
-    Returns the day by whose knowledge they were built again; None where there was nothing to do.
+    A backfill, or a rebuild of earlier days, leaves facts that know of no later withdrawal, or that were cut into sessions
+    by what its day was set to: nobody may learn from those. Returns the day; None where there was nothing to do.
     """
-    lake = context.lake
-    days = lake.days(names.BY_FEATURE_DAY[-1])
-    if not days or not any(lake.days(table) for table in (names.RAW_CONSENTS, names.RAW_IDENTITIES)):
+    days = context.lake.days(names.BY_FEATURE_DAY[-1])
+    if not days:
         return None
     with open_warehouse(context.settings) as warehouse:
-        known_by = built_by(warehouse)
-    if not known_by or min(known_by) >= days[-1]:
+        is_behind = has_told(context.lake) and min(built_by(warehouse), default=days[-1]) < days[-1]
+        is_other = _is_set_otherwise(warehouse, context, days[-1])
+    if not (is_behind or is_other):
         return None
     run(days[-1], context)
     return days[-1]
 
 
-def _variables(context: StepContext, day: date) -> dict[str, Any]:
-    """What dbt is told of the run: its settings, and what silence about consent meant when the day was landed."""
-    chosen = settings_of_run(context, day)
-    landing = context.state.get(LANDINGS, day.isoformat()) or {}
-    return {
-        "half_life_days": chosen["half_life_days"],
-        "missing_consent": landing.get("missing_consent", "granted"),
-        "session_gap_minutes": chosen["session_gap_minutes"],
-    }
+def build_without_withdrawn(days: Iterable[date], context: StepContext) -> list[date]:
+    """Build the features of earlier days again that count events which must not be used by what is known of consent now.
+
+    For a training that reads them. They are what these days knew, as the facts of the newest day have it: no event of
+    who has withdrawn since, and none of an alias from before its link was known. Returns the days.
+    """
+    state, newest = context.state, max(context.lake.days(names.BY_FEATURE_DAY[-1]), default=None)
+    if newest is None:
+        return []
+    variables = variables_of(context, newest)
+    built = set(context.lake.days(names.BY_FEATURE_DAY[-1], until=newest - timedelta(days=1)))
+    heard = {each: state.get(HEARD, each.isoformat()) or {} for each in sorted(built & set(days))}
+    known = {each: date.fromisoformat(told.get("until", each.isoformat())) for each, told in heard.items()}
+    with open_warehouse(context.settings) as warehouse:
+        missing = is_granted(variables)
+        due = set(days_that_count_withdrawn(warehouse, known, newest, missing=missing))
+    if not missing:  # silence was consent to these days, and is no more
+        due |= {each for each in known if known[each] == each and is_granted(variables_of(context, each))}
+    for half_life, group in groupby(
+        sorted(due), key=lambda each: variables_of(context, each)["half_life_days"]
+    ):
+        of_days = variables | {"half_life_days": half_life}
+        _build(_Pass(list(group), newest, of_days, set(), newest + timedelta(days=1)), context, until=newest)
+    return sorted(due)
+
+
+def _remember_heard(state: State, build: _Pass) -> None:
+    """Features that go by the words of a later day are told from those that a day's own run has built."""
+    told = state.all(HEARD)
+    for day in build.feature_days:
+        is_later = build.known_by != build.feature_days[-1]
+        if is_later or day.isoformat() in told:
+            state.put(HEARD, day.isoformat(), {"until": str(build.known_by if is_later else day)})
+
+
+def _is_set_otherwise(warehouse: Warehouse, context: StepContext, day: date) -> bool:
+    """Were the facts built by other variables than those of a day? Whether by another project is not asked."""
+    project = built_project(context.settings)
+    if project is None:
+        return False
+    edited = _prepare(warehouse, project, variables_of(context, day))
+    return any(project.models[name].by == "event_date" for name in edited)
 
 
 def _unbuilt_since(lake: Lake, first: date) -> date | None:
@@ -128,10 +205,10 @@ def _unbuilt_since(lake: Lake, first: date) -> date | None:
     return built[-1] + timedelta(days=1) if built else None
 
 
-def _touched(state: State, since: date | None, day: date) -> set[date]:
+def _touched(context: StepContext, since: date | None, day: date) -> set[date]:
     """The event days up to ``day`` that landings since ``since`` touched, later ones (of a history, say) included."""
-    landings = {date.fromisoformat(key): record for key, record in state.all(LANDINGS).items()}
-    if day not in landings:
+    landings = {date.fromisoformat(key): record for key, record in context.state.all(LANDINGS).items()}
+    if day not in landings and day not in context.lake.days(names.BY_FEATURE_DAY[-1]):
         raise PartitionMissing(f"day {day} has not been landed. Land it: foretaste step land --day {day}")
     seen = [record for landed, record in landings.items() if since is None or since <= landed]
     return {

@@ -40,7 +40,7 @@ def run_command(day: date, last: date | None, accept: str | None) -> None:
 @day_option("--to", "last", required=True, help="Last day of the history.")
 @accept_option
 def load_command(day: date, last: date, accept: str | None) -> None:
-    """Load a history in one pass: land and transform, without scoring or publishing."""
+    """Load a history at once: land and transform, without scoring or publishing."""
     from jobs.run import load_history
 
     load_history(load_settings(), day, last, run_id=run_id_of("load"), listener=listener, accept=accept)

@@ -20,6 +20,7 @@ from contracts.errors import PartitionMissing
 from contracts.tables import TABLES
 from jobs.features.cutoffs import cutoffs_of
 from jobs.io.lake import Lake, Manifest
+from jobs.io.state import HEARD
 from jobs.runs import StepContext, has_begun, settings_of_cutoff, settings_of_run
 
 if TYPE_CHECKING:
@@ -134,12 +135,16 @@ def _earlier_days(context: StepContext, day: date, chosen: dict[str, Any]) -> li
     """The earlier cut-offs of a retraining, oldest first, whose tables are to be built: as known then.
 
     What a day's own run has built stands: no later event changes it, though its partitions of interactions may have been
-    revised since. Of days that were only loaded, nothing was built yet. A day before all interactions has no tables.
+    revised since; it does not where it counts who has withdrawn since, see ``jobs.transform.build_without_withdrawn``. Of
+    days that were only loaded, nothing was built yet. A day before all interactions has no tables.
     """
     lake, found = context.lake, []
     for cutoff in sorted(set(cutoffs_of(day, chosen)) - {day}):
-        if has_begun(context.state, cutoff) and all(
-            _stands(lake, table, cutoff) for table in names.LOOKING_BACK
+        heard = (context.state.get(HEARD, cutoff.isoformat()) or {}).get("until", cutoff.isoformat())
+        if (
+            has_begun(context.state, cutoff)
+            and heard == cutoff.isoformat()
+            and all(_stands(lake, table, cutoff) for table in names.LOOKING_BACK)
         ):
             continue
         own = settings_of_cutoff(context, cutoff, chosen)

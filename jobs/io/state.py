@@ -59,6 +59,7 @@ PROMOTIONS = "promotions"  # MLflow version → the day it was promoted on, its 
 DEMOTIONS = (
     "demotions"  # MLflow version → the day on which what followed its lists had fallen, who took over, why
 )
+HEARD = "heard"  # feature day → the later day by whose words about consent its features were built again
 RETRAININGS = "retrainings"  # day → reason and verdict
 ROLLBACKS = "rollbacks"  # fence → from which version to which
 VERDICTS = "verdicts"  # day → the drift monitor's verdict

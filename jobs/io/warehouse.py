@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -32,6 +32,9 @@ class Warehouse(Protocol):
         self, schema: str, table: Table, column: str, values: Sequence[date], rows: pa.Table, lease: Lease
     ) -> None:
         """Replace, in one transaction, every row whose ``column`` is one of ``values``."""
+
+    def given(self, name: str, columns: dict[str, str], rows: pa.Table) -> AbstractContextManager[None]:
+        """Rows that queries may read under a name as long as the context lasts; nobody else sees them."""
 
     def columns(self, schema: str, name: str) -> set[str]:
         """The columns of a table or view; none where it does not exist."""
@@ -75,6 +78,14 @@ class _DuckDB:
 
     def execute(self, sql: str) -> None:
         self._connection.execute(sql)
+
+    @contextmanager
+    def given(self, name: str, columns: dict[str, str], rows: pa.Table) -> Iterator[None]:
+        self._connection.register(name, rows.select(list(columns)))
+        try:
+            yield
+        finally:
+            self._connection.unregister(name)
 
     def columns(self, schema: str, name: str) -> set[str]:
         found = self._connection.execute(
@@ -161,6 +172,19 @@ class _Postgres:
         self._connection.execute(sql)
         self._connection.commit()
 
+    @contextmanager
+    def given(self, name: str, columns: dict[str, str], rows: pa.Table) -> Iterator[None]:
+        declared = ", ".join(f"{column} {sql_type}" for column, sql_type in columns.items())
+        self._connection.execute(f"create temporary table {name} ({declared})")
+        try:
+            self._copy(name, rows.select(list(columns)))
+            self._connection.execute(f"analyze {name}")  # nobody else ever counts a temporary table's rows
+            self._connection.commit()
+            yield
+        finally:
+            self._connection.rollback()
+            self.execute(f"drop table if exists {name}")
+
     def columns(self, schema: str, name: str) -> set[str]:
         found = self._connection.execute(
             "select column_name from information_schema.columns where table_schema = %s and table_name = %s",
@@ -172,21 +196,12 @@ class _Postgres:
     def replace(
         self, schema: str, table: Table, column: str, values: Sequence[date], rows: pa.Table, lease: Lease
     ) -> None:
-        from pyarrow import csv
-
         connection = self._connection
         target = f"{schema}.{table.short_name}"
-        ordered = rows.select(list(table.columns))
-        buffer = io.BytesIO()
-        csv.write_csv(ordered, buffer, csv.WriteOptions(include_header=False, quoting_style="needed"))
         prepare(self, schema, table)
         try:
             connection.execute(f"delete from {target} where {column} = any(%s)", [list(values)])
-            with (
-                connection.cursor() as cursor,
-                cursor.copy(f"copy {target} ({', '.join(table.columns)}) from stdin (format csv)") as stream,
-            ):
-                stream.write(buffer.getvalue())
+            self._copy(target, rows.select(list(table.columns)))
             cross("warehouse:replaced")
             with lease.guard():
                 connection.commit()
@@ -194,6 +209,16 @@ class _Postgres:
             connection.rollback()
             raise
         cross("warehouse:committed")
+
+    def _copy(self, target: str, rows: pa.Table) -> None:
+        """Append rows to a table that has their columns, within the transaction that is open."""
+        from pyarrow import csv
+
+        buffer = io.BytesIO()
+        csv.write_csv(rows, buffer, csv.WriteOptions(include_header=False, quoting_style="needed"))
+        command = f"copy {target} ({', '.join(rows.column_names)}) from stdin (format csv)"
+        with self._connection.cursor() as cursor, cursor.copy(command) as stream:
+            stream.write(buffer.getvalue())
 
 
 @contextmanager

@@ -75,8 +75,10 @@ def test_a_retraining_goes_on_from_what_is_known_of_consent_now(
     land(context, DAY)
     caught_up: list[StepContext] = []
     monkeypatch.setattr("jobs.retrain.catch_up", caught_up.append)
-    retrain.prepare(DAY, context)
+    monkeypatch.setattr("jobs.retrain.build_without_withdrawn", lambda days, _: sorted(set(days))[:1])
+    told = retrain.prepare(DAY, context)
     assert caught_up == [context]
+    assert told["built_without_withdrawn"] == [str(DAY - timedelta(days=7 + 3))]  # the first of its cut-offs
 
 
 def test_a_retraining_that_is_run_again_keeps_its_reason(context: StepContext) -> None:

@@ -127,6 +127,11 @@ def catch_up(shop: Shop) -> date | None:
         return transform.catch_up(StepContext.of(shop.settings, lease))
 
 
+def build_without_withdrawn(shop: Shop, *days: date) -> list[date]:
+    with State.of(shop.settings).lease("test", "prepare-retraining", 60, is_last=True) as lease:
+        return transform.build_without_withdrawn(days, StepContext.of(shop.settings, lease))
+
+
 def used(shop: Shop, day: date) -> set[tuple[str, str]]:
     lake = Lake.of(shop.settings)
     return {
@@ -170,24 +175,46 @@ def test_a_day_uses_what_it_knows_of_consent_and_a_backfill_what_its_day_knew(
 ) -> None:
     shop, wrote = daily
     last = digests(shop, (*names.BY_EVENT_DAY, *names.BY_FEATURE_DAY))
-    newest = max(day for _, day in last)  # the other test of this shop adds a day
-    run(shop, D2)
-    assert used(shop, D2) == expected(D2)
-    assert {
-        key: value for key, value in digests(shop, names.BY_FEATURE_DAY).items() if key[1] == D2
-    } == wrote[D2]
-    # Nobody who has withdrawn since may come back by that: a retraining goes on from what is known now.
-    assert digests(shop, names.BY_EVENT_DAY).items() - last.items()
-    assert catch_up(shop) == newest
+    backfilled: list[str] = []
+
+    def look(name: str, seconds: float, result: dict[str, Any]) -> None:
+        backfilled.append(name)
+        assert used(shop, D2) == expected(D2)
+        features = digests(shop, names.BY_FEATURE_DAY)
+        assert {key: value for key, value in features.items() if key[1] == D2} == wrote[D2]
+        assert digests(shop, names.BY_EVENT_DAY).items() - last.items()
+
+    rebuild_days(shop.settings, [D2], run_id="mend", listener=look)
+    assert backfilled == [f"rebuild {D2} to {D2}"]
+    # Nobody who has withdrawn since may come back by that: the facts are those of the newest day again.
     assert digests(shop, (*names.BY_EVENT_DAY, *names.BY_FEATURE_DAY)) == last
     assert catch_up(shop) is None
-    rebuild_days(shop.settings, [D2], run_id="mend", listener=lambda *told: None)
-    assert digests(shop, (*names.BY_EVENT_DAY, *names.BY_FEATURE_DAY)) == last
     assert all(
         row["session_id"]
         for day in DAYS[:2]
         for row in Lake.of(shop.settings).read(names.FCT_INTERACTIONS, day).to_pylist()
     )
+
+
+def test_a_training_reads_earlier_days_without_those_who_have_withdrawn_since(
+    daily: tuple[Shop, dict[date, dict[tuple[str, date], str]]],
+) -> None:
+    """Neither people's own features nor sums over many of them know of what must not be used any more."""
+    shop, _ = daily
+    lake = Lake.of(shop.settings)
+    last = digests(shop, names.BY_EVENT_DAY)
+    assert build_without_withdrawn(shop, D1, D2, D3) == [D1, D2]
+    now = {event for _, event in used(shop, max(lake.days(names.FEAT_USER_DAILY)))}
+    for day in (D1, D2):
+        people = {user for user, _ in used(shop, day)}
+        assert people < {user for user, _ in expected(day)}
+        for table in (names.FEAT_USER_DAILY, names.FEAT_USER_CATEGORY_DAILY):
+            assert set(lake.read(table, day, ["user_id"]).column(0).to_pylist()) == people
+        (cup,) = lake.read(names.FEAT_ITEM_DAILY, day).to_pylist()
+        anonymous = days_between(D1, day)
+        assert cup["views_7d"] == len(now & {event for _, event in expected(day)}) + len(anonymous)
+    assert digests(shop, names.BY_EVENT_DAY) == last
+    assert build_without_withdrawn(shop, D1, D2, D3) == []
 
 
 def test_a_word_that_changes_nobodys_events_revises_nothing(
@@ -213,17 +240,23 @@ def test_a_word_that_changes_nobodys_events_revises_nothing(
     )
     shop.deliver(
         D4,
-        [{"alias_id": "tablet", "user_id": "alone", "linked_at": f"{(NOON + 30 * HOUR).isoformat()}Z"}],
+        [
+            {"alias_id": alias, "user_id": user, "linked_at": f"{(NOON + 30 * HOUR).isoformat()}Z"}
+            for alias, user in (("tablet", "alone"), ("cookie", "never"))
+        ],
         "links.csv",
         "identities",
     )
-    assert run(shop, D4)["event_days"] == 3  # the day itself, and both of the tablet's
+    assert run(shop, D4)["event_days"] == 3  # the day itself, and both of the tablet's and the cookie's
     after = {day: lake.verify(names.FCT_INTERACTIONS, day).revision for day in DAYS[:3]}
     assert {day for day in before if before[day] != after[day]} == {D1, D2}
     with postgres() as url:
         rebuilt = Shop(shop.settings.home.parent / "rebuilt")
         rebuilt.settings = load_settings(home=rebuilt.settings.home, feed=str(shop.feed), warehouse_url=url)
-        run(rebuilt, D4, first=D1)
+        assert run(rebuilt, D4, first=D3)["passes"] == 2  # the day before knew the cookie as another's
+        for each in (rebuilt, shop):
+            users = Lake.of(each.settings).read(names.FEAT_USER_DAILY, D3).to_pylist()
+            assert [row["views_7d"] for row in users if row["user_id"] == "alone"] == [3 * len(INSTANTS)]
         assert digests(rebuilt, names.BY_EVENT_DAY) == digests(shop, names.BY_EVENT_DAY)
         now = [key for key in digests(shop, names.BY_FEATURE_DAY) if key[1] == D4]
         assert [digests(rebuilt, names.BY_FEATURE_DAY)[key] for key in now] == [

@@ -37,7 +37,7 @@ from jobs.features.user_days import MAX_ITEMS_A_DAY, MAX_WEIGHT, NEEDED, user_da
 from jobs.io.lake import Lake
 from jobs.io.schemas import arrow_schema
 from jobs.io.spark import spark_context
-from jobs.io.state import RUNS, State
+from jobs.io.state import HEARD, RUNS, State
 from jobs.runs import StepContext, run_key
 
 pytestmark = pytest.mark.integration
@@ -532,6 +532,14 @@ def test_what_a_cutoffs_own_run_has_built_stands_whatever_is_told_later(settings
     assert [lake.verify(table, cutoff).contents for table in names.LOOKING_BACK] == [
         manifest.contents for manifest in before
     ]
+    # Somebody has withdrawn since, and the transform has built the day's features again without what must not be used.
+    with State.of(settings).lease("test", "transform", 60, is_last=True) as lease:
+        nobody = arrow_schema(FCT_INTERACTIONS).empty_table()
+        Lake.of(settings, lease).replace(names.FCT_INTERACTIONS, date(2011, 2, 25), nobody, inputs="no ben")
+    State.of(settings).put(HEARD, cutoff.isoformat(), {"until": DAY.isoformat()})
+    assert run(settings)["cutoffs_built"] == ["2011-02-25", "2011-02-26", "2011-02-28"]
+    assert "ben" not in lake.read(names.HISTORIES, cutoff)["user_id"].to_pylist()
+    assert run(settings)["unchanged"]
 
 
 @pytest.mark.usefixtures("spark")

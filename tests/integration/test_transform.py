@@ -24,6 +24,7 @@ from jobs.io.lake import Lake
 from jobs.io.schemas import arrow_schema
 from jobs.io.state import DELIVERIES, LANDINGS, RUNS, State
 from jobs.io.warehouse import open_warehouse
+from jobs.run import rebuild_days
 from jobs.runs import StepContext
 from tests.postgres import postgres
 
@@ -174,6 +175,11 @@ def digests(settings: Settings, tables: tuple[str, ...] = EXPORTED) -> dict[tupl
 
 def features_of(settings: Settings, day: date) -> dict[str, str]:
     return {table: Lake.of(settings).verify(table, day).digest for table in names.BY_FEATURE_DAY}
+
+
+def facts_of(settings: Settings) -> dict[date, str]:
+    lake = Lake.of(settings)
+    return {day: lake.verify(names.FCT_INTERACTIONS, day).digest for day in lake.days(names.FCT_INTERACTIONS)}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -564,14 +570,20 @@ def test_nothing_is_documented_before_there_are_tables(tmp_path: Path) -> None:
     assert refresh_docs(load_settings(home=tmp_path), run_id="docs") is None
 
 
-def test_a_day_that_is_run_again_keeps_the_half_life_of_its_run(tmp_path: Path) -> None:
+def test_a_day_that_is_run_again_keeps_what_its_run_was_set_to(tmp_path: Path) -> None:
+    """Half-life and session gap; the facts of all days follow from one gap, in the end that of the newest day."""
     settings = load_settings(home=tmp_path / "home", half_life_days=2)
     land(settings, *DAYS)
     run(settings, D4, first=D1)
-    found, third = features_of(settings, D4), features_of(settings, D3)
-    changed = load_settings(home=tmp_path / "home", half_life_days=30)
+    found, third, facts = features_of(settings, D4), features_of(settings, D3), facts_of(settings)
+    changed = load_settings(home=tmp_path / "home", half_life_days=30, session_gap_minutes=1)
     State.of(settings).put(RUNS, f"daily/{D4}", {"manifest": {"settings": settings.run_settings()}})
-    run(changed, D4)
+
+    def look(name: str, seconds: float, result: dict[str, Any]) -> None:
+        # Nothing has fixed what this day's run computes; its gap cuts the sessions of other event days as well.
+        assert features_of(changed, D3) != third
+        assert all(facts_of(changed)[day] != facts[day] for day in (D1, D2))
+
+    rebuild_days(changed, [D3], run_id="mend", listener=look)
     assert features_of(changed, D4) == found
-    run(changed, D3)  # nothing has fixed what this day's run computes
-    assert features_of(changed, D3) != third
+    assert facts_of(changed) == facts

@@ -15,7 +15,7 @@ words as (
     left join {{ ref('int_identities_resolved') }} as ids on said.user_id = ids.alias_id
     where
         said.purpose = 'personalization'
-        and said.known_date <= (select max(days.feature_date) from {{ ref('stg_engine__feature_days') }} as days)
+        and said.known_date <= {{ last_known_day() }}
     group by
         coalesce(ids.user_id, said.user_id),
         said.said_at,
