@@ -44,9 +44,8 @@ def backfill(settings: Settings, dag_id: str, day: date) -> None:
     try:
         _post(settings, "backfills", asked)
     except requests.HTTPError as error:
-        if error.response.status_code != requests.codes.conflict or not _cancel_backfill(
-            settings, dag_id, day
-        ):
+        is_conflict = error.response is not None and error.response.status_code == requests.codes.conflict
+        if not (is_conflict and _cancel_backfill(settings, dag_id, day)):
             raise
         _post(settings, "backfills", asked)
 
