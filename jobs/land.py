@@ -24,7 +24,7 @@ from jobs.landing.refusals import refusals
 from jobs.landing.spoken import ids_spoken_of, people_by_now
 from jobs.landing.unfinished import NOTHING, begin_to_write, forget
 from jobs.landing.when_known import known_date, landed_until, replayed_days
-from jobs.landing.withheld import account_of_return, returning, write_withheld
+from jobs.landing.withheld import account_of_return, returning, unmark, write_withheld
 from jobs.runs import StepContext
 from jobs.served_consent import tell_readers
 
@@ -105,6 +105,8 @@ def run(
     )
     for each in back:
         add_to_quarantine(each, context.lake)
+    if left.deliveries or left.partitions:
+        unmark(context)
     write_withheld(day, classified, places, back, context)
     moved = {key: account_of_return(key, before[key], accounts[key].as_record()) for key in places}
     write_row_accounts(records | moved, context, gone)

@@ -92,6 +92,17 @@ def write_withheld(
         )
 
 
+def unmark(context: StepContext) -> None:
+    """Take back what a killed landing has marked as returning: its word may be gone, and its day be landed without it."""
+    for table in TABLES.values():
+        for received in context.lake.days(table):
+            held = _still(context.lake.read(table, received), context)
+            if any(row["returning_day"] for row in held):
+                rows = [{**row, "returning_day": None} for row in held]
+                inputs = context.lake.verify(table, received).inputs
+                context.lake.replace(table, received, _as_table(rows), inputs=inputs)
+
+
 def _owed(recorded: Mapping[str, Record], people: People, context: StepContext) -> dict[str, list[Row]]:
     """Of deliveries that could not be read when a word had come: the rows of all who may be used some time, by key."""
     owing = [record for record in recorded.values() if record.get("owes_rows")]

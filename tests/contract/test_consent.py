@@ -271,6 +271,31 @@ def test_what_comes_back_is_counted_once_wherever_the_landing_is_killed(
     assert account(shop, f"users/{DAY}")["good"] == 1
 
 
+def test_what_a_killed_landing_was_about_to_bring_back_waits_for_the_next_word(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.describe(missing_consent="denied")
+    shop.deliver(DAY, [act("a1", "ann", NOON)])
+    shop.land()
+    told = shop.deliver(NEXT, [word("ann", True, NOON)], "consents.csv", "consents")
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jobs.land.write_row_accounts", die)
+        with pytest.raises(Killed):
+            shop.land(NEXT)
+    shutil.rmtree(told.parent)
+    shop.land(NEXT)  # the same day, which brings nothing back
+    assert account(shop, f"events/{DAY}")["set_aside"] == {"NO_CONSENT": 1}
+    shop.deliver(THIRD, [word("ann", True, NOON)], "consents.csv", "consents")
+    shop.land(THIRD)
+    assert landed(shop) == {"a1"}
+    record = account(shop, f"events/{DAY}")
+    assert (record["good"], record["set_aside"]) == (1, {})
+
+
 def everything(shop: Shop) -> dict[str, Any]:
     """What lies in the lake, what the warehouse holds of it, and what the state remembers."""
     lake, state = Lake.of(shop.settings), State.of(shop.settings)
