@@ -105,7 +105,10 @@ def _build(build: _Pass, context: StepContext, *, until: date) -> dict[str, Any]
         remember_built_by(warehouse, day, *built_by(warehouse))
         _ask_for(warehouse, "event_date", event_days)
         _ask_for(warehouse, "feature_date", build.feature_days)
-    heard = {} if day == build.feature_days[-1] else {"heard_until": day.isoformat()}
+    is_later = day != build.feature_days[-1]
+    heard = {"heard_until": day.isoformat()} if is_later else {}
+    if not is_later:  # first: a build that is cut short must not seem to have heard more than it has
+        _remember_heard(context.state, build)
     built = dbt.build(settings, variables=build.variables | heard, rebuilt=edited)
     with open_warehouse(settings) as warehouse:
         facts = dict.fromkeys(event_days, _inputs(context, None, build.variables))
@@ -120,7 +123,8 @@ def _build(build: _Pass, context: StepContext, *, until: date) -> dict[str, Any]
         _remember(warehouse, project, build.variables)
         remember_built_by(warehouse, day)
         settle_event_days(warehouse, day)
-    _remember_heard(context.state, build)
+    if is_later:
+        _remember_heard(context.state, build)
     of_newest = variables_of(context, lake.days(names.BY_FEATURE_DAY[-1])[-1])
     compile_project(settings, variables=of_newest).write(built_path(settings))
     counts = {TABLES[name].short_name: num_rows for name, num_rows in rows.items()}

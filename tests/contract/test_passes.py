@@ -16,8 +16,9 @@ from contracts.feed import days_between
 from contracts.settings import load_settings
 from contracts.tables import FEAT_USER_BRAND_DAILY
 from jobs import transform
+from jobs.io.compiled import CompiledProject
 from jobs.io.schemas import arrow_schema
-from jobs.io.state import LANDINGS, RUNS, State
+from jobs.io.state import HEARD, LANDINGS, RUNS, State
 from jobs.passes import passes_of
 from jobs.runs import StepContext
 
@@ -85,3 +86,20 @@ def test_a_day_that_was_only_loaded_can_be_built_again_by_itself(
     (of_day,) = built
     assert (of_day.feature_days, of_day.known_by, of_day.landed) == ([D2], D2, {D1, D2})
     assert of_day.variables["missing_consent"] == "denied"
+
+
+def test_a_build_that_is_cut_short_leaves_no_day_that_seems_to_have_heard_later_words(
+    context: StepContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a retraining would take what the day's own words gave for what those who have withdrawn were taken out of."""
+
+    def die(*_: object, **options: object) -> None:
+        raise RuntimeError("cut short")
+
+    land(context, D1)
+    context.state.put(HEARD, str(D1), {"until": str(D3)})
+    monkeypatch.setattr(transform, "compile_project", lambda _: CompiledProject("", {}))
+    monkeypatch.setattr("jobs.io.dbt.build", die)
+    with pytest.raises(RuntimeError, match="cut short"):
+        transform.run(D1, context)
+    assert context.state.all(HEARD) == {str(D1): {"until": str(D1)}}
