@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING
 
+from contracts import names
 from contracts.consent import ALWAYS, ANYBODY, NEVER, Span, Word, digest_of_user, spans
 from contracts.identities import Link, resolve
 from contracts.tables import RAW_CONSENTS, RAW_IDENTITIES, Table
 from jobs.io.commit import digest_of
 from jobs.io.objects import open_objects
 from jobs.io.online import open_online_store
-from jobs.io.state import DELIVERIES, DENIALS, LANDINGS
+from jobs.io.state import DELIVERIES, DENIALS, LANDINGS, READERS_TOLD
 from jobs.landing.classify import Classified
 from jobs.landing.when_known import known_date, landed_until
 from jobs.people import about_personalization, links
@@ -28,6 +29,9 @@ from jobs.runs import StepContext
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+_KEY = "landing"
 
 
 @dataclass
@@ -138,7 +142,8 @@ def tell_readers(
     """Tell Redis, then S3, to whom versions may be served by all that has landed, or is landing now on a day.
 
     Redis comes first, in one stroke, and is marked when S3 holds the same: killed in between, whoever comes next tells both
-    again. Where there is no online store nobody reads.
+    again. Where there is no online store nobody reads. What a landing has told that was then refused, or cut short, holds
+    until it, or one of a later day, has told anew: others, which do not know its words, only add to it.
 
     Args:
         missing: may be used what nobody said a word about? By default as the newest landing had it.
@@ -149,9 +154,13 @@ def tell_readers(
     """
     if not context.settings.redis_url.get_secret_value():
         return
-    table = _table(context, arriving, day, missing)
-    sha256 = digest_of(table)
+    table, ahead = _table(context, arriving, day, missing), _told_ahead(context)
     with open_online_store(context.settings) as online:
+        if ahead is not None and (day is None or day < ahead):
+            table = stricter(table, online.consent())
+        elif day is not None and (arriving or ahead):
+            context.state.put(READERS_TOLD, _KEY, {"day": day.isoformat()})
+        sha256 = digest_of(table)
         if online.consent_mark() == sha256:
             return
         online.tell_consent(table, context.lease.guard())
@@ -159,6 +168,25 @@ def tell_readers(
         with open_objects(context.settings, timeout=5, attempts=2) as objects, context.lease.guard():
             objects.tell_consent(_as_parquet(table))
             online.mark_consent(sha256)
+
+
+def _told_ahead(context: StepContext) -> date | None:
+    """The day whose landing has told readers and is not recorded; None where all that was told has landed."""
+    told = context.state.get(READERS_TOLD, _KEY)
+    is_ahead = told is not None and context.state.get(LANDINGS, told["day"]) is None
+    return date.fromisoformat(told["day"]) if told is not None and is_ahead else None
+
+
+def stricter(table: Mapping[str, str], held: Mapping[str, str]) -> dict[str, str]:
+    """Of two tables the later answer to everybody."""
+    tables = [
+        {field: told for field, told in each.items() if field != names.CONSENT_MARK} for each in (table, held)
+    ]
+    strict = {
+        field: max(each.get(field, each.get(ANYBODY, ALWAYS)) for each in tables)
+        for field in {*tables[0], *tables[1]}
+    }
+    return {field: told for field, told in strict.items() if field == ANYBODY or told != strict[ANYBODY]}
 
 
 def _table(

@@ -178,12 +178,14 @@ class OnlineStore:
         found = self._client.hget(names.CONSENT_KEY, names.CONSENT_MARK)
         return "" if found is None else str(found.decode())
 
+    def consent(self) -> dict[str, str]:
+        """The table that readers ask, and its mark where it has one."""
+        fields = self._client.hscan_iter(names.CONSENT_KEY, count=10_000)
+        return {field.decode(): value.decode() for field, value in fields}
+
     def tell_consent(self, table: Mapping[str, str], guard: AbstractContextManager[None]) -> None:
         """Put a table in the place of the one that readers ask, all at once; it is not marked yet."""
-        held = {
-            field.decode(): value.decode()
-            for field, value in self._client.hscan_iter(names.CONSENT_KEY, count=10_000)
-        }
+        held = self.consent()
         changed = {field: value for field, value in table.items() if held.get(field) != value}
         gone = [field for field in held if field not in table]  # the mark of what was told before, too
         with guard, self._client.pipeline() as pipeline:

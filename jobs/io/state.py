@@ -53,6 +53,9 @@ REPLAYS = (
     "replays"  # first day that sees the rows → what was replayed and touched, and what is still to be done
 )
 UNFINISHED = "unfinished"  # "landing" → what a landing began to write; nothing once it is recorded
+READERS_TOLD = (
+    "readers_told"  # "landing" → the day whose landing told readers last; what it told holds until it lands
+)
 RUNS = "runs"  # kind/day → the manifest that fixes the run, and its digest
 PUBLICATIONS = "publications"  # version → day, kind, digest
 PROMOTIONS = "promotions"  # MLflow version → the day it was promoted on, its digest

@@ -90,16 +90,21 @@ def test_a_withdrawal_takes_effect_though_its_day_is_refused_and_after_a_rollbac
         feed.land(THIRD)
     assert served(shop, "u0007") == served(shop, "u0009") == WITHDRAWN
     assert served(shop, "u0008") == OWN
+    # Earlier days are landed, or run again, without the refused word: they do not take it back.
+    assert feed.land()["unchanged"]
+    feed.deliver(NEXT, [word("u0006", False, "2011-03-02T10:00:00Z")], "consents.csv", "consents")
+    feed.land(NEXT, accept="no events")
+    assert served(shop, "u0007") == served(shop, "u0009") == served(shop, "u0006") == WITHDRAWN
     assert rollback(shop, None, NOW)["day"] == str(DAY)
     assert served(shop, "u0007") == served(shop, "u0009") == WITHDRAWN
-    denied = {digest_of_user(each): NEVER for each in ("u0007", "u0009")}
+    denied = {digest_of_user(each): NEVER for each in ("u0006", "u0007", "u0009")}
     assert in_redis(shop) == in_s3(shop) == {ANYBODY: ALWAYS, **denied}
     assert "list is withheld: consent was withdrawn." in render(recommend(shop, "u0007", 3))
     told = render_features(published_features(shop, "user_id", "u0007", NEXT))
     assert "All of it is withheld: consent was withdrawn." in told
     published = read_published(shop)
     assert published is not None
-    assert len(published.lists) == NUM_USERS - 2
+    assert len(published.lists) == NUM_USERS - 3
     assert published_features(shop, "item_id", "i001", NEXT)["withheld"] == ""
 
 

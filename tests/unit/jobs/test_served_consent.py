@@ -8,7 +8,8 @@ import pytest
 
 from contracts.consent import ALWAYS, ANYBODY, NEVER, Word, digest_of_user, why_withheld
 from contracts.identities import Link
-from jobs.served_consent import circles, readers_table, served_from
+from contracts.names import CONSENT_MARK
+from jobs.served_consent import circles, readers_table, served_from, stricter
 
 FIRST = date(2011, 3, 1)
 NOON = datetime(2011, 3, 1, 12)
@@ -80,6 +81,15 @@ def test_readers_are_told_of_those_alone_who_differ_from_anybody_and_by_no_name(
     assert readers_table(circles(words, []), missing=True) == {ANYBODY: ALWAYS, digest_of_user("ann"): NEVER}
     table = readers_table(circles(words, []), missing=False, since=day(2))
     assert table == {ANYBODY: NEVER, digest_of_user("bob"): day(2)}
+
+
+def test_of_two_tables_the_later_answer_counts_whatever_silence_means_in_either() -> None:
+    granted = {ANYBODY: ALWAYS, "ann": NEVER, "bob": day(1)}
+    denied = {ANYBODY: NEVER, "bob": day(2), "cid": day(3), CONSENT_MARK: "of both stores"}
+    both = {ANYBODY: NEVER, "bob": day(2), "cid": day(3)}
+    assert stricter(granted, denied) == stricter(denied, granted) == both
+    assert stricter(granted, {}) == granted
+    assert stricter({ANYBODY: ALWAYS, "cid": day(1)}, granted) == {**granted, "cid": day(1)}
 
 
 def test_a_reader_is_told_why() -> None:
