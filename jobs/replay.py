@@ -86,7 +86,7 @@ def run(
         )
         context.state.put_many(DELIVERIES, after, also=(REPLAYS, day.isoformat(), record))
         finish_replay(context)
-        tell_readers(context)
+    tell_readers(context)  # also what one before could not tell
     return _told(asked, {key: accounts[key].as_record() for key in asked}, good, day, not_landed)
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pyarrow.parquet as pq
 import pytest
+from pydantic import SecretStr
 
 from contracts import names
 from contracts.consent import ALWAYS, ANYBODY, NEVER, digest_of_user
@@ -184,7 +185,12 @@ def test_a_word_that_is_replayed_is_told(shop: Settings, feed: Shop, monkeypatch
         feed.land(accept="the word is too long")
     publish_new(shop, DAY)
     assert served(shop, "u0007") == OWN
-    assert replayed(feed)["good"] == 1
+    whole = feed.settings
+    feed.settings = whole.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1")})
+    with pytest.raises(ServiceUnreachable):
+        replayed(feed)
+    feed.settings = whole
+    assert replayed(feed)["good"] == 0  # it has landed, and is told now
     assert served(shop, "u0007") == WITHDRAWN
 
 
