@@ -49,6 +49,15 @@ def test_a_feature_says_what_it_is(declare) -> None:
     assert features.declared_grain("feat_cup_daily") == "One row per cup and day."
 
 
+def test_a_column_s_own_owner_counts_and_nobody_s_is_the_project_s(declare) -> None:
+    for text, owner in (
+        (GOOD.replace("{unit: grams", "{owner: weighers, unit: grams"), "weighers"),
+        (GOOD.replace("config: {meta: {owner: potters}}", ""), "personalization"),
+    ):
+        declare(text)
+        assert features.features_of("feat_cup_daily", ("cup_id",))[0].owner == owner
+
+
 @pytest.mark.parametrize(
     ("change", "into", "told"),
     [

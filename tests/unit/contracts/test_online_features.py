@@ -89,3 +89,29 @@ def test_whoever_has_no_features_is_told_from_whoever_is_nobody() -> None:
     assert {each.status for each in told(None, "2011-03-02", is_known=False).values()} == {"unknown"}
     without_categories = told(read() | {"feat_user_category_daily": []}, "2011-03-02")
     assert without_categories["affinity"].status == "missing"
+
+
+def test_of_whoever_has_withdrawn_nothing_is_told_to_be_fresh() -> None:
+    for rows, today in ((read(), "2011-03-02"), (None, "2011-03-09")):
+        found = judge(
+            CATALOGUE, "user_id", rows, is_known=False, today=date.fromisoformat(today), max_age_days=2,
+            withheld="consent was withdrawn",
+        )  # fmt: skip
+        assert {(each.status, each.why) for each in found} == {("withheld", "consent was withdrawn")}
+
+
+def test_what_a_version_holds_is_known_and_what_it_lacks_is_outdated_too() -> None:
+    assert told(read(), "2011-03-02", is_known=False)["views"].status == "fresh"
+    assert {each.status for each in told(None, "2011-03-09").values()} == {"outdated"}
+
+
+def test_a_catalogue_tells_the_tables_of_users_from_those_of_items() -> None:
+    assert (CATALOGUE.of("user_id"), CATALOGUE.of("item_id")) == (TABLES, ())
+
+
+@pytest.mark.parametrize(("columns", "mask"), [(8, 1), (9, 2), (16, 2)])
+def test_eight_columns_share_a_byte_of_what_is_missing(columns: int, mask: int) -> None:
+    wide = PackedTable("t", "user_id", "", None, (PackedColumn("x", "integer", "b"),) * columns)
+    missing = (1 << (columns - 1)).to_bytes(mask, "little")
+    rows = unpack([wide], b"\x01" + missing + bytes(columns))
+    assert rows == {"t": [(0,) * (columns - 1) + (None,)]}

@@ -70,6 +70,25 @@ def test_a_flag_that_next_to_nobody_has_is_none(values):
     assert np.isfinite(fitted.prepare(values, NAMES)).all()
 
 
+def test_a_flag_of_a_twentieth_is_kept_and_one_that_all_but_fewer_have_is_none(values):
+    values[5:10, 0] = 0  # five rows of a hundred lack a price
+    assert Numbers.fit(values, NAMES).missing == ("price",)
+    values[:96, 0] = np.nan
+    assert Numbers.fit(values, NAMES).missing == ()
+
+
+def test_what_is_far_below_is_told_as_what_is_far_above(values):
+    values[10:16, 1] = -40
+    flags = Numbers.fit(values, NAMES).prepare(values, NAMES)[:, -1]
+    assert np.flatnonzero(flags).tolist() == [10, 11, 12, 13, 14, 15]
+
+
+def test_where_the_middle_half_is_one_value_nothing_is_far_out(values):
+    values[:, 1] = 0
+    values[10:16, 1] = 40
+    assert Numbers.fit(values, NAMES).outlying == ()
+
+
 def test_of_features_that_are_missing_together_one_tells_it(values):
     values[:10] = np.nan
     fitted = Numbers.fit(values, NAMES)
