@@ -86,7 +86,10 @@ def ask_for(connection: Any, event_days: Sequence[date], feature_days: Sequence[
 
 
 def full_refresh(settings: Settings) -> dict[str, Any]:
-    """All that was asked for, through dbt; tells the queries that were run, in their order."""
+    """All that was asked for, through dbt, which knows the project from a run before; tells the queries in their order."""
+    from jobs.io import dbt
+
+    dbt.invoke(settings, ["--no-write-json", "parse", *_variables(settings)])
     clock = _Clock()
     outcomes = _through_dbt(settings, "--full-refresh")
     nodes = [_node(outcome) for outcome in outcomes if outcome.node.resource_type != "exposure"]
@@ -114,12 +117,15 @@ def _through_dbt(settings: Settings, *more: str) -> list[Any]:
     """What a day's transform asks dbt for."""
     from jobs.io import dbt
 
-    chosen = ["--vars", json.dumps({"half_life_days": settings.half_life_days})]
-    build = ["--no-write-json", "build", "--exclude-resource-type", "unit_test", *chosen]
+    build = ["--no-write-json", "build", "--exclude-resource-type", "unit_test", *_variables(settings)]
     outcomes = list(dbt.invoke(settings, [*build, *more]).result.results)
     if bad := [outcome.node.name for outcome in outcomes if outcome.status in ("error", "fail")]:
         raise RuntimeError(f"dbt: {', '.join(bad)}; {dbt.log_of(settings)}")
     return outcomes
+
+
+def _variables(settings: Settings) -> list[str]:
+    return ["--vars", json.dumps({"half_life_days": settings.half_life_days})]
 
 
 def _node(outcome: Any) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """What features cost where data is large: dbt on DuckDB, and Spark. The shop is made up, see ``big_shop.py``.
 
 ``features.full_refresh``: events a second of a full refresh of ten million events (a year, 27,000 a day) through dbt, models
-and data tests; the reference is the very same queries in a plain DuckDB of as many threads, in the same order.
+and data tests, in a home that has run before (dbt knows the project); the reference is the very same queries in a plain DuckDB
+of as many threads, in the same order.
 ``features.full_refresh_gb``: the most memory that it held. ``features.growth_exponent``: how its time grows from one to ten
 million events. ``features.incremental_exponent``: how the time of one new day, less that of a run that has nothing to build,
 grows with the history before it (a quarter, a half, all of the year); the reference is a full refresh of the same histories.
