@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
+import sys
 import tempfile
 from datetime import date
 from pathlib import Path
@@ -25,12 +27,16 @@ def pytest_configure(config: pytest.Config) -> None:
     set_hypothesis_home_dir(folder / "hypothesis")
     # Airflow writes its configuration where this points as soon as it is imported: not to people's homes.
     os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-")
-    config.add_cleanup(lambda: _tidy(home, folder))
+    config.add_cleanup(lambda: shutil.rmtree(os.environ["AIRFLOW_HOME"], ignore_errors=True))
+    if hasattr(config, "workerinput"):  # one of several processes: the first of them tidies up
+        # They are started without a main module, in which PySpark sees its own doctests, and ends.
+        sys.modules["__main__"].__spec__ = importlib.util.find_spec("pytest.__main__")
+    else:
+        config.add_cleanup(lambda: _tidy(home, folder))
 
 
 def _tidy(home: Path, folder: Path) -> None:
     """Remove what this run has made; what failed tests have left stays to be looked at."""
-    shutil.rmtree(os.environ["AIRFLOW_HOME"], ignore_errors=True)
     shutil.rmtree(folder / "hypothesis", ignore_errors=True)
     for empty in (*folder.glob("pytest-of-*"), folder, home):
         with contextlib.suppress(OSError):
