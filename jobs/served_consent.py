@@ -11,7 +11,7 @@ import io
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from contracts import names
@@ -198,10 +198,7 @@ def _table(
     }
     if missing is None:
         missing = meant[max(meant)] if meant else True
-    since = ALWAYS
-    if not missing and any(meant.values()):
-        newest = max(landed for landed, granted in meant.items() if granted)
-        since = min((landed for landed in meant if landed > newest), default=str(day or newest))
+    since = ALWAYS if missing else silence_denies_since(meant, day)
     denials = {
         digest: (date.fromisoformat(record["known_date"]), Word(datetime.fromisoformat(record["said_at"]), is_granted=False))
         for digest, record in context.state.all(DENIALS).items()
@@ -217,6 +214,21 @@ def _table(
                 words.append((denial[0], user_id, denial[1]))
     table = readers_table(circles(words, told_links), missing=missing, since=since)
     return table | (dict.fromkeys(denials, NEVER) if missing else {})
+
+
+def silence_denies_since(meant: Mapping[str, bool], day: date | None) -> str:
+    """The first day whose version was made without those who have said nothing.
+
+    Args:
+        meant: of each day that has landed: did silence mean yes?
+        day: the day that is landing now, by which it means no; it may be an earlier one.
+    """
+    if not any(meant.values()):
+        return ALWAYS
+    newest = max(landed for landed, granted in meant.items() if granted)
+    later = {landed for landed in meant if landed > newest}
+    following = date.fromisoformat(newest) + timedelta(days=1)
+    return min(later, default=max(following, day or following).isoformat())
 
 
 def _words(consents: pa.Table) -> list[tuple[date, str, Word]]:

@@ -113,9 +113,11 @@ def _owed(recorded: Mapping[str, Record], people: People, context: StepContext) 
     for record in owing:
         received = date.fromisoformat(record["received_date"])
         rows = _still(context.lake.read(TABLES[record["kind"]], received), context)
-        # Whom nobody has said or linked anything of is somebody whose link has gone to another.
+        # Whom nobody has said or linked anything of is somebody whose link has gone to another, or was erased.
         owed[f"{record['kind']}/{received}"] = [
-            row for row in rows if may.get(row["user_sha256"], people.missing)
+            row
+            for row in rows
+            if may.get(row["user_sha256"], people.missing and row["user_sha256"] not in people.denied)
         ]
     return owed
 

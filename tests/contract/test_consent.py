@@ -14,14 +14,14 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from contracts import names
-from contracts.consent import Word, may_use, spans
+from contracts.consent import Word, digest_of_user, may_use, spans
 from contracts.feed import KINDS
 from contracts.identities import Link, resolve
 from contracts.tables import ROW_ACCOUNTS, TABLES
 from jobs.attribution import owed_event_days
 from jobs.feed_reader import check_feed, complete_deliveries
 from jobs.io.lake import Lake
-from jobs.io.state import DELIVERIES, LANDINGS, State
+from jobs.io.state import DELIVERIES, DENIALS, LANDINGS, State
 from jobs.io.warehouse import open_warehouse, prepare
 from jobs.people import People, changes
 from tests.shop import DAY, NEXT, THIRD, Shop, event
@@ -234,6 +234,22 @@ def test_what_could_not_come_back_does_once_its_delivery_is_there_again(
     assert shop.land(last + timedelta(days=1))["event_days"] == 0
     assert len(listed) == 3
     assert "withheld_rows_not_returned" not in caplog.text
+
+
+def test_nobody_asks_for_the_rows_of_an_erased_user_who_had_denied(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    denial = {"said_at": (NOON - HOUR).isoformat(), "known_date": str(DAY)}
+    State.of(shop.settings).change(DENIALS, digest_of_user("ann"), lambda _: denial)
+    shop.deliver(DAY, [word("bob", False, NOON - HOUR)], "consents.csv", "consents")
+    shop.deliver(DAY, [act("a1", "ann", NOON), act("b1", "bob", NOON)])
+    shop.land()
+    (shop.feed / "events" / f"received={DAY}" / "_SUCCESS").unlink()
+    shop.deliver(NEXT, [word("bob", True, NOON - HOUR / 2)], "consents.csv", "consents")
+    shop.land(NEXT)
+    caplog.clear()
+    shop.land(THIRD)
+    assert f"withheld_rows_not_returned delivery=events/{DAY} rows=1 why=" in caplog.text
 
 
 class Killed(Exception):

@@ -9,7 +9,7 @@ import pytest
 from contracts.consent import ALWAYS, ANYBODY, NEVER, Word, digest_of_user, why_withheld
 from contracts.identities import Link
 from contracts.names import CONSENT_MARK
-from jobs.served_consent import circles, readers_table, served_from, stricter
+from jobs.served_consent import circles, readers_table, served_from, silence_denies_since, stricter
 
 FIRST = date(2011, 3, 1)
 NOON = datetime(2011, 3, 1, 12)
@@ -98,3 +98,20 @@ def test_a_reader_is_told_why() -> None:
     assert why_withheld(NEVER, ALWAYS, day(9)) == "consent was withdrawn"
     assert why_withheld(None, NEVER, day(9)) == "no consent was given"
     assert f"made before {day(1)}" in why_withheld(day(1), ALWAYS, day(0))
+
+
+@pytest.mark.parametrize(
+    ("meant", "day", "since"),
+    [
+        ({}, "2011-03-04", ALWAYS),
+        ({"2011-03-01": False, "2011-03-02": False}, "2011-03-04", ALWAYS),
+        ({"2011-03-01": True, "2011-03-03": False, "2011-03-04": False}, "2011-03-05", "2011-03-03"),
+        ({"2011-03-01": True}, "2011-03-04", "2011-03-04"),
+        ({"2011-03-01": True, "2011-03-10": True}, "2011-03-05", "2011-03-11"),  # a backlog lands
+        ({"2011-03-01": True}, None, "2011-03-02"),
+    ],
+)
+def test_no_version_that_was_made_of_silence_is_served_once_that_means_no(
+    meant: dict[str, bool], day: str | None, since: str
+) -> None:
+    assert silence_denies_since(meant, date.fromisoformat(day) if day else None) == since
