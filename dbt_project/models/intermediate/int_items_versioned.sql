@@ -87,7 +87,11 @@ seen as (
         cast(null as timestamp) as available_until,
         catalogue.first_known_date as superseded_date
     from {{ ref('int_events_attributed') }} as events
-    inner join catalogue on events.item_known_date < catalogue.first_known_date
+    inner join catalogue
+        on
+            events.item_known_date < catalogue.first_known_date
+            -- No event is known more than minutes before its day; by this a warehouse need not read all events.
+            and events.event_date <= catalogue.first_known_date
     group by events.item_id, catalogue.first_known_date
 
 ),
