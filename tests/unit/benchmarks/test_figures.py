@@ -92,6 +92,14 @@ def test_every_figure_of_a_page_is_explained_on_it() -> None:
         assert unexplained == set()
 
 
+def test_the_docs_hold_every_figure_that_is_not_for_large_machines_alone() -> None:
+    for group in PAGES:
+        text = (Path(__file__).parents[3] / "docs" / f"{group}-bench.md").read_text(encoding="utf-8")
+        shown = {name for name in BENCHMARKS if f"| `{name}` |" in text}
+        wanted = {name for name in BENCHMARKS if name.startswith(f"{group}.") and name not in ON_DEMAND}
+        assert shown >= wanted
+
+
 def test_figures_of_dbt_are_told_from_what_was_measured() -> None:
     """By hand: ten times the events in ten times the time through dbt, in a hundred times the time without it."""
     through_dbt = {part: Run(20 * part, 10 * part, 3.0, {}) for part in (0.1, 0.25, 0.5, 1)}
