@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -25,9 +25,9 @@ def rows_of(table: Table, rows: list[Row]) -> pa.Table:
     return pa.Table.from_pylist(filled, schema=arrow_schema(table))
 
 
-def edition(**rows: list[Row]) -> FeatureEdition:
+def edition(day: date = DAY, **rows: list[Row]) -> FeatureEdition:
     tables = {table.short_name: rows_of(table, rows.get(table.short_name, [])) for table in online_tables()}
-    return feature_edition_of(DAY, tables)
+    return feature_edition_of(day, tables)
 
 
 def online(made: FeatureEdition, entity: str) -> dict[str, Any]:
@@ -94,11 +94,44 @@ def test_the_digest_is_of_values_and_day_and_not_of_the_order_of_rows() -> None:
     digest = edition(feat_user_daily=rows).catalogue.digest
     assert edition(feat_user_daily=rows[::-1]).catalogue.digest == digest
     assert edition(feat_user_daily=[rows[0], rows[1] | {"views_28d": None}]).catalogue.digest != digest
+    assert edition(feat_user_daily=rows, day=DAY + timedelta(days=1)).catalogue.digest != digest
+    assert edition(feat_user_daily=[rows[0], rows[1] | {"user_id": "aa"}]).catalogue.digest != digest
+
+
+def test_rows_of_somebody_stand_in_the_order_of_their_categories_and_their_texts_count() -> None:
+    rows = [
+        {"user_id": "a", "category": name, "affinity_micros": at} for at, name in enumerate(["b", "c", "a"])
+    ]
+    made = edition(feat_user_category_daily=rows)
+    assert [row[0] for row in online(made, "user_id")["a"]["feat_user_category_daily"]] == ["a", "b", "c"]
+    assert edition(feat_user_category_daily=rows[::-1]).catalogue.digest == made.catalogue.digest
+    other = [row | {"category": row["category"] + "x"} for row in rows]
+    assert edition(feat_user_category_daily=other).catalogue.digest != made.catalogue.digest
+
+
+def test_no_row_is_lost_where_one_block_of_rows_ends_and_the_next_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("jobs.feature_edition._BLOCK", 2)
+    made = edition(
+        feat_user_daily=[{"user_id": f"u{number}", "views_28d": 1 + number} for number in range(5)]
+    )
+    assert repr(online(made, "user_id")) == repr(made.offline("user_id", made.ids["user_id"]))
+
+
+def test_what_the_store_has_to_hold_is_ids_rows_and_texts() -> None:
+    made = edition(feat_user_category_daily=[{"user_id": "ann", "category": "cups"}])
+    [(field, text)] = made.texts.items()
+    assert (made.num_fields, text) == (2, "cups")
+    assert made.num_bytes == len("ann") + len(made.packed["user_id"][0]) + len(field) + len("cups")
 
 
 def test_a_second_row_of_somebody_or_a_row_of_nobody_is_refused() -> None:
     with pytest.raises(GateRefused, match="feat_user_daily has two rows of 'b'"):
         edition(feat_user_daily=[{"user_id": "a"}, {"user_id": "b"}, {"user_id": "b"}])
+    of_another = [{"user_id": "a", "category": "cups"}]
+    with pytest.raises(GateRefused, match="feat_user_daily has two rows of 'b'"):
+        edition(feat_user_category_daily=of_another, feat_user_daily=[{"user_id": "b"}, {"user_id": "b"}])
     with pytest.raises(GateRefused, match="has no item_id"):
         edition(feat_item_daily=[{"item_id": None}])
 
