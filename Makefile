@@ -36,8 +36,8 @@ down: setup ## Stop what `make up` started
 	@$(PY) -m jobs.cli down
 
 test: setup ## Run the tests: unit, contract, integration, a dozen faults, one loop
-	@$(PY) -m pytest -m "not slow and not loop" --numprocesses 2 --dist loadfile
-	@$(PY) -m pytest -m "loop and not slow"
+	@$(PY) -m pytest -m "not slow and not loop and not alone" --numprocesses 2 --dist loadfile
+	@$(PY) -m pytest -m "(loop or alone) and not slow"
 
 test-all: setup ## Run every test, the long ones included
 	@$(PY) -m pytest

@@ -63,6 +63,7 @@ def test_an_incident_is_landed_as_what_it_is(tmp_path: Path, name: str) -> None:
     assert reasons == ({QUARANTINED[name]} if name in QUARANTINED else set())
 
 
+@pytest.mark.alone
 def test_a_large_shop_delivers_a_million_events_in_a_minute_at_least(tmp_path: Path) -> None:
     shop = Shop(ShopConfig(seed=7, num_users=15_000, num_items=1000, sessions_per_user=0.65, start=DAY))
     shop.deliver(tmp_path / "feed", DAY)

@@ -394,6 +394,7 @@ def test_a_rollback_lifts_the_fences_of_a_state_that_was_lost(shop: Settings, tm
     assert everything_live(shop)[0].day == str(DAY + timedelta(days=3))
 
 
+@pytest.mark.alone
 def test_the_command_rolls_back_in_under_a_second(shop: Settings) -> None:
     for number in range(3):
         publish_new(shop, DAY + timedelta(days=number))
