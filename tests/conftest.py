@@ -27,12 +27,13 @@ def pytest_configure(config: pytest.Config) -> None:
     set_hypothesis_home_dir(folder / "hypothesis")
     # Airflow writes its configuration where this points as soon as it is imported: not to people's homes.
     os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-")
-    config.add_cleanup(lambda: shutil.rmtree(os.environ["AIRFLOW_HOME"], ignore_errors=True))
     if hasattr(config, "workerinput"):  # one of several processes: the first of them tidies up
         # They are started without a main module, in which PySpark sees its own doctests, and ends.
         sys.modules["__main__"].__spec__ = importlib.util.find_spec("pytest.__main__")
     else:
         config.add_cleanup(lambda: _tidy(home, folder))
+    # What is added last is done first: the folder can go once this has.
+    config.add_cleanup(lambda: shutil.rmtree(os.environ["AIRFLOW_HOME"], ignore_errors=True))
 
 
 def _tidy(home: Path, folder: Path) -> None:
