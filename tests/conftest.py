@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _tidy(home: Path, folder: Path) -> None:
     """Remove what this run has made; what failed tests have left stays to be looked at."""
     shutil.rmtree(folder / "hypothesis", ignore_errors=True)
-    for empty in (*folder.glob("pytest-of-*"), folder, home):
+    for empty in (*folder.glob("pytest-of-*"), *folder.glob("torchinductor_*"), folder, home):
         with contextlib.suppress(OSError):
             empty.rmdir()
 

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from contracts.errors import ForetasteError
-from jobs.io.compiled import CompiledProject, _hashed, _seed_query, meaning_of
+from contracts.settings import Settings
+from jobs.io import dbt
+from jobs.io.compiled import DEFAULTS, CompiledProject, _hashed, _seed_query, meaning_of
 from jobs.stale import edited_since
 
 
@@ -105,3 +108,10 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 def test_a_table_that_the_lake_keeps_has_to_have_a_model() -> None:
     with pytest.raises(ForetasteError, match="has no model feat_moon_daily"):
         hashes_of().hash_of("feat_moon_daily")
+
+
+def test_the_project_the_hashes_and_the_settings_have_the_same_defaults() -> None:
+    told = yaml.safe_load((dbt.PROJECT / "dbt_project.yml").read_text())["vars"]["defaults"]
+    assert told == DEFAULTS
+    for name in ("half_life_days", "session_gap_minutes"):
+        assert Settings.model_fields[name].default == DEFAULTS[name]
