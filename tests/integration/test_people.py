@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -148,7 +150,7 @@ def digests(shop: Shop, tables: tuple[str, ...]) -> dict[tuple[str, date], str]:
 
 
 @pytest.fixture(scope="module")
-def daily(
+def lived(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[Shop, dict[date, dict[tuple[str, date], str]]]]:
     """Each day landed and transformed; what it used is compared at once, and its features are kept."""
@@ -168,6 +170,16 @@ def daily(
                 found = set(Lake.of(shop.settings).read(table, day, ["user_id"]).column(0).to_pylist())
                 assert found == people, (table, day)
         yield shop, wrote
+
+
+@pytest.fixture
+def daily(
+    lived: tuple[Shop, dict[date, dict[tuple[str, date], str]]], tmp_path: Path
+) -> tuple[Shop, dict[date, dict[tuple[str, date], str]]]:
+    """A copy of its own for each test, since each of them rewrites days: they hold in any order."""
+    shop, wrote = lived
+    shutil.copytree(shop.settings.home, tmp_path / "home")
+    return Shop(tmp_path / "home"), wrote
 
 
 def test_a_day_uses_what_it_knows_of_consent_and_a_backfill_what_its_day_knew(
