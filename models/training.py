@@ -5,6 +5,7 @@ B batch · L length · P positions with a next item · N items · M negatives
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from models.losses import full_cross_entropy, sampled_softmax
 from models.metrics import Targets, ndcg_at
-from models.recommender import Histories
+from models.recommender import Histories, State
 from models.sequence_model import SequenceModel, pad
 from models.topk import top_k
 
@@ -81,6 +82,18 @@ class Epoch:
         return self.num_positions / self.seconds if self.seconds else None
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training between two epochs: all that it needs to go on as if it had never stopped."""
+
+    epochs: tuple[Epoch, ...]  # what has been; never empty
+    arrays: dict[str, npt.NDArray[Any]]  # weights, their average, the best average, optimizer and generators
+
+    @property
+    def best(self) -> Epoch:
+        return next(epoch for epoch in reversed(self.epochs) if epoch.is_best)
+
+
 def fit(
     model: SequenceModel,
     sequences: Histories,
@@ -88,6 +101,8 @@ def fit(
     validation: Validation | None = None,
     clock: Callable[[], float] | None = None,
     weights: Sequence[npt.NDArray[np.floating[Any]]] | None = None,
+    keep: Callable[[Checkpoint], None] | None = None,
+    resume: Checkpoint | None = None,
 ) -> Iterator[Epoch]:
     """Train the model to name each next item of each sequence; one record an epoch, as it ends.
 
@@ -102,11 +117,16 @@ def fit(
     With ``weights``, one for each item of each sequence, a position counts as the item that it is to name: recent items
     may count more than old ones. They are made to have a mean of 1 over all positions.
 
+    With ``keep``, what a training needs to go on is handed to it after each epoch. Given back as ``resume``, with the
+    same model, data and config as at the beginning, the training goes on after that epoch, and its weights end up the
+    same, bit by bit, as if nothing had ended it.
+
     However the iteration ends (all epochs, patience, or the caller closing it), the model then holds the
     average of its best epoch by validation NDCG@10, or of its last one without validation.
 
     Raises:
-        ValueError: no sequence has two items, the weights do not fit, or the loss is not finite.
+        ValueError: no sequence has two items, the weights do not fit, the loss is not finite, or the checkpoint is
+            of another model.
     """
     windows = _windows(sequences, model.config.max_length)
     if not windows:
@@ -115,22 +135,28 @@ def fit(
     rng = np.random.default_rng(config.seed)
     weighted = None if weights is None else _weighted(sequences, weights, model.config.max_length)
     trainer = _Trainer(model, config, windows, weighted, rng)
-    best_ndcg, best_number, best_weights = -1.0, 0, trainer.averaged_weights()
+    epochs = resume.epochs if resume else ()
+    best = resume.best if resume else None
+    best_weights = trainer.restore(resume.arrays) if resume else trainer.averaged_weights()
     try:
-        for number in range(1, config.epochs + 1):
+        for number in range(len(epochs) + 1, config.epochs + 1):
+            if best is not None and len(epochs) - best.number >= config.patience:
+                return
             started = clock() if clock else 0.0
             with _torch_threads(config.threads):
                 total_loss = trainer.run_epoch(_batches(windows, config.batch_size, rng))
                 if not np.isfinite(total_loss):
                     raise ValueError(f"the loss of epoch {number} is {total_loss}; lower the learning rate")
                 ndcg = _validate(trainer.average, validation) if validation else None
-            is_best = ndcg is None or ndcg > best_ndcg
-            if is_best:
-                best_ndcg, best_number, best_weights = ndcg or 0.0, number, trainer.averaged_weights()
+            is_best = best is None or ndcg is None or ndcg > (best.ndcg_at_10 or 0.0)
             seconds = clock() - started if clock else None
-            yield Epoch(number, total_loss / num_positions, num_positions, ndcg, is_best, seconds)
-            if number - best_number >= config.patience:
-                return
+            epoch = Epoch(number, total_loss / num_positions, num_positions, ndcg, is_best, seconds)
+            epochs = (*epochs, epoch)
+            if is_best:
+                best, best_weights = epoch, trainer.averaged_weights()
+            if keep is not None:
+                keep(Checkpoint(epochs, trainer.arrays(best_weights)))
+            yield epoch
     finally:
         model.load_state_dict(best_weights)
         model.eval()
@@ -174,6 +200,49 @@ class _Trainer:
 
     def averaged_weights(self) -> dict[str, Tensor]:
         return {name: weight.clone() for name, weight in self.average.state_dict().items()}
+
+    def arrays(self, best_weights: dict[str, Tensor]) -> dict[str, npt.NDArray[Any]]:
+        """Everything that the next epoch depends on, as copies. The pool of masks does not: it is drawn anew."""
+        parts = {
+            "weights": self._model.state_dict(),
+            "average": self.average.state_dict(),
+            "best": best_weights,
+            **{f"optimizer.{at}": self._optimizer.state[weight] for at, weight in enumerate(self._weights)},
+        }
+        arrays = {
+            f"{part}.{name}": values.detach().cpu().numpy().copy()
+            for part, tensors in parts.items()
+            for name, values in tensors.items()
+        }
+        order = json.dumps(self._rng.bit_generator.state).encode()
+        return arrays | {
+            "generator": self._generator.get_state().numpy().copy(),
+            "order": np.frombuffer(order, np.uint8).copy(),
+            "num_steps": np.array(self._num_steps),
+        }
+
+    def restore(self, arrays: State) -> dict[str, Tensor]:
+        """Go back to where :meth:`arrays` was called; returns the best weights."""
+
+        def part(name: str) -> dict[str, Tensor]:
+            start = f"{name}."
+            return {
+                key.removeprefix(start): torch.from_numpy(np.array(values))
+                for key, values in arrays.items()
+                if key.startswith(start)
+            }
+
+        try:
+            self._model.load_state_dict(part("weights"))
+            self.average.load_state_dict(part("average"))
+        except RuntimeError as error:
+            raise ValueError(f"the checkpoint is of another model: {error}") from error
+        for at, weight in enumerate(self._weights):
+            self._optimizer.state[weight] = part(f"optimizer.{at}")
+        self._generator.set_state(torch.from_numpy(np.array(arrays["generator"])))
+        self._rng.bit_generator.state = json.loads(arrays["order"].tobytes())
+        self._num_steps = int(arrays["num_steps"])
+        return part("best")
 
     def _step(self, batch: Window) -> float:
         windows = [self._windows[index] for index in batch]

@@ -7,17 +7,20 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from contracts.errors import GateRefused
+from jobs.io.checkpoints import Checkpoints
 from jobs.ranking.preparation import Preparation
 from jobs.ranking.proposer import Candidates, Proposer
 from jobs.ranking.world import IntArray, World, each_index_of
 from jobs.training.impressions import Impressions, evidence_of
 from jobs.training.lessons import Lessons
+from jobs.training.progress import key_of, told
 from jobs.training.sequences import Sequences, targets_of
 from models.mlp_ranker import MLPRanker
 from models.sasrec import SASRec, SASRecConfig
@@ -55,6 +58,7 @@ class Trainer:
 
     chosen: dict[str, Any]
     repeats_allowed: bool
+    checkpoints: Checkpoints | None = None  # where a training that was killed goes on from
 
     def fit_transformer(
         self,
@@ -86,20 +90,28 @@ class Trainer:
             threads=self.chosen["threads"],
         )
         validation = self._validation(histories, validate_on, vocabulary) if validate_on else None
-        losses, ndcg, best = [], [], 0
-        begun = time.perf_counter()
         weights = self.weights_by_age(list(taken), sequences, world.cutoff)
-        for epoch in fit(model, list(histories.values()), training, validation, weights=weights):
-            losses.append(epoch.loss)
-            ndcg.append(epoch.ndcg_at_10 or 0.0)
-            best = epoch.number if epoch.is_best else best
-            rate = epoch.num_positions * epoch.number / (time.perf_counter() - begun)
-            told = "" if epoch.ndcg_at_10 is None else f" ndcg_at_10={epoch.ndcg_at_10:.4f}"
-            log.info(
-                "epoch_ended until=%s number=%d/%d loss=%.4f%s positions_per_second=%.0f",
-                world.cutoff, epoch.number, training.epochs, epoch.loss, told, rate,
-            )  # fmt: skip
-        return Fitted(vocabulary, model), Curve(losses, ndcg, max(best, 1))
+        key = key_of([config, training], [list(histories.values()), weights, validation])
+        resume = self.checkpoints.load(key) if self.checkpoints else None
+        epochs = list(resume.epochs) if resume else []
+        if resume:
+            log.info("training_resumed until=%s after_epoch=%d", world.cutoff, len(epochs))
+        further = fit(
+            model,
+            list(histories.values()),
+            training,
+            validation,
+            clock=time.perf_counter,
+            weights=weights,
+            keep=partial(self.checkpoints.keep, key) if self.checkpoints else None,
+            resume=resume,
+        )
+        for epoch in further:
+            epochs.append(epoch)
+            log.info("epoch_ended until=%s %s", world.cutoff, told(epochs, training.epochs))
+        best = max((epoch.number for epoch in epochs if epoch.is_best), default=1)
+        curve = Curve([epoch.loss for epoch in epochs], [epoch.ndcg_at_10 or 0.0 for epoch in epochs], best)
+        return Fitted(vocabulary, model), curve
 
     def fit_ranker(
         self,

@@ -136,6 +136,45 @@ def test_breaking_off_leaves_a_whole_model(two_tastes):
     assert not model.training
 
 
+@pytest.mark.parametrize("killed_after", [1, 3])
+@pytest.mark.parametrize("num_negatives", [None, 4])
+def test_a_training_that_goes_on_from_a_checkpoint_ends_with_the_same_bytes(
+    two_tastes, num_negatives, killed_after
+):
+    # From its second epoch on validation may only get worse: the best weights are carried over as well.
+    validation = Validation([np.array([0, 1, 2])] * 2, [{4}, {5}])
+    config = dataclasses.replace(CONFIG, epochs=5, num_negatives=num_negatives, horizon=2)
+    weights = [np.linspace(0.5, 1, len(history)) for history in two_tastes]
+    undisturbed, every = train(two_tastes, config, validation=validation, weights=weights)
+
+    kept = []
+    killed = fit(SASRec(SHAPE, seed=5), two_tastes, config, validation, weights=weights, keep=kept.append)
+    for _ in range(killed_after):
+        next(killed)
+    killed.close()
+    model = SASRec(SHAPE, seed=5)
+    further = fit(model, two_tastes, config, validation, weights=weights, resume=kept[-1])
+    assert [*kept[-1].epochs, *further] == every
+    assert same_bytes(model.state(), undisturbed.state())
+
+
+def test_a_training_that_was_over_stays_over(two_tastes):
+    validation = Validation([np.array([0, 1, 2])] * 2, [{4}, {5}])
+    kept = []
+    for config in (CONFIG, dataclasses.replace(CONFIG, epochs=40)):  # by its epochs, and by its patience
+        trained, epochs = train(two_tastes, config, validation=validation, keep=kept.append)
+        again, further = train(two_tastes, config, validation=validation, resume=kept[-1])
+        assert (further, len(kept[-1].epochs)) == ([], len(epochs))
+        assert same_bytes(again.state(), trained.state())
+
+
+def test_a_checkpoint_of_another_model_is_refused(two_tastes):
+    kept = []
+    train(two_tastes, keep=kept.append)
+    with pytest.raises(ValueError, match="the checkpoint is of another model"):
+        train(two_tastes, shape=dataclasses.replace(SHAPE, width=16), resume=kept[-1])
+
+
 def test_validation_leaves_out_seen_items_when_the_lists_will(two_tastes):
     seen = [np.arange(7)]
     kept, left_out = (
