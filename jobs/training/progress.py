@@ -22,7 +22,7 @@ def key_of(configs: Sequence[Any], data: Sequence[Any]) -> str:
 def _digests(value: Any) -> Any:
     """The same with a digest in the place of each array."""
     if isinstance(value, np.ndarray):
-        return f"{value.dtype.str} {hashlib.sha256(np.ascontiguousarray(value)).hexdigest()}"
+        return f"{value.dtype.str} {hashlib.sha256(value.tobytes()).hexdigest()}"
     if is_dataclass(value):
         return [_digests(getattr(value, field.name)) for field in fields(value)]
     if isinstance(value, list | tuple):
