@@ -161,7 +161,9 @@ class SASRec(HistoryEncoder):
             ValueError: the model knows no words.
         """
         if not isinstance(self.embedding, ItemEmbedding):
-            raise ValueError("the model was not given what is written about its items: it can place no further one")
+            raise ValueError(
+                "the model was not given what is written about its items: it can place no further one"
+            )
         with torch.no_grad():
             items_ND = torch.cat([self.item_embeddings, self.embedding.of_new(words_MT)])
         state = {name: values for name, values in self.state().items() if not name.startswith("embedding.")}

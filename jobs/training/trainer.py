@@ -18,6 +18,7 @@ from jobs.io.checkpoints import Checkpoints
 from jobs.ranking.preparation import Preparation
 from jobs.ranking.proposer import Candidates, Proposer
 from jobs.ranking.world import IntArray, World, each_index_of
+from jobs.training.described import Described
 from jobs.training.impressions import Impressions, evidence_of
 from jobs.training.lessons import Lessons
 from jobs.training.progress import key_of, told
@@ -68,7 +69,10 @@ class Trainer:
         num_epochs: int | None = None,
         validate_on: dict[str, npt.NDArray[np.object_]] | None = None,
     ) -> tuple[Fitted, Curve]:
-        """Fit a transformer on everything up to the world's cut-off, over the items that occur there."""
+        """Fit a transformer on everything up to the world's cut-off, over the items that occur there.
+
+        Where it learns the items' words, it knows in the end all items of the catalogue that have some.
+        """
         taken = self.sampled(sequences.between(None, world.cutoff))
         vocabulary = np.array(sorted({item for items in taken.values() for item in items}), dtype=object)
         histories = dict(zip(taken, each_index_of(list(taken.values()), vocabulary), strict=True))
@@ -80,7 +84,9 @@ class Trainer:
             dropout=self.chosen["sasrec_dropout"],
             max_length=self.chosen["history_length"],
         )
-        model = SASRec(config, seed=self.chosen["seed"])
+        described = Described.of(world, vocabulary) if self.chosen["sasrec_item_words"] else None
+        words_VT = described.words_VT if described else None
+        model = SASRec(config, seed=self.chosen["seed"], words_NT=words_VT)
         training = TrainConfig(
             epochs=num_epochs or self.chosen["sasrec_epochs"],
             learning_rate=self.chosen["sasrec_learning_rate"],
@@ -91,7 +97,8 @@ class Trainer:
         )
         validation = self._validation(histories, validate_on, vocabulary) if validate_on else None
         weights = self.weights_by_age(list(taken), sequences, world.cutoff)
-        key = key_of([config, training], [list(histories.values()), weights, validation])
+        words = [] if words_VT is None else [words_VT.indptr, words_VT.indices, words_VT.data]
+        key = key_of([config, training], [list(histories.values()), weights, validation, words])
         resume = self.checkpoints.load(key) if self.checkpoints else None
         epochs = list(resume.epochs) if resume else []
         if resume:
@@ -111,7 +118,10 @@ class Trainer:
             log.info("epoch_ended until=%s %s", world.cutoff, told(epochs, training.epochs))
         best = max((epoch.number for epoch in epochs if epoch.is_best), default=1)
         curve = Curve([epoch.loss for epoch in epochs], [epoch.ndcg_at_10 or 0.0 for epoch in epochs], best)
-        return Fitted(vocabulary, model), curve
+        if described is None:
+            return Fitted(vocabulary, model), curve
+        known_ids = np.concatenate([vocabulary, described.further_ids])
+        return Fitted(known_ids, model.with_items(described.further_MT)), curve
 
     def fit_ranker(
         self,
