@@ -10,14 +10,14 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from models.losses import full_cross_entropy, sampled_softmax
+from models.losses import full_cross_entropy, generalised_bce, sampled_softmax
 from models.metrics import Targets, ndcg_at
 from models.recommender import Histories, State
 from models.sequence_model import SequenceModel, pad
@@ -26,6 +26,8 @@ from models.topk import top_k
 #: A stretch of a sequence: inputs are all but its last item, targets all but its first.
 Window: TypeAlias = npt.NDArray[np.int64]
 Weights: TypeAlias = npt.NDArray[np.float32]
+#: Cross-entropy over all items (affordable up to about 5,000), over shared negatives, or gBCE over shared negatives.
+Loss: TypeAlias = Literal["full", "sampled", "gbce"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,9 @@ class TrainConfig:
     weight_decay: float = 0.01
     warmup_steps: int = 50
     seed: int = 0
-    num_negatives: int | None = None  # None: cross-entropy over all items, affordable up to about 5,000
+    loss: Loss | None = None  # None: "sampled" where there are negatives, else "full"
+    num_negatives: int | None = None  # that all positions of a batch share; None with the full loss only
+    calibration: float = 0.75  # of gBCE
     horizon: int = 1  # a position's target is one of the next so many items, drawn anew in each epoch
     patience: int = 3  # epochs without a better validation NDCG before training stops
     threads: int = 1
@@ -51,6 +55,12 @@ class TrainConfig:
             )
         if self.num_negatives is not None and self.num_negatives < 1:
             raise ValueError(f"num_negatives is {self.num_negatives}; use None for all items")
+        if self.loss is not None and (self.loss == "full") != (self.num_negatives is None):
+            raise ValueError(
+                f'loss {self.loss} with num_negatives {self.num_negatives}: "full" takes none, the others need some'
+            )
+        if not 0 <= self.calibration <= 1:
+            raise ValueError(f"calibration is {self.calibration}; it has to lie in [0, 1], 0 is plain BCE")
         if not 0 <= self.averaging < 1:
             raise ValueError(
                 f"averaging is {self.averaging}; it has to lie in [0, 1), 0 keeps the last weights"
@@ -254,15 +264,7 @@ class _Trainer:
             weights_P = torch.from_numpy(_at([self._weights_of_windows[index] for index in batch], places))
         is_real_BL = torch.arange(history_BL.shape[1]) < lengths_B.unsqueeze(1)
         states_PD = self._model(history_BL)[is_real_BL]
-        if self._log_q_N is None or self._config.num_negatives is None:
-            loss = full_cross_entropy(states_PD, self._model.item_embeddings, targets_P, weights_P)
-        else:
-            negatives_M = torch.multinomial(
-                self._log_q_N.exp(), self._config.num_negatives, replacement=True, generator=self._generator
-            )
-            loss = sampled_softmax(
-                states_PD, self._model.item_embeddings, targets_P, negatives_M, self._log_q_N, weights_P
-            )
+        loss = self._loss(states_PD, targets_P, weights_P)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._num_steps += 1
@@ -272,6 +274,21 @@ class _Trainer:
         self._optimizer.step()
         self._follow()
         return loss.item() * len(targets_P)
+
+    def _loss(self, states_PD: Tensor, targets_P: Tensor, weights_P: Tensor | None) -> Tensor:
+        """The loss of the config over this batch, with negatives drawn for it."""
+        items_ND, config = self._model.item_embeddings, self._config
+        if self._log_q_N is None or config.num_negatives is None:
+            return full_cross_entropy(states_PD, items_ND, targets_P, weights_P)
+        log_q_N = self._log_q_N
+        negatives_M = torch.multinomial(
+            log_q_N.exp(), config.num_negatives, replacement=True, generator=self._generator
+        )
+        if config.loss == "gbce":
+            return generalised_bce(
+                states_PD, items_ND, targets_P, negatives_M, log_q_N, config.calibration, weights_P
+            )
+        return sampled_softmax(states_PD, items_ND, targets_P, negatives_M, log_q_N, weights_P)
 
     def _follow(self) -> None:
         """Move the average towards the weights, faster in the first steps, whose weights are soon worth nothing."""

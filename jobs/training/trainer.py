@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ from jobs.training.progress import key_of, told
 from jobs.training.sequences import Sequences, targets_of
 from models.mlp_ranker import MLPRanker
 from models.sasrec import SASRec, SASRecConfig
-from models.training import TrainConfig, Validation, fit
+from models.training import Loss, TrainConfig, Validation, fit
 
 log = logging.getLogger("foretaste.train")
 
@@ -87,12 +87,14 @@ class Trainer:
         described = Described.of(world, vocabulary) if self.chosen["sasrec_item_words"] else None
         words_VT = described.words_VT if described else None
         model = SASRec(config, seed=self.chosen["seed"], words_NT=words_VT)
+        loss = loss_of(self.chosen["sasrec_loss"], len(vocabulary))
         training = TrainConfig(
             epochs=num_epochs or self.chosen["sasrec_epochs"],
             learning_rate=self.chosen["sasrec_learning_rate"],
             horizon=self.chosen["sasrec_horizon"],
             seed=self.chosen["seed"],
-            num_negatives=None if len(vocabulary) <= _FULL_SOFTMAX_ITEMS else _NUM_NEGATIVES,
+            loss=loss,
+            num_negatives=None if loss == "full" else _NUM_NEGATIVES,
             threads=self.chosen["threads"],
         )
         validation = self._validation(histories, validate_on, vocabulary) if validate_on else None
@@ -242,3 +244,10 @@ class Trainer:
                 users.append(histories[user])
                 targets.append(set(items.tolist()))
         return Validation(users, targets, is_seen_excluded=not self.repeats_allowed) if users else None
+
+
+def loss_of(chosen: Loss | Literal["auto"], num_items: int) -> Loss:
+    """The loss that a setting means for so many items."""
+    if chosen == "auto":
+        return "full" if num_items <= _FULL_SOFTMAX_ITEMS else "sampled"
+    return chosen

@@ -11,13 +11,13 @@ import pytest
 from jobs.ranking.world import World, each_index_of, index_of
 from jobs.training.described import Described
 from jobs.training.sequences import Sequences
-from jobs.training.trainer import Trainer
+from jobs.training.trainer import Trainer, loss_of
 from tests.tiny_world import DAY, tiny_world
 
 SMALL = {
     "seed": 7, "threads": 1, "history_length": 6, "sasrec_max_users": 100, "sasrec_width": 8, "sasrec_blocks": 1,
     "sasrec_heads": 1, "sasrec_dropout": 0.0, "sasrec_epochs": 3, "sasrec_learning_rate": 1e-2, "sasrec_horizon": 1,
-    "sasrec_item_words": False, "train_half_life_days": 0,
+    "sasrec_item_words": False, "sasrec_loss": "auto", "train_half_life_days": 0,
 }  # fmt: skip
 
 
@@ -103,6 +103,23 @@ def test_where_all_days_weigh_the_same_no_weights_are_handed_on(sequences: Seque
         Trainer({"train_half_life_days": 0}, repeats_allowed=True).weights_by_age(["u1"], sequences, DAY)
         is None
     )
+
+
+def test_without_a_wish_the_loss_is_the_one_that_so_many_items_can_afford() -> None:
+    assert [loss_of("auto", num_items) for num_items in (5000, 5001)] == ["full", "sampled"]
+    assert loss_of("gbce", 10) == "gbce"
+
+
+@pytest.mark.parametrize("loss", ["full", "sampled", "gbce"])
+def test_a_transformer_is_trained_with_the_loss_that_was_chosen(sequences: Sequences, loss: str) -> None:
+    world = dataclasses.replace(tiny_world(), cutoff=DAY)
+    curves = {
+        chosen: Trainer(SMALL | {"sasrec_loss": chosen}, repeats_allowed=True)
+        .fit_transformer(world, sequences)[1]
+        .losses
+        for chosen in ("auto", loss)
+    }
+    assert (curves[loss] == curves["auto"]) == (loss == "full")
 
 
 def catalogue_world(sequences: Sequences) -> World:

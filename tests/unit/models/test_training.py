@@ -49,15 +49,31 @@ def test_training_leaves_torchs_generator_and_threads_as_they_were(two_tastes):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("num_negatives", [None, 6])
-def test_it_learns_what_comes_next(two_tastes, num_negatives):
+@pytest.mark.parametrize(("loss", "num_negatives"), [("full", None), ("sampled", 6)])
+def test_it_learns_what_comes_next(two_tastes, loss, num_negatives):
     config = dataclasses.replace(
-        CONFIG, epochs=24, learning_rate=3e-2, averaging=0.8, num_negatives=num_negatives
+        CONFIG,
+        epochs=24,
+        learning_rate=3e-2,
+        averaging=0.8,
+        loss=loss,
+        num_negatives=num_negatives,
     )
     model, epochs = train(two_tastes, config)
-    assert epochs[-1].loss < epochs[0].loss - 0.3
+    assert epochs[-1].loss < 0.8 * epochs[0].loss
     predicted = model.score([np.array([0, 1, 2]), np.array([6, 7])]).argmax(axis=1)
     assert predicted.tolist() == [3, 4]
+
+
+def test_gbce_learns_which_items_go_together(two_tastes):
+    config = dataclasses.replace(
+        CONFIG, epochs=12, learning_rate=3e-2, averaging=0.8, loss="gbce", num_negatives=6
+    )
+    model, epochs = train(two_tastes, config)
+    assert epochs[-1].loss < 0.8 * epochs[0].loss
+    scores_UN = model.score([np.array([0, 1, 2]), np.array([6, 7])])
+    assert scores_UN[0, :4].min() > scores_UN[0, 4:].max() + 1
+    assert scores_UN[1, 4:].min() > scores_UN[1, :4].max() + 1
 
 
 class LastItem(nn.Module):
@@ -102,6 +118,18 @@ def test_whatever_keeps_the_protocol_is_trained(two_tastes):
     assert epochs[-1].loss < epochs[0].loss - 0.3
     assert epochs[-1].ndcg_at_10 == 1.0
     assert model.score([np.array([1, 2])]).argmax() == 3
+
+
+def test_without_a_name_negatives_mean_the_sampled_loss(two_tastes):
+    config = dataclasses.replace(CONFIG, num_negatives=4)
+    unnamed, sampled, gbce = (
+        train(two_tastes, dataclasses.replace(config, loss=loss))[0].state()
+        for loss in (None, "sampled", "gbce")
+    )
+    assert same_bytes(unnamed, sampled)
+    assert not same_bytes(unnamed, gbce)
+    calibrated, _ = train(two_tastes, dataclasses.replace(config, loss="gbce", calibration=0.0))
+    assert not same_bytes(calibrated.state(), gbce)
 
 
 def test_an_epoch_is_timed_by_the_clock_that_was_handed_in(two_tastes):
@@ -196,8 +224,12 @@ def test_a_learning_rate_that_explodes_is_named(two_tastes):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"epochs": 0}, {"num_negatives": 0}, {"averaging": 1.0}, {"horizon": 0}, {"threads": 0}]
-)
+    "wrong",
+    [
+        {"epochs": 0}, {"num_negatives": 0}, {"averaging": 1.0}, {"horizon": 0}, {"threads": 0}, {"calibration": 1.5},
+        {"loss": "gbce"}, {"loss": "full", "num_negatives": 4},
+    ],
+)  # fmt: skip
 def test_a_config_that_cannot_work_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         dataclasses.replace(CONFIG, **wrong)
