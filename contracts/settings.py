@@ -40,14 +40,23 @@ RUN_SETTINGS = (
     "sasrec_epochs",
     "sasrec_learning_rate",
     "sasrec_horizon",
+    "sasrec_item_words",
+    "sasrec_loss",
     "sasrec_max_users",
     "num_candidates",
+    "train_device",
     "threads",  # sums of a training are rounded in another order with another number
     "train_half_life_days",
     "session_gap_minutes",
 )
 #: What a run did that was begun before there was a setting: its manifest does not name it.
-SETTINGS_BEFORE = {"train_half_life_days": 0, "session_gap_minutes": 30}
+SETTINGS_BEFORE = {
+    "sasrec_item_words": False,
+    "sasrec_loss": "auto",
+    "train_device": "cpu",
+    "train_half_life_days": 0,
+    "session_gap_minutes": 30,
+}
 
 
 class Settings(BaseSettings):
@@ -202,9 +211,21 @@ class Settings(BaseSettings):
         default=100_000,
         description="Users that the transformer is trained on; of more, a sample by the seed.",
     )
+    sasrec_item_words: bool = Field(
+        default=False,
+        description="Does the transformer know items by their title, category and brand as well, and so new ones too?",
+    )
+    sasrec_loss: Literal["auto", "full", "sampled", "gbce"] = Field(
+        default="auto",
+        description="Loss of the transformer: over all items, or over shared negatives; auto: full up to 5,000 items, then sampled.",
+    )
     train_half_life_days: Annotated[int, Field(ge=0, le=3650)] = Field(
         default=0,
         description="An item of a training sequence counts half as much every so many days; 0: all count the same.",
+    )
+    train_device: Literal["cpu", "cuda"] = Field(
+        default="cpu",
+        description="Where the transformer is trained; on cuda in bfloat16, with one accelerator.",
     )
     threads: Annotated[int, Field(ge=1, le=256)] = Field(
         default=1, description="Threads of torch and DuckDB, processes of scoring."

@@ -1,24 +1,25 @@
 """SASRec: a causal transformer over a user's history (Kang and McAuley, ICDM 2018).
 
 B batch · L length · D width · H heads · N items · U users. Inside, item 0 is padding and items are 1 … N; outside
-(histories, scores) items are 0 … N-1, and ``pad`` is the only place that adds the one.
+(histories, scores) items are 0 … N-1, and :func:`models.sequence_model.pad` is the only place that adds the one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.dropout import MaskPool, PooledDropout
-from models.recommender import Histories, State, checked_items, checked_state
+from models.dropout import PooledDropout
+from models.history_encoder import HistoryEncoder
+from models.item_embedding import ItemEmbedding
+from models.recommender import State
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Block(nn.Module):
         )
         key_BHLd, value_BHLd = key_value.permute(2, 0, 3, 1, 4)
         query_BH1d = query_BD.view(B, self.heads, 1, D // self.heads)
-        is_earlier_B11L = (torch.arange(L) <= last_B[:, None])[:, None, None, :]
+        is_earlier_B11L = (torch.arange(L, device=last_B.device) <= last_B[:, None])[:, None, None, :]
         seen_BH1d = functional.scaled_dot_product_attention(query_BH1d, key_BHLd, value_BHLd, is_earlier_B11L)
         return self._thought(state_BD + self.dropout(self.attention_out(seen_BH1d.reshape(B, D))))
 
@@ -93,15 +94,28 @@ class Block(nn.Module):
         return states + thought
 
 
-class SASRec(nn.Module):
-    """Reads a history and scores every item as the next one: state of the last position · item embedding."""
+class SASRec(HistoryEncoder):
+    """Reads a history and scores every item as the next one: state of the last position · item embedding.
 
-    def __init__(self, config: SASRecConfig, seed: int) -> None:
-        super().__init__()
+    Given what is written about its items (words_NT, as :class:`models.item_words.ItemWords` prepares it), it learns
+    their embeddings from that as well, and :meth:`with_items` makes embeddings of items that nobody has acted upon.
+    """
+
+    config: SASRecConfig
+
+    def __init__(self, config: SASRecConfig, seed: int, words_NT: csr_matrix | None = None) -> None:
+        nn.Module.__init__(self)
+        if words_NT is not None and words_NT.shape[0] != config.num_items:
+            raise ValueError(f"words of {words_NT.shape[0]} items for a model of {config.num_items}")
         self.config = config
+        self.masks_per_position = 1 + 2 * config.blocks
         # Modules draw their first weights from the global generator: give it back as it was, then draw our own.
         with torch.random.fork_rng(devices=[]):
-            self.embedding = nn.Embedding(config.num_items + 1, config.width, padding_idx=0)
+            self.embedding: nn.Embedding | ItemEmbedding = (
+                nn.Embedding(config.num_items + 1, config.width, padding_idx=0)
+                if words_NT is None
+                else ItemEmbedding(words_NT, config.width)
+            )
             self.positions_LD = nn.Parameter(torch.empty(config.max_length, config.width))
             self.dropout = PooledDropout()
             self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
@@ -111,6 +125,8 @@ class SASRec(nn.Module):
     @property
     def item_embeddings(self) -> Tensor:
         """The embeddings of the real items, items_ND, which are also the weights of the output."""
+        if isinstance(self.embedding, ItemEmbedding):
+            return self.embedding.of_known()
         return self.embedding.weight[1:]
 
     def forward(self, history_BL: Tensor) -> Tensor:
@@ -128,51 +144,33 @@ class SASRec(nn.Module):
 
     def encode_last(self, history_BL: Tensor, lengths_B: Tensor) -> Tensor:
         """The state after the last real position of each history; zero for an empty one."""
-        states_BLD = self._embedded(history_BL)
+        device = self.positions_LD.device
+        last_B = (lengths_B - 1).clamp(min=0).to(device)
+        states_BLD = self._embedded(history_BL.to(device))
         *earlier, last = self.blocks
         for block in earlier:
             states_BLD = block(states_BLD)
         assert isinstance(last, Block)
-        state_BD: Tensor = self.final_norm(last.at(states_BLD, (lengths_B - 1).clamp(min=0)))
+        state_BD: Tensor = self.final_norm(last.at(states_BLD, last_B)).cpu()
         return state_BD * (lengths_B > 0).unsqueeze(1)
 
-    @torch.inference_mode()
-    def encode(self, histories: Histories, batch_size: int = 256) -> npt.NDArray[np.float32]:
-        """One state for each history, in their order; longest first inside, so that batches hold little padding."""
-        was_training = self.training
-        self.eval()
-        states_UD = np.zeros((len(histories), self.config.width), np.float32)
-        order = np.argsort(
-            [-min(len(history), self.config.max_length) for history in histories], kind="stable"
-        )
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
-            history_BL, lengths_B = pad([histories[user] for user in chosen], self.config)
-            states_UD[chosen] = self.encode_last(history_BL, lengths_B).numpy()
-        self.train(was_training)
-        return states_UD
+    def with_items(self, words_MT: csr_matrix) -> SASRec:
+        """The same model over its N items and, after them, M further ones, which nobody has acted upon, by their words.
 
-    def score(self, histories: Histories) -> npt.NDArray[np.float32]:
-        """One row of N scores for each history."""
-        return self.score_states(self.encode(histories))
+        What the words say of each item is then in its embedding: the model that is given back needs none.
 
-    def score_states(self, states_UD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """One row of N scores for each state that :meth:`encode` gave."""
-        items_ND = self.item_embeddings.detach().numpy()
-        return np.asarray(states_UD @ items_ND.T, np.float32)
-
-    def use_dropout_from(self, generator: torch.Generator, num_positions: int) -> MaskPool:
-        """Draw every dropout mask from one pool, made for so many positions; the caller refills it."""
-        num_values = num_positions * self.config.width * (1 + 2 * self.config.blocks)
-        pool = MaskPool(self.config.dropout, num_values, generator)
-        for module in self.modules():
-            if isinstance(module, PooledDropout):
-                module.pool = pool if self.config.dropout > 0 else None
-        return pool
-
-    def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Every weight by name, as copies."""
-        return {name: weight.detach().numpy().copy() for name, weight in self.state_dict().items()}
+        Raises:
+            ValueError: the model knows no words.
+        """
+        if not isinstance(self.embedding, ItemEmbedding):
+            raise ValueError(
+                "the model was not given what is written about its items: it can place no further one"
+            )
+        with torch.no_grad():
+            items_ND = torch.cat([self.item_embeddings, self.embedding.of_new(words_MT)])
+        state = {name: values for name, values in self.state().items() if not name.startswith("embedding.")}
+        state["embedding.weight"] = functional.pad(items_ND, (0, 0, 1, 0)).numpy()
+        return SASRec.from_state(replace(self.config, num_items=len(items_ND)), state)
 
     @classmethod
     def from_state(cls, config: SASRecConfig, state: State) -> Self:
@@ -181,14 +179,17 @@ class SASRec(nn.Module):
         Raises:
             ValueError: a weight is missing, unknown, of another shape or not finite; the message names it.
         """
-        model = cls(config, seed=0)
-        shapes = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
-        arrays = checked_state(state, shapes)
-        model.load_state_dict(
-            {name: torch.from_numpy(np.array(array, np.float32)) for name, array in arrays.items()}
+        if "embedding.words_TD" not in state:
+            return super().from_state(config, state)
+        described = {name.removeprefix("embedding."): array for name, array in state.items()}
+        ends = np.append(described["item_starts_N"], len(described["item_words_Z"]))
+        words_NT = csr_matrix(
+            (described["item_weights_Z"], described["item_words_Z"], ends),
+            shape=(config.num_items, len(described["words_TD"])),
         )
-        model.eval()
-        return model
+        model = cls(config, seed=0, words_NT=words_NT)
+        model.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in state.items()})
+        return model.eval()
 
     def _draw_weights(self, generator: torch.Generator) -> None:
         for name, weight in self.named_parameters():
@@ -197,22 +198,10 @@ class SASRec(nn.Module):
             elif name.endswith("bias"):
                 nn.init.zeros_(weight)
             else:
-                is_table = name in ("embedding.weight", "positions_LD")
+                is_table = name in ("embedding.weight", "embedding.words_TD", "positions_LD")
                 std = 1 / math.sqrt(self.config.width) / (2 if is_table else 1)
                 nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std, generator=generator)
         with torch.no_grad():
+            if isinstance(self.embedding, ItemEmbedding):
+                self.embedding.weight.zero_()
             self.embedding.weight[0].zero_()
-
-
-def pad(histories: Sequence[npt.NDArray[Any]], config: SASRecConfig) -> tuple[Tensor, Tensor]:
-    """The last ``max_length`` items of each history as history_BL (1 … N, zeros on the right) and lengths_B.
-
-    Raises:
-        ValueError: a history holds an item that the model does not know.
-    """
-    recent = [np.asarray(history[-config.max_length :], np.int64) for history in histories]
-    lengths_B = np.fromiter(map(len, recent), dtype=np.int64, count=len(recent))
-    history_BL = np.zeros((len(recent), max(1, int(lengths_B.max(initial=0)))), np.int64)
-    items = checked_items(np.concatenate([*recent, np.empty(0, np.int64)]), config.num_items)
-    history_BL[np.arange(history_BL.shape[1]) < lengths_B[:, None]] = items + 1
-    return torch.from_numpy(history_BL), torch.from_numpy(lengths_B)

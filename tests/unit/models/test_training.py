@@ -8,8 +8,11 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from models.dropout import MaskPool
 from models.sasrec import SASRec, SASRecConfig
+from models.sequence_model import pad
 from models.training import TrainConfig, Validation, _at, _batches, _target_places, _weighted, _windows, fit
 
 SHAPE = SASRecConfig(num_items=8, width=8, blocks=1, heads=1, dropout=0.2, max_length=6)
@@ -46,15 +49,87 @@ def test_training_leaves_torchs_generator_and_threads_as_they_were(two_tastes):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("num_negatives", [None, 6])
-def test_it_learns_what_comes_next(two_tastes, num_negatives):
+@pytest.mark.parametrize(("loss", "num_negatives"), [("full", None), ("sampled", 6)])
+def test_it_learns_what_comes_next(two_tastes, loss, num_negatives):
     config = dataclasses.replace(
-        CONFIG, epochs=24, learning_rate=3e-2, averaging=0.8, num_negatives=num_negatives
+        CONFIG,
+        epochs=24,
+        learning_rate=3e-2,
+        averaging=0.8,
+        loss=loss,
+        num_negatives=num_negatives,
     )
     model, epochs = train(two_tastes, config)
-    assert epochs[-1].loss < epochs[0].loss - 0.3
+    assert epochs[-1].loss < 0.8 * epochs[0].loss
     predicted = model.score([np.array([0, 1, 2]), np.array([6, 7])]).argmax(axis=1)
     assert predicted.tolist() == [3, 4]
+
+
+def test_gbce_learns_which_items_go_together(two_tastes):
+    config = dataclasses.replace(
+        CONFIG, epochs=12, learning_rate=3e-2, averaging=0.8, loss="gbce", num_negatives=6
+    )
+    model, epochs = train(two_tastes, config)
+    assert epochs[-1].loss < 0.8 * epochs[0].loss
+    scores_UN = model.score([np.array([0, 1, 2]), np.array([6, 7])])
+    assert scores_UN[0, :4].min() > scores_UN[0, 4:].max() + 1
+    assert scores_UN[1, 4:].min() > scores_UN[1, :4].max() + 1
+
+
+class LastItem(nn.Module):
+    """The least that can be trained: what comes next follows from the last item alone."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.table_ND = nn.Parameter(torch.eye(config.num_items, config.width))
+        self.turn_DD = nn.Parameter(torch.eye(config.width))
+
+    @property
+    def item_embeddings(self):
+        return self.table_ND
+
+    def forward(self, history_BL):
+        return self.table_ND[(history_BL - 1).clamp(min=0)] @ self.turn_DD
+
+    def score(self, histories):
+        history_BL, lengths_B = pad(histories, self.config)
+        states_BD = self(history_BL)[torch.arange(len(histories)), lengths_B - 1]
+        return (states_BD @ self.table_ND.T).detach().numpy()
+
+    def use_dropout_from(self, generator, num_positions):
+        return MaskPool(0.0, num_positions, generator)
+
+    def state(self):
+        return {name: weight.detach().numpy().copy() for name, weight in self.state_dict().items()}
+
+    @classmethod
+    def from_state(cls, config, state):
+        model = cls(config)
+        model.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+        return model.eval()
+
+
+def test_whatever_keeps_the_protocol_is_trained(two_tastes):
+    model = LastItem(SHAPE)
+    validation = Validation([np.array([0, 1, 2]), np.array([6, 7])], [{3}, {4}])
+    config = dataclasses.replace(CONFIG, epochs=24, learning_rate=3e-2, averaging=0.8)
+    epochs = list(fit(model, two_tastes, config, validation))
+    assert epochs[-1].loss < epochs[0].loss - 0.3
+    assert epochs[-1].ndcg_at_10 == 1.0
+    assert model.score([np.array([1, 2])]).argmax() == 3
+
+
+def test_without_a_name_negatives_mean_the_sampled_loss(two_tastes):
+    config = dataclasses.replace(CONFIG, num_negatives=4)
+    unnamed, sampled, gbce = (
+        train(two_tastes, dataclasses.replace(config, loss=loss))[0].state()
+        for loss in (None, "sampled", "gbce")
+    )
+    assert same_bytes(unnamed, sampled)
+    assert not same_bytes(unnamed, gbce)
+    calibrated, _ = train(two_tastes, dataclasses.replace(config, loss="gbce", calibration=0.0))
+    assert not same_bytes(calibrated.state(), gbce)
 
 
 def test_an_epoch_is_timed_by_the_clock_that_was_handed_in(two_tastes):
@@ -89,6 +164,45 @@ def test_breaking_off_leaves_a_whole_model(two_tastes):
     assert not model.training
 
 
+@pytest.mark.parametrize("killed_after", [1, 3])
+@pytest.mark.parametrize("num_negatives", [None, 4])
+def test_a_training_that_goes_on_from_a_checkpoint_ends_with_the_same_bytes(
+    two_tastes, num_negatives, killed_after
+):
+    # From its second epoch on validation may only get worse: the best weights are carried over as well.
+    validation = Validation([np.array([0, 1, 2])] * 2, [{4}, {5}])
+    config = dataclasses.replace(CONFIG, epochs=5, num_negatives=num_negatives, horizon=2)
+    weights = [np.linspace(0.5, 1, len(history)) for history in two_tastes]
+    undisturbed, every = train(two_tastes, config, validation=validation, weights=weights)
+
+    kept = []
+    killed = fit(SASRec(SHAPE, seed=5), two_tastes, config, validation, weights=weights, keep=kept.append)
+    for _ in range(killed_after):
+        next(killed)
+    killed.close()
+    model = SASRec(SHAPE, seed=5)
+    further = fit(model, two_tastes, config, validation, weights=weights, resume=kept[-1])
+    assert [*kept[-1].epochs, *further] == every
+    assert same_bytes(model.state(), undisturbed.state())
+
+
+def test_a_training_that_was_over_stays_over(two_tastes):
+    validation = Validation([np.array([0, 1, 2])] * 2, [{4}, {5}])
+    kept = []
+    for config in (CONFIG, dataclasses.replace(CONFIG, epochs=40)):  # by its epochs, and by its patience
+        trained, epochs = train(two_tastes, config, validation=validation, keep=kept.append)
+        again, further = train(two_tastes, config, validation=validation, resume=kept[-1])
+        assert (further, len(kept[-1].epochs)) == ([], len(epochs))
+        assert same_bytes(again.state(), trained.state())
+
+
+def test_a_checkpoint_of_another_model_is_refused(two_tastes):
+    kept = []
+    train(two_tastes, keep=kept.append)
+    with pytest.raises(ValueError, match="the checkpoint is of another model"):
+        train(two_tastes, shape=dataclasses.replace(SHAPE, width=16), resume=kept[-1])
+
+
 def test_validation_leaves_out_seen_items_when_the_lists_will(two_tastes):
     seen = [np.arange(7)]
     kept, left_out = (
@@ -104,14 +218,41 @@ def test_sequences_without_a_next_item_are_refused():
         train([np.array([1]), np.array([], dtype=int)])
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_named(two_tastes):
+    with pytest.raises(ValueError, match="device is cuda"):
+        train(two_tastes, dataclasses.replace(CONFIG, device="cuda"))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize(("loss", "num_negatives"), [("full", None), ("sampled", 6), ("gbce", 6)])
+def test_a_device_learns_what_the_processor_learns(two_tastes, loss, num_negatives):
+    validation = Validation([np.array([0, 1, 2]), np.array([6, 7])], [{3}, {4}])
+    config = dataclasses.replace(
+        CONFIG, epochs=12, learning_rate=3e-2, averaging=0.8, loss=loss, num_negatives=num_negatives
+    )
+    _, expected = train(two_tastes, config, validation=validation)
+    on_device, kept = dataclasses.replace(config, device="cuda"), []
+    model, epochs = train(two_tastes, on_device, validation=validation, keep=kept.append)
+    assert [epoch.loss for epoch in epochs] == pytest.approx([epoch.loss for epoch in expected], rel=0.1)
+    assert {weight.device.type for weight in model.parameters()} == {"cpu"}
+    resumed, _ = train(two_tastes, on_device, validation=validation, resume=kept[-1])
+    assert same_bytes(resumed.state(), model.state())
+
+
 def test_a_learning_rate_that_explodes_is_named(two_tastes):
     with pytest.raises(ValueError, match="lower the learning rate"):
         train(two_tastes, dataclasses.replace(CONFIG, learning_rate=1e30, epochs=30))
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"epochs": 0}, {"num_negatives": 0}, {"averaging": 1.0}, {"horizon": 0}, {"threads": 0}]
-)
+    "wrong",
+    [
+        {"epochs": 0}, {"num_negatives": 0}, {"averaging": 1.0}, {"horizon": 0}, {"threads": 0}, {"calibration": 1.5},
+        {"loss": "gbce"}, {"loss": "full", "num_negatives": 4},
+    ],
+)  # fmt: skip
 def test_a_config_that_cannot_work_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         dataclasses.replace(CONFIG, **wrong)
