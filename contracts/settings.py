@@ -40,6 +40,8 @@ RUN_SETTINGS = (
     "sasrec_epochs",
     "sasrec_learning_rate",
     "sasrec_horizon",
+    "sasrec_item_words",
+    "sasrec_loss",
     "sasrec_max_users",
     "num_candidates",
     "threads",  # sums of a training are rounded in another order with another number
@@ -47,7 +49,12 @@ RUN_SETTINGS = (
     "session_gap_minutes",
 )
 #: What a run did that was begun before there was a setting: its manifest does not name it.
-SETTINGS_BEFORE = {"train_half_life_days": 0, "session_gap_minutes": 30}
+SETTINGS_BEFORE = {
+    "sasrec_item_words": False,
+    "sasrec_loss": "auto",
+    "train_half_life_days": 0,
+    "session_gap_minutes": 30,
+}
 
 
 class Settings(BaseSettings):
@@ -201,6 +208,14 @@ class Settings(BaseSettings):
     sasrec_max_users: Annotated[int, Field(ge=100)] = Field(
         default=100_000,
         description="Users that the transformer is trained on; of more, a sample by the seed.",
+    )
+    sasrec_item_words: bool = Field(
+        default=False,
+        description="Does the transformer know items by their title, category and brand as well, and so new ones too?",
+    )
+    sasrec_loss: Literal["auto", "full", "sampled", "gbce"] = Field(
+        default="auto",
+        description="Loss of the transformer: over all items, or over shared negatives; auto: full up to 5,000 items, then sampled.",
     )
     train_half_life_days: Annotated[int, Field(ge=0, le=3650)] = Field(
         default=0,

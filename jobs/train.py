@@ -21,6 +21,7 @@ import torch
 from contracts import names
 from contracts.errors import GateRefused
 from jobs.features.cutoffs import Cutoffs, cutoffs_of
+from jobs.io.checkpoints import Checkpoints
 from jobs.io.commit import digest_of
 from jobs.io.lake import Lake
 from jobs.io.model_files import load_model, save_model
@@ -53,7 +54,8 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     refuse_mixed(lake, read | _event_days(lake, day, chosen["history_days"]))
     early, late = load_world(lake, ends.end_of_fit), load_world(lake, ends.end_of_rank)
     recent = late if ends.end_of_refit == ends.end_of_rank else load_world(lake, ends.end_of_refit)
-    trainer = Trainer(chosen, repeats_allowed)
+    checkpoints = Checkpoints(settings.home / "checkpoints")
+    trainer = Trainer(chosen, repeats_allowed, checkpoints)
 
     rank_outcomes = sequences.between(early.cutoff, late.cutoff)
     champion = _champion_model(context, manifest["champion"])
@@ -120,6 +122,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
         "verdict": as_record(verdict),
     }
     context.state.put(RETRAININGS, day.isoformat(), record)
+    checkpoints.clear()  # not before: until here a kill means that all of this is done again
     return {
         "version": version,
         "is_promotable": verdict.is_promoted,

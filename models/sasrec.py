@@ -7,18 +7,19 @@ B batch · L length · D width · H heads · N items · U users. Inside, item 0 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.dropout import MaskPool, PooledDropout
-from models.recommender import Histories, State, checked_state
-from models.sequence_model import pad
+from models.dropout import PooledDropout
+from models.history_encoder import HistoryEncoder
+from models.item_embedding import ItemEmbedding
+from models.recommender import State
 
 
 @dataclass(frozen=True)
@@ -93,15 +94,28 @@ class Block(nn.Module):
         return states + thought
 
 
-class SASRec(nn.Module):
-    """Reads a history and scores every item as the next one: state of the last position · item embedding."""
+class SASRec(HistoryEncoder):
+    """Reads a history and scores every item as the next one: state of the last position · item embedding.
 
-    def __init__(self, config: SASRecConfig, seed: int) -> None:
-        super().__init__()
+    Given what is written about its items (words_NT, as :class:`models.item_words.ItemWords` prepares it), it learns
+    their embeddings from that as well, and :meth:`with_items` makes embeddings of items that nobody has acted upon.
+    """
+
+    config: SASRecConfig
+
+    def __init__(self, config: SASRecConfig, seed: int, words_NT: csr_matrix | None = None) -> None:
+        nn.Module.__init__(self)
+        if words_NT is not None and words_NT.shape[0] != config.num_items:
+            raise ValueError(f"words of {words_NT.shape[0]} items for a model of {config.num_items}")
         self.config = config
+        self.masks_per_position = 1 + 2 * config.blocks
         # Modules draw their first weights from the global generator: give it back as it was, then draw our own.
         with torch.random.fork_rng(devices=[]):
-            self.embedding = nn.Embedding(config.num_items + 1, config.width, padding_idx=0)
+            self.embedding: nn.Embedding | ItemEmbedding = (
+                nn.Embedding(config.num_items + 1, config.width, padding_idx=0)
+                if words_NT is None
+                else ItemEmbedding(words_NT, config.width)
+            )
             self.positions_LD = nn.Parameter(torch.empty(config.max_length, config.width))
             self.dropout = PooledDropout()
             self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
@@ -111,6 +125,8 @@ class SASRec(nn.Module):
     @property
     def item_embeddings(self) -> Tensor:
         """The embeddings of the real items, items_ND, which are also the weights of the output."""
+        if isinstance(self.embedding, ItemEmbedding):
+            return self.embedding.of_known()
         return self.embedding.weight[1:]
 
     def forward(self, history_BL: Tensor) -> Tensor:
@@ -136,43 +152,23 @@ class SASRec(nn.Module):
         state_BD: Tensor = self.final_norm(last.at(states_BLD, (lengths_B - 1).clamp(min=0)))
         return state_BD * (lengths_B > 0).unsqueeze(1)
 
-    @torch.inference_mode()
-    def encode(self, histories: Histories, batch_size: int = 256) -> npt.NDArray[np.float32]:
-        """One state for each history, in their order; longest first inside, so that batches hold little padding."""
-        was_training = self.training
-        self.eval()
-        states_UD = np.zeros((len(histories), self.config.width), np.float32)
-        order = np.argsort(
-            [-min(len(history), self.config.max_length) for history in histories], kind="stable"
-        )
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
-            history_BL, lengths_B = pad([histories[user] for user in chosen], self.config)
-            states_UD[chosen] = self.encode_last(history_BL, lengths_B).numpy()
-        self.train(was_training)
-        return states_UD
+    def with_items(self, words_MT: csr_matrix) -> SASRec:
+        """The same model over its N items and, after them, M further ones, which nobody has acted upon, by their words.
 
-    def score(self, histories: Histories) -> npt.NDArray[np.float32]:
-        """One row of N scores for each history."""
-        return self.score_states(self.encode(histories))
+        What the words say of each item is then in its embedding: the model that is given back needs none.
 
-    def score_states(self, states_UD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """One row of N scores for each state that :meth:`encode` gave."""
-        items_ND = self.item_embeddings.detach().numpy()
-        return np.asarray(states_UD @ items_ND.T, np.float32)
-
-    def use_dropout_from(self, generator: torch.Generator, num_positions: int) -> MaskPool:
-        """Draw every dropout mask from one pool, made for so many positions; the caller refills it."""
-        num_values = num_positions * self.config.width * (1 + 2 * self.config.blocks)
-        pool = MaskPool(self.config.dropout, num_values, generator)
-        for module in self.modules():
-            if isinstance(module, PooledDropout):
-                module.pool = pool if self.config.dropout > 0 else None
-        return pool
-
-    def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Every weight by name, as copies."""
-        return {name: weight.detach().numpy().copy() for name, weight in self.state_dict().items()}
+        Raises:
+            ValueError: the model knows no words.
+        """
+        if not isinstance(self.embedding, ItemEmbedding):
+            raise ValueError(
+                "the model was not given what is written about its items: it can place no further one"
+            )
+        with torch.no_grad():
+            items_ND = torch.cat([self.item_embeddings, self.embedding.of_new(words_MT)])
+        state = {name: values for name, values in self.state().items() if not name.startswith("embedding.")}
+        state["embedding.weight"] = functional.pad(items_ND, (0, 0, 1, 0)).numpy()
+        return SASRec.from_state(replace(self.config, num_items=len(items_ND)), state)
 
     @classmethod
     def from_state(cls, config: SASRecConfig, state: State) -> Self:
@@ -181,14 +177,17 @@ class SASRec(nn.Module):
         Raises:
             ValueError: a weight is missing, unknown, of another shape or not finite; the message names it.
         """
-        model = cls(config, seed=0)
-        shapes = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
-        arrays = checked_state(state, shapes)
-        model.load_state_dict(
-            {name: torch.from_numpy(np.array(array, np.float32)) for name, array in arrays.items()}
+        if "embedding.words_TD" not in state:
+            return super().from_state(config, state)
+        described = {name.removeprefix("embedding."): array for name, array in state.items()}
+        ends = np.append(described["item_starts_N"], len(described["item_words_Z"]))
+        words_NT = csr_matrix(
+            (described["item_weights_Z"], described["item_words_Z"], ends),
+            shape=(config.num_items, len(described["words_TD"])),
         )
-        model.eval()
-        return model
+        model = cls(config, seed=0, words_NT=words_NT)
+        model.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in state.items()})
+        return model.eval()
 
     def _draw_weights(self, generator: torch.Generator) -> None:
         for name, weight in self.named_parameters():
@@ -197,8 +196,10 @@ class SASRec(nn.Module):
             elif name.endswith("bias"):
                 nn.init.zeros_(weight)
             else:
-                is_table = name in ("embedding.weight", "positions_LD")
+                is_table = name in ("embedding.weight", "embedding.words_TD", "positions_LD")
                 std = 1 / math.sqrt(self.config.width) / (2 if is_table else 1)
                 nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std, generator=generator)
         with torch.no_grad():
+            if isinstance(self.embedding, ItemEmbedding):
+                self.embedding.weight.zero_()
             self.embedding.weight[0].zero_()

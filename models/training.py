@@ -5,26 +5,29 @@ B batch · L length · P positions with a next item · N items · M negatives
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from models.losses import full_cross_entropy, sampled_softmax
+from models.losses import full_cross_entropy, generalised_bce, sampled_softmax
 from models.metrics import Targets, ndcg_at
-from models.recommender import Histories
+from models.recommender import Histories, State
 from models.sequence_model import SequenceModel, pad
 from models.topk import top_k
 
 #: A stretch of a sequence: inputs are all but its last item, targets all but its first.
 Window: TypeAlias = npt.NDArray[np.int64]
 Weights: TypeAlias = npt.NDArray[np.float32]
+#: Cross-entropy over all items (affordable up to about 5,000), over shared negatives, or gBCE over shared negatives.
+Loss: TypeAlias = Literal["full", "sampled", "gbce"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,9 @@ class TrainConfig:
     weight_decay: float = 0.01
     warmup_steps: int = 50
     seed: int = 0
-    num_negatives: int | None = None  # None: cross-entropy over all items, affordable up to about 5,000
+    loss: Loss | None = None  # None: "sampled" where there are negatives, else "full"
+    num_negatives: int | None = None  # that all positions of a batch share; None with the full loss only
+    calibration: float = 0.75  # of gBCE
     horizon: int = 1  # a position's target is one of the next so many items, drawn anew in each epoch
     patience: int = 3  # epochs without a better validation NDCG before training stops
     threads: int = 1
@@ -50,6 +55,12 @@ class TrainConfig:
             )
         if self.num_negatives is not None and self.num_negatives < 1:
             raise ValueError(f"num_negatives is {self.num_negatives}; use None for all items")
+        if self.loss is not None and (self.loss == "full") != (self.num_negatives is None):
+            raise ValueError(
+                f'loss {self.loss} with num_negatives {self.num_negatives}: "full" takes none, the others need some'
+            )
+        if not 0 <= self.calibration <= 1:
+            raise ValueError(f"calibration is {self.calibration}; it has to lie in [0, 1], 0 is plain BCE")
         if not 0 <= self.averaging < 1:
             raise ValueError(
                 f"averaging is {self.averaging}; it has to lie in [0, 1), 0 keeps the last weights"
@@ -81,6 +92,18 @@ class Epoch:
         return self.num_positions / self.seconds if self.seconds else None
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training between two epochs: all that it needs to go on as if it had never stopped."""
+
+    epochs: tuple[Epoch, ...]  # what has been; never empty
+    arrays: dict[str, npt.NDArray[Any]]  # weights, their average, the best average, optimizer and generators
+
+    @property
+    def best(self) -> Epoch:
+        return next(epoch for epoch in reversed(self.epochs) if epoch.is_best)
+
+
 def fit(
     model: SequenceModel,
     sequences: Histories,
@@ -88,6 +111,8 @@ def fit(
     validation: Validation | None = None,
     clock: Callable[[], float] | None = None,
     weights: Sequence[npt.NDArray[np.floating[Any]]] | None = None,
+    keep: Callable[[Checkpoint], None] | None = None,
+    resume: Checkpoint | None = None,
 ) -> Iterator[Epoch]:
     """Train the model to name each next item of each sequence; one record an epoch, as it ends.
 
@@ -102,11 +127,16 @@ def fit(
     With ``weights``, one for each item of each sequence, a position counts as the item that it is to name: recent items
     may count more than old ones. They are made to have a mean of 1 over all positions.
 
+    With ``keep``, what a training needs to go on is handed to it after each epoch. Given back as ``resume``, with the
+    same model, data and config as at the beginning, the training goes on after that epoch, and its weights end up the
+    same, bit by bit, as if nothing had ended it.
+
     However the iteration ends (all epochs, patience, or the caller closing it), the model then holds the
     average of its best epoch by validation NDCG@10, or of its last one without validation.
 
     Raises:
-        ValueError: no sequence has two items, the weights do not fit, or the loss is not finite.
+        ValueError: no sequence has two items, the weights do not fit, the loss is not finite, or the checkpoint is
+            of another model.
     """
     windows = _windows(sequences, model.config.max_length)
     if not windows:
@@ -115,22 +145,28 @@ def fit(
     rng = np.random.default_rng(config.seed)
     weighted = None if weights is None else _weighted(sequences, weights, model.config.max_length)
     trainer = _Trainer(model, config, windows, weighted, rng)
-    best_ndcg, best_number, best_weights = -1.0, 0, trainer.averaged_weights()
+    epochs = resume.epochs if resume else ()
+    best = resume.best if resume else None
+    best_weights = trainer.restore(resume.arrays) if resume else trainer.averaged_weights()
     try:
-        for number in range(1, config.epochs + 1):
+        for number in range(len(epochs) + 1, config.epochs + 1):
+            if best is not None and len(epochs) - best.number >= config.patience:
+                return
             started = clock() if clock else 0.0
             with _torch_threads(config.threads):
                 total_loss = trainer.run_epoch(_batches(windows, config.batch_size, rng))
                 if not np.isfinite(total_loss):
                     raise ValueError(f"the loss of epoch {number} is {total_loss}; lower the learning rate")
                 ndcg = _validate(trainer.average, validation) if validation else None
-            is_best = ndcg is None or ndcg > best_ndcg
-            if is_best:
-                best_ndcg, best_number, best_weights = ndcg or 0.0, number, trainer.averaged_weights()
+            is_best = best is None or ndcg is None or ndcg > (best.ndcg_at_10 or 0.0)
             seconds = clock() - started if clock else None
-            yield Epoch(number, total_loss / num_positions, num_positions, ndcg, is_best, seconds)
-            if number - best_number >= config.patience:
-                return
+            epoch = Epoch(number, total_loss / num_positions, num_positions, ndcg, is_best, seconds)
+            epochs = (*epochs, epoch)
+            if is_best:
+                best, best_weights = epoch, trainer.averaged_weights()
+            if keep is not None:
+                keep(Checkpoint(epochs, trainer.arrays(best_weights)))
+            yield epoch
     finally:
         model.load_state_dict(best_weights)
         model.eval()
@@ -175,6 +211,49 @@ class _Trainer:
     def averaged_weights(self) -> dict[str, Tensor]:
         return {name: weight.clone() for name, weight in self.average.state_dict().items()}
 
+    def arrays(self, best_weights: dict[str, Tensor]) -> dict[str, npt.NDArray[Any]]:
+        """Everything that the next epoch depends on, as copies. The pool of masks does not: it is drawn anew."""
+        parts = {
+            "weights": self._model.state_dict(),
+            "average": self.average.state_dict(),
+            "best": best_weights,
+            **{f"optimizer.{at}": self._optimizer.state[weight] for at, weight in enumerate(self._weights)},
+        }
+        arrays = {
+            f"{part}.{name}": values.detach().cpu().numpy().copy()
+            for part, tensors in parts.items()
+            for name, values in tensors.items()
+        }
+        order = json.dumps(self._rng.bit_generator.state).encode()
+        return arrays | {
+            "generator": self._generator.get_state().numpy().copy(),
+            "order": np.frombuffer(order, np.uint8).copy(),
+            "num_steps": np.array(self._num_steps),
+        }
+
+    def restore(self, arrays: State) -> dict[str, Tensor]:
+        """Go back to where :meth:`arrays` was called; returns the best weights."""
+
+        def part(name: str) -> dict[str, Tensor]:
+            start = f"{name}."
+            return {
+                key.removeprefix(start): torch.from_numpy(np.array(values))
+                for key, values in arrays.items()
+                if key.startswith(start)
+            }
+
+        try:
+            self._model.load_state_dict(part("weights"))
+            self.average.load_state_dict(part("average"))
+        except RuntimeError as error:
+            raise ValueError(f"the checkpoint is of another model: {error}") from error
+        for at, weight in enumerate(self._weights):
+            self._optimizer.state[weight] = part(f"optimizer.{at}")
+        self._generator.set_state(torch.from_numpy(np.array(arrays["generator"])))
+        self._rng.bit_generator.state = json.loads(arrays["order"].tobytes())
+        self._num_steps = int(arrays["num_steps"])
+        return part("best")
+
     def _step(self, batch: Window) -> float:
         windows = [self._windows[index] for index in batch]
         history_BL, lengths_B = pad([window[:-1] for window in windows], self._model.config)
@@ -185,15 +264,7 @@ class _Trainer:
             weights_P = torch.from_numpy(_at([self._weights_of_windows[index] for index in batch], places))
         is_real_BL = torch.arange(history_BL.shape[1]) < lengths_B.unsqueeze(1)
         states_PD = self._model(history_BL)[is_real_BL]
-        if self._log_q_N is None or self._config.num_negatives is None:
-            loss = full_cross_entropy(states_PD, self._model.item_embeddings, targets_P, weights_P)
-        else:
-            negatives_M = torch.multinomial(
-                self._log_q_N.exp(), self._config.num_negatives, replacement=True, generator=self._generator
-            )
-            loss = sampled_softmax(
-                states_PD, self._model.item_embeddings, targets_P, negatives_M, self._log_q_N, weights_P
-            )
+        loss = self._loss(states_PD, targets_P, weights_P)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._num_steps += 1
@@ -203,6 +274,21 @@ class _Trainer:
         self._optimizer.step()
         self._follow()
         return loss.item() * len(targets_P)
+
+    def _loss(self, states_PD: Tensor, targets_P: Tensor, weights_P: Tensor | None) -> Tensor:
+        """The loss of the config over this batch, with negatives drawn for it."""
+        items_ND, config = self._model.item_embeddings, self._config
+        if self._log_q_N is None or config.num_negatives is None:
+            return full_cross_entropy(states_PD, items_ND, targets_P, weights_P)
+        log_q_N = self._log_q_N
+        negatives_M = torch.multinomial(
+            log_q_N.exp(), config.num_negatives, replacement=True, generator=self._generator
+        )
+        if config.loss == "gbce":
+            return generalised_bce(
+                states_PD, items_ND, targets_P, negatives_M, log_q_N, config.calibration, weights_P
+            )
+        return sampled_softmax(states_PD, items_ND, targets_P, negatives_M, log_q_N, weights_P)
 
     def _follow(self) -> None:
         """Move the average towards the weights, faster in the first steps, whose weights are soon worth nothing."""

@@ -27,6 +27,7 @@ BOUNDARIES = (
     "warehouse:replaced",
     "warehouse:committed",
     "state:recorded",
+    "checkpoint:kept",
     "registry:promoted",
     "online:written",
     "online:verified",

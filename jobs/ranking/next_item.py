@@ -40,7 +40,7 @@ class RankedLists:
 class NextItemModel:
     """A trained transformer with its vocabulary, the ranker on top, and how the ranker's features are prepared."""
 
-    item_ids: npt.NDArray[np.object_]  # the vocabulary, sorted: what the transformer's indices mean
+    item_ids: npt.NDArray[np.object_]  # the vocabulary: what the transformer's indices mean
     sasrec: SASRec
     ranker: MLPRanker
     preparation: Preparation

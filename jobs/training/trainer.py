@@ -7,21 +7,25 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from contracts.errors import GateRefused
+from jobs.io.checkpoints import Checkpoints
 from jobs.ranking.preparation import Preparation
 from jobs.ranking.proposer import Candidates, Proposer
 from jobs.ranking.world import IntArray, World, each_index_of
+from jobs.training.described import Described
 from jobs.training.impressions import Impressions, evidence_of
 from jobs.training.lessons import Lessons
+from jobs.training.progress import key_of, told
 from jobs.training.sequences import Sequences, targets_of
 from models.mlp_ranker import MLPRanker
 from models.sasrec import SASRec, SASRecConfig
-from models.training import TrainConfig, Validation, fit
+from models.training import Loss, TrainConfig, Validation, fit
 
 log = logging.getLogger("foretaste.train")
 
@@ -55,6 +59,7 @@ class Trainer:
 
     chosen: dict[str, Any]
     repeats_allowed: bool
+    checkpoints: Checkpoints | None = None  # where a training that was killed goes on from
 
     def fit_transformer(
         self,
@@ -64,7 +69,10 @@ class Trainer:
         num_epochs: int | None = None,
         validate_on: dict[str, npt.NDArray[np.object_]] | None = None,
     ) -> tuple[Fitted, Curve]:
-        """Fit a transformer on everything up to the world's cut-off, over the items that occur there."""
+        """Fit a transformer on everything up to the world's cut-off, over the items that occur there.
+
+        Where it learns the items' words, it knows in the end all items of the catalogue that have some.
+        """
         taken = self.sampled(sequences.between(None, world.cutoff))
         vocabulary = np.array(sorted({item for items in taken.values() for item in items}), dtype=object)
         histories = dict(zip(taken, each_index_of(list(taken.values()), vocabulary), strict=True))
@@ -76,30 +84,46 @@ class Trainer:
             dropout=self.chosen["sasrec_dropout"],
             max_length=self.chosen["history_length"],
         )
-        model = SASRec(config, seed=self.chosen["seed"])
+        described = Described.of(world, vocabulary) if self.chosen["sasrec_item_words"] else None
+        words_VT = described.words_VT if described else None
+        model = SASRec(config, seed=self.chosen["seed"], words_NT=words_VT)
+        loss = loss_of(self.chosen["sasrec_loss"], len(vocabulary))
         training = TrainConfig(
             epochs=num_epochs or self.chosen["sasrec_epochs"],
             learning_rate=self.chosen["sasrec_learning_rate"],
             horizon=self.chosen["sasrec_horizon"],
             seed=self.chosen["seed"],
-            num_negatives=None if len(vocabulary) <= _FULL_SOFTMAX_ITEMS else _NUM_NEGATIVES,
+            loss=loss,
+            num_negatives=None if loss == "full" else _NUM_NEGATIVES,
             threads=self.chosen["threads"],
         )
         validation = self._validation(histories, validate_on, vocabulary) if validate_on else None
-        losses, ndcg, best = [], [], 0
-        begun = time.perf_counter()
         weights = self.weights_by_age(list(taken), sequences, world.cutoff)
-        for epoch in fit(model, list(histories.values()), training, validation, weights=weights):
-            losses.append(epoch.loss)
-            ndcg.append(epoch.ndcg_at_10 or 0.0)
-            best = epoch.number if epoch.is_best else best
-            rate = epoch.num_positions * epoch.number / (time.perf_counter() - begun)
-            told = "" if epoch.ndcg_at_10 is None else f" ndcg_at_10={epoch.ndcg_at_10:.4f}"
-            log.info(
-                "epoch_ended until=%s number=%d/%d loss=%.4f%s positions_per_second=%.0f",
-                world.cutoff, epoch.number, training.epochs, epoch.loss, told, rate,
-            )  # fmt: skip
-        return Fitted(vocabulary, model), Curve(losses, ndcg, max(best, 1))
+        words = [] if words_VT is None else [words_VT.indptr, words_VT.indices, words_VT.data]
+        key = key_of([config, training], [list(histories.values()), weights, validation, words])
+        resume = self.checkpoints.load(key) if self.checkpoints else None
+        epochs = list(resume.epochs) if resume else []
+        if resume:
+            log.info("training_resumed until=%s after_epoch=%d", world.cutoff, len(epochs))
+        further = fit(
+            model,
+            list(histories.values()),
+            training,
+            validation,
+            clock=time.perf_counter,
+            weights=weights,
+            keep=partial(self.checkpoints.keep, key) if self.checkpoints else None,
+            resume=resume,
+        )
+        for epoch in further:
+            epochs.append(epoch)
+            log.info("epoch_ended until=%s %s", world.cutoff, told(epochs, training.epochs))
+        best = max((epoch.number for epoch in epochs if epoch.is_best), default=1)
+        curve = Curve([epoch.loss for epoch in epochs], [epoch.ndcg_at_10 or 0.0 for epoch in epochs], best)
+        if described is None:
+            return Fitted(vocabulary, model), curve
+        known_ids = np.concatenate([vocabulary, described.further_ids])
+        return Fitted(known_ids, model.with_items(described.further_MT)), curve
 
     def fit_ranker(
         self,
@@ -220,3 +244,10 @@ class Trainer:
                 users.append(histories[user])
                 targets.append(set(items.tolist()))
         return Validation(users, targets, is_seen_excluded=not self.repeats_allowed) if users else None
+
+
+def loss_of(chosen: Loss | Literal["auto"], num_items: int) -> Loss:
+    """The loss that a setting means for so many items."""
+    if chosen == "auto":
+        return "full" if num_items <= _FULL_SOFTMAX_ITEMS else "sampled"
+    return chosen

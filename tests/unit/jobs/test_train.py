@@ -8,14 +8,16 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from jobs.ranking.world import each_index_of, index_of
+from jobs.ranking.world import World, each_index_of, index_of
+from jobs.training.described import Described
 from jobs.training.sequences import Sequences
-from jobs.training.trainer import Trainer
+from jobs.training.trainer import Trainer, loss_of
 from tests.tiny_world import DAY, tiny_world
 
 SMALL = {
     "seed": 7, "threads": 1, "history_length": 6, "sasrec_max_users": 100, "sasrec_width": 8, "sasrec_blocks": 1,
     "sasrec_heads": 1, "sasrec_dropout": 0.0, "sasrec_epochs": 3, "sasrec_learning_rate": 1e-2, "sasrec_horizon": 1,
+    "sasrec_item_words": False, "sasrec_loss": "auto", "train_half_life_days": 0,
 }  # fmt: skip
 
 
@@ -101,3 +103,58 @@ def test_where_all_days_weigh_the_same_no_weights_are_handed_on(sequences: Seque
         Trainer({"train_half_life_days": 0}, repeats_allowed=True).weights_by_age(["u1"], sequences, DAY)
         is None
     )
+
+
+def test_without_a_wish_the_loss_is_the_one_that_so_many_items_can_afford() -> None:
+    assert [loss_of("auto", num_items) for num_items in (5000, 5001)] == ["full", "sampled"]
+    assert loss_of("gbce", 10) == "gbce"
+
+
+@pytest.mark.parametrize("loss", ["full", "sampled", "gbce"])
+def test_a_transformer_is_trained_with_the_loss_that_was_chosen(sequences: Sequences, loss: str) -> None:
+    world = dataclasses.replace(tiny_world(), cutoff=DAY)
+    curves = {
+        chosen: Trainer(SMALL | {"sasrec_loss": chosen}, repeats_allowed=True)
+        .fit_transformer(world, sequences)[1]
+        .losses
+        for chosen in ("auto", loss)
+    }
+    assert (curves[loss] == curves["auto"]) == (loss == "full")
+
+
+def catalogue_world(sequences: Sequences) -> World:
+    """A catalogue of the items that people took, of one that is new, described like the first, and of one that is not described."""
+    world = tiny_world()
+    ids = [*sorted(set(sequences.items_S.tolist())), "new", "nameless"]
+    titles = [f"{'red' if number % 2 else 'blue'} thing {number // 2}" for number in range(len(ids) - 2)]
+    nothing = np.full(len(ids), "", dtype=object)
+    return dataclasses.replace(
+        world,
+        cutoff=DAY,
+        item_ids=np.array(ids, dtype=object),
+        titles_N=np.array([*titles, titles[0], ""], dtype=object),
+        item_words={"category": nothing, "brand": nothing},
+    )
+
+
+def test_a_transformer_that_learns_words_knows_new_items_that_have_some(sequences: Sequences) -> None:
+    world = catalogue_world(sequences)
+    by_ids, _ = Trainer(SMALL, repeats_allowed=True).fit_transformer(world, sequences)
+    assert "new" not in by_ids.item_ids
+    chosen = SMALL | {"sasrec_item_words": True, "sasrec_epochs": 30}
+    by_words, curve = Trainer(chosen, repeats_allowed=True).fit_transformer(world, sequences)
+    assert by_words.item_ids.tolist() == [*by_ids.item_ids.tolist(), "new"]
+    assert curve.losses[-1] < curve.losses[0]
+    items_ND = by_words.sasrec.item_embeddings.detach().numpy()
+    likeness_N = items_ND[:-1] @ items_ND[-1] / np.linalg.norm(items_ND[:-1], axis=1)
+    is_blue_N = [world.titles_N[place].startswith("blue") for place in range(len(likeness_N))]
+    assert likeness_N[is_blue_N].min() > likeness_N[np.logical_not(is_blue_N)].max()
+
+
+def test_an_item_that_has_left_the_catalogue_is_known_by_its_id_alone(sequences: Sequences) -> None:
+    world = catalogue_world(sequences)
+    described = Described.of(world, np.array(["gone", "i0"], dtype=object))
+    assert np.diff(described.words_VT.indptr).tolist() == [0, 2]
+    assert "new" in described.further_ids
+    assert "nameless" not in described.further_ids
+    assert described.further_MT.shape[0] == len(described.further_ids)

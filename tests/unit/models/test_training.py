@@ -49,15 +49,31 @@ def test_training_leaves_torchs_generator_and_threads_as_they_were(two_tastes):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("num_negatives", [None, 6])
-def test_it_learns_what_comes_next(two_tastes, num_negatives):
+@pytest.mark.parametrize(("loss", "num_negatives"), [("full", None), ("sampled", 6)])
+def test_it_learns_what_comes_next(two_tastes, loss, num_negatives):
     config = dataclasses.replace(
-        CONFIG, epochs=24, learning_rate=3e-2, averaging=0.8, num_negatives=num_negatives
+        CONFIG,
+        epochs=24,
+        learning_rate=3e-2,
+        averaging=0.8,
+        loss=loss,
+        num_negatives=num_negatives,
     )
     model, epochs = train(two_tastes, config)
-    assert epochs[-1].loss < epochs[0].loss - 0.3
+    assert epochs[-1].loss < 0.8 * epochs[0].loss
     predicted = model.score([np.array([0, 1, 2]), np.array([6, 7])]).argmax(axis=1)
     assert predicted.tolist() == [3, 4]
+
+
+def test_gbce_learns_which_items_go_together(two_tastes):
+    config = dataclasses.replace(
+        CONFIG, epochs=12, learning_rate=3e-2, averaging=0.8, loss="gbce", num_negatives=6
+    )
+    model, epochs = train(two_tastes, config)
+    assert epochs[-1].loss < 0.8 * epochs[0].loss
+    scores_UN = model.score([np.array([0, 1, 2]), np.array([6, 7])])
+    assert scores_UN[0, :4].min() > scores_UN[0, 4:].max() + 1
+    assert scores_UN[1, 4:].min() > scores_UN[1, :4].max() + 1
 
 
 class LastItem(nn.Module):
@@ -104,6 +120,18 @@ def test_whatever_keeps_the_protocol_is_trained(two_tastes):
     assert model.score([np.array([1, 2])]).argmax() == 3
 
 
+def test_without_a_name_negatives_mean_the_sampled_loss(two_tastes):
+    config = dataclasses.replace(CONFIG, num_negatives=4)
+    unnamed, sampled, gbce = (
+        train(two_tastes, dataclasses.replace(config, loss=loss))[0].state()
+        for loss in (None, "sampled", "gbce")
+    )
+    assert same_bytes(unnamed, sampled)
+    assert not same_bytes(unnamed, gbce)
+    calibrated, _ = train(two_tastes, dataclasses.replace(config, loss="gbce", calibration=0.0))
+    assert not same_bytes(calibrated.state(), gbce)
+
+
 def test_an_epoch_is_timed_by_the_clock_that_was_handed_in(two_tastes):
     _, epochs = train(two_tastes, clock=itertools.count(0, 2).__next__)
     positions = sum(len(history) - 1 for history in two_tastes)
@@ -136,6 +164,45 @@ def test_breaking_off_leaves_a_whole_model(two_tastes):
     assert not model.training
 
 
+@pytest.mark.parametrize("killed_after", [1, 3])
+@pytest.mark.parametrize("num_negatives", [None, 4])
+def test_a_training_that_goes_on_from_a_checkpoint_ends_with_the_same_bytes(
+    two_tastes, num_negatives, killed_after
+):
+    # From its second epoch on validation may only get worse: the best weights are carried over as well.
+    validation = Validation([np.array([0, 1, 2])] * 2, [{4}, {5}])
+    config = dataclasses.replace(CONFIG, epochs=5, num_negatives=num_negatives, horizon=2)
+    weights = [np.linspace(0.5, 1, len(history)) for history in two_tastes]
+    undisturbed, every = train(two_tastes, config, validation=validation, weights=weights)
+
+    kept = []
+    killed = fit(SASRec(SHAPE, seed=5), two_tastes, config, validation, weights=weights, keep=kept.append)
+    for _ in range(killed_after):
+        next(killed)
+    killed.close()
+    model = SASRec(SHAPE, seed=5)
+    further = fit(model, two_tastes, config, validation, weights=weights, resume=kept[-1])
+    assert [*kept[-1].epochs, *further] == every
+    assert same_bytes(model.state(), undisturbed.state())
+
+
+def test_a_training_that_was_over_stays_over(two_tastes):
+    validation = Validation([np.array([0, 1, 2])] * 2, [{4}, {5}])
+    kept = []
+    for config in (CONFIG, dataclasses.replace(CONFIG, epochs=40)):  # by its epochs, and by its patience
+        trained, epochs = train(two_tastes, config, validation=validation, keep=kept.append)
+        again, further = train(two_tastes, config, validation=validation, resume=kept[-1])
+        assert (further, len(kept[-1].epochs)) == ([], len(epochs))
+        assert same_bytes(again.state(), trained.state())
+
+
+def test_a_checkpoint_of_another_model_is_refused(two_tastes):
+    kept = []
+    train(two_tastes, keep=kept.append)
+    with pytest.raises(ValueError, match="the checkpoint is of another model"):
+        train(two_tastes, shape=dataclasses.replace(SHAPE, width=16), resume=kept[-1])
+
+
 def test_validation_leaves_out_seen_items_when_the_lists_will(two_tastes):
     seen = [np.arange(7)]
     kept, left_out = (
@@ -157,8 +224,12 @@ def test_a_learning_rate_that_explodes_is_named(two_tastes):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"epochs": 0}, {"num_negatives": 0}, {"averaging": 1.0}, {"horizon": 0}, {"threads": 0}]
-)
+    "wrong",
+    [
+        {"epochs": 0}, {"num_negatives": 0}, {"averaging": 1.0}, {"horizon": 0}, {"threads": 0}, {"calibration": 1.5},
+        {"loss": "gbce"}, {"loss": "full", "num_negatives": 4},
+    ],
+)  # fmt: skip
 def test_a_config_that_cannot_work_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         dataclasses.replace(CONFIG, **wrong)
