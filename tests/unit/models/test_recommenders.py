@@ -24,7 +24,7 @@ from models.training import TrainConfig, fit
 
 NUM_ITEMS = 8
 SHAPES = {
-    SASRec: SASRecConfig(NUM_ITEMS, width=8, blocks=1, heads=2, max_length=6),
+    SASRec: SASRecConfig(NUM_ITEMS, width=8, blocks=2, heads=2, max_length=6),
     GRU4Rec: GRU4RecConfig(NUM_ITEMS, width=8, max_length=6),
 }
 
@@ -36,7 +36,7 @@ class Trained:
 
     def fit(self, histories):
         self.model = self.network(SHAPES[self.network], seed=0)
-        config = TrainConfig(epochs=10, batch_size=4, learning_rate=3e-2, averaging=0.5)
+        config = TrainConfig(epochs=10, batch_size=4, learning_rate=5e-2, averaging=0.5)
         for _ in fit(self.model, histories, config):
             pass
         return self
