@@ -32,7 +32,7 @@ def test_the_words_of_titles_are_weighed_as_scikit_learn_weighs_them():
 
 
 def test_a_word_of_one_item_or_of_all_items_tells_none_apart():
-    fitted = FieldWords.fit(words("new red mug", "new red tray", "new oak tray", "new"), "title")
+    fitted = FieldWords.fit(words("new red mug mug", "new red tray", "new oak tray", "new"), "title")
     assert fitted.words == ("red", "tray")
     rarer_more = FieldWords.fit(words(*["mug cup"] * 2, *["mug"] * 4, "tray"), "title")
     assert rarer_more.words == ("cup", "mug")

@@ -24,7 +24,7 @@ from models.training import TrainConfig, fit
 
 NUM_ITEMS = 8
 SHAPES = {
-    SASRec: SASRecConfig(NUM_ITEMS, width=8, blocks=1, heads=2, max_length=6),
+    SASRec: SASRecConfig(NUM_ITEMS, width=8, blocks=2, heads=2, max_length=6),
     GRU4Rec: GRU4RecConfig(NUM_ITEMS, width=8, max_length=6),
 }
 
@@ -36,7 +36,7 @@ class Trained:
 
     def fit(self, histories):
         self.model = self.network(SHAPES[self.network], seed=0)
-        config = TrainConfig(epochs=10, batch_size=4, learning_rate=3e-2, averaging=0.5)
+        config = TrainConfig(epochs=10, batch_size=4, learning_rate=5e-2, averaging=0.5)
         for _ in fit(self.model, histories, config):
             pass
         return self
@@ -283,14 +283,28 @@ def test_weights_come_from_the_seed_and_nothing_draws_from_torchs_own_generator(
 
 
 @pytest.mark.parametrize("kind", SHAPES)
-def test_dropout_is_drawn_from_the_pool_in_training_and_never_in_scoring(kind, two_tastes):
+def test_dropout_is_drawn_from_the_pool_in_training_and_never_in_scoring(kind):
     shape = dataclasses.replace(SHAPES[kind], dropout=0.5)
     model = kind(shape, seed=0)
     pool = model.use_dropout_from(torch.Generator().manual_seed(1), num_positions=100)
     pool.refill()
     history_BL = torch.tensor([[1, 2, 3, 4]])
     assert (model.train()(history_BL) - model(history_BL)).abs().max() > 0.01
-    assert torch.equal(model.eval()(history_BL), model(history_BL))
+    in_training = [model.encode([np.arange(4)]) for _ in range(2)]
+    np.testing.assert_array_equal(*in_training)
+    restored = kind.from_state(shape, model.state())
+    restored.use_dropout_from(torch.Generator().manual_seed(1), num_positions=100).refill()
+    assert torch.equal(restored(history_BL), restored(history_BL))
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_a_state_is_a_copy_that_further_training_leaves_alone(kind, two_tastes):
+    model = kind(SHAPES[kind], seed=0)
+    state = model.state()
+    before = bytes_of(state)
+    for _ in fit(model, two_tastes, TrainConfig(epochs=1)):
+        pass
+    assert bytes_of(state) == before != bytes_of(model.state())
 
 
 @pytest.mark.parametrize("kind", SHAPES)
