@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,10 @@ import numpy.typing as npt
 from contracts.errors import GateRefused
 from jobs.ranking.preparation import Preparation
 from jobs.ranking.proposer import Candidates, Proposer
-from jobs.ranking.world import IntArray, World, each_index_of
+from jobs.ranking.world import IntArray, World, each_index_of, index_of
 from jobs.training.impressions import Impressions, evidence_of
 from jobs.training.lessons import Lessons
+from jobs.training.overfitting import Gap, measure_gap
 from jobs.training.sequences import Sequences, targets_of
 from models.mlp_ranker import MLPRanker
 from models.sasrec import SASRec, SASRecConfig
@@ -42,11 +43,12 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Curve:
-    """How a training went: loss and validation NDCG@10 by epoch."""
+    """How a training went: loss and validation NDCG@10 by epoch; how much is known by heart at the best one."""
 
     losses: list[float]
     ndcg: list[float]
     best_epoch: int
+    gap: Gap | None = None  # None without validation
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,13 @@ class Trainer:
         *,
         num_epochs: int | None = None,
         validate_on: dict[str, npt.NDArray[np.object_]] | None = None,
+        watch: Callable[[int, float], None] | None = None,
     ) -> tuple[Fitted, Curve]:
-        """Fit a transformer on everything up to the world's cut-off, over the items that occur there."""
+        """Fit a transformer on everything up to the world's cut-off, over the items that occur there.
+
+        Args:
+            watch: called after each epoch with its number and validation NDCG@10; what it raises ends the training.
+        """
         taken = self.sampled(sequences.between(None, world.cutoff))
         vocabulary = np.array(sorted({item for items in taken.values() for item in items}), dtype=object)
         histories = dict(zip(taken, each_index_of(list(taken.values()), vocabulary), strict=True))
@@ -99,7 +106,19 @@ class Trainer:
                 "epoch_ended until=%s number=%d/%d loss=%.4f%s positions_per_second=%.0f",
                 world.cutoff, epoch.number, training.epochs, epoch.loss, told, rate,
             )  # fmt: skip
-        return Fitted(vocabulary, model), Curve(losses, ndcg, max(best, 1))
+            if watch is not None:
+                watch(epoch.number, ndcg[-1])
+        gap = None
+        if validation is not None:
+            popularity_N = np.append(world.popularity_N, 0)[index_of(vocabulary, world.item_ids)]
+            gap = measure_gap(
+                model,
+                popularity_N,
+                validation.histories,
+                cast(list[set[int]], validation.targets),
+                repeats_allowed=self.repeats_allowed,
+            )
+        return Fitted(vocabulary, model), Curve(losses, ndcg, max(best, 1), gap)
 
     def fit_ranker(
         self,
