@@ -135,12 +135,16 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
 
 def _gap_metrics(gap: Gap | None) -> dict[str, float]:
     """What is known by heart, as MLflow has it: NDCG@10 on days seen and not seen, and what is kept."""
-    return {} if gap is None else {
-        "gap.trained_ndcg_at_10": gap.trained,
-        "gap.validation_ndcg_at_10": gap.validation,
-        "gap.kept": gap.kept,
-        "gap.popularity_kept": gap.popularity_kept,
-    }
+    return (
+        {}
+        if gap is None
+        else {
+            "gap.trained_ndcg_at_10": gap.trained,
+            "gap.validation_ndcg_at_10": gap.validation,
+            "gap.kept": gap.kept,
+            "gap.popularity_kept": gap.popularity_kept,
+        }
+    )
 
 
 def _event_days(lake: Lake, day: date, history_days: int) -> dict[str, Sequence[date]]:

@@ -6,7 +6,7 @@ U users · N items · K places
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -50,6 +50,7 @@ class Gap:
     # Validation less the least that is to be kept: below zero the gap is too wide, and with all of it surely.
     beyond_low: float
     beyond_high: float
+    validation_U: FloatArray = field(repr=False, compare=False)
 
     @property
     def kept(self) -> float:
@@ -63,7 +64,8 @@ class Gap:
 
     def as_record(self) -> dict[str, Any]:
         """Its figures by name."""
-        return {**asdict(self), "kept": self.kept, "popularity_kept": self.popularity_kept}
+        told = {each.name: getattr(self, each.name) for each in fields(self) if each.compare}
+        return {**told, "kept": self.kept, "popularity_kept": self.popularity_kept}
 
 
 def measure_gap(
@@ -102,7 +104,9 @@ def measure_gap(
         of_drawn, asked_of = [told[user] for user in drawn], [targets[user] for user in drawn]
         scores_UN = model.score(of_drawn)
         popularity_UN = np.tile(np.asarray(popularity_N, np.float32), (len(of_drawn), 1))
-        found.append([_ndcg(scores, of_drawn, asked_of, repeats_allowed) for scores in (scores_UN, popularity_UN)])
+        found.append(
+            [_ndcg(scores, of_drawn, asked_of, repeats_allowed) for scores in (scores_UN, popularity_UN)]
+        )
     (trained_U, popular_trained_U), (validation_U, popular_U) = found
     least = LEAST_KEPT * _share(float(popular_U.mean()), float(popular_trained_U.mean()))
     beyond = paired_bootstrap(validation_U, least * trained_U, _NUM_RESAMPLES, np.random.default_rng(_SEED))
@@ -114,6 +118,7 @@ def measure_gap(
         num_users=len(drawn),
         beyond_low=beyond.low,
         beyond_high=beyond.high,
+        validation_U=validation_U,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from contracts.errors import SettingInvalid
+from contracts.settings import Settings
 
 #: The settings that a transformer is trained with and that nothing else depends on.
 TUNABLE = (
@@ -33,7 +34,9 @@ class Range(BaseModel):
     @model_validator(mode="after")
     def _rises(self) -> Self:
         if self.low >= self.high or (self.log and self.low <= 0):
-            raise ValueError(f"low {self.low} has to be below high {self.high}, and above 0 where log is true")
+            raise ValueError(
+                f"low {self.low} has to be below high {self.high}, and above 0 where log is true"
+            )
         return self
 
     @property
@@ -93,14 +96,29 @@ def read_space(text: str) -> Space:
 
 
 def including(space: Space, chosen: Mapping[str, Any]) -> Space:
-    """The space with the settings that are in force."""
+    """The space with the settings that are in force.
+
+    Raises:
+        SettingInvalid: a width does not fit the heads that are in force.
+    """
+    for width in space["sasrec_width"].ends if "sasrec_width" in space else ():
+        if width % chosen["sasrec_heads"]:
+            raise SettingInvalid(
+                f"expectations/search.toml: sasrec_width = {width} is not a multiple of FORETASTE_SASREC_HEADS="
+                f"{chosen['sasrec_heads']}"
+            )
     return {name: values.including(chosen[name]) for name, values in space.items()}
 
 
-def _refuse_wrong(name: str, value: float) -> None:
-    from contracts.settings import Settings
+def is_whole(name: str) -> bool:
+    """Is the setting a whole number?"""
+    return Settings.model_fields[name].annotation is int
 
+
+def _refuse_wrong(name: str, value: float) -> None:
     try:
         Settings.__pydantic_validator__.validate_assignment(Settings.model_construct(), name, value)
     except ValidationError as error:
-        raise SettingInvalid(f"expectations/search.toml: {name} = {value}: {error.errors()[0]['msg']}") from error
+        raise SettingInvalid(
+            f"expectations/search.toml: {name} = {value}: {error.errors()[0]['msg']}"
+        ) from error

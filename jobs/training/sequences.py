@@ -44,11 +44,11 @@ class Sequences:
         return self.user_ids[users[starts]], cut(items, ends), cut(days, ends)
 
 
-def read_sequences(lake: Lake, day: date) -> Sequences:
-    """The training set that Spark has built for a day."""
+def read_sequences(lake: Lake, day: date, until: date | None = None) -> Sequences:
+    """The training set that Spark has built for a day; later rows than ``until`` are not read."""
     import pyarrow.compute as pc
 
-    users, lists, days = steps_by_user(lake, day)
+    users, lists, days = steps_by_user(lake, day, until)
     lengths_U = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
     items_S = lists.flatten().to_numpy(zero_copy_only=False)
     return Sequences(users, np.repeat(np.arange(len(users)), lengths_U), items_S, days)
