@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import click
 
@@ -48,3 +48,24 @@ def tune_command(day: date, trials: int, minutes: float, is_applied: bool, as_js
     print_json(as_record(result)) if as_json else click.echo(f"\n{render(result)}")
     if is_applied:
         click.echo(apply(settings, result), err=as_json)
+
+
+@cli.command("staleness")
+@day_option(required=True, help="The last day to judge.")
+@click.option(
+    "--days",
+    default=28,
+    show_default=True,
+    type=click.IntRange(6, 365),
+    help="Days that the model is judged on: it is trained as of so many days earlier.",
+)
+@json_option
+def staleness_command(day: date, days: int, as_json: bool) -> None:
+    """Train as of a past day and judge on each day since: how fast a model grows old, and how often to retrain."""
+    from jobs.reports import build_reports
+    from jobs.staleness import render, staleness
+
+    settings = load_settings()
+    record = staleness(settings, day, days=days, listener=lambda line: None if as_json else click.echo(line))
+    index = build_reports(settings, now=datetime.now(UTC))
+    print_json(record) if as_json else click.echo(f"\n{render(record)}\n{index.with_name('staleness.html')}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ class Rote:
 
 
 def by_rote(histories: list[np.ndarray]) -> Rote:
-    return Rote({int(left): int(right) for history in histories for left, right in zip(history, history[1:], strict=False)})
+    return Rote({int(left): int(right) for history in histories for left, right in pairwise(history)})
 
 
 def people(num_users: int, rng: np.random.Generator) -> tuple[list[np.ndarray], list[set[int]]]:
@@ -79,7 +80,9 @@ def test_what_a_shift_of_taste_takes_from_everybody_is_not_held_against_a_model(
     assert gap.kept == pytest.approx(0.05)
     assert gap.popularity_kept < 0.1
     assert overfitting_reasons(gap) == ()
-    steady_N = np.where(np.isin(np.arange(NUM_ITEMS), [5, 6, 7, 8, 9, 50]), 1.0, 0)  # what is popular stays so
+    steady_N = np.where(
+        np.isin(np.arange(NUM_ITEMS), [5, 6, 7, 8, 9, 50]), 1.0, 0
+    )  # what is popular stays so
     steady = measure_gap(by_rote(histories), steady_N, histories, wanted, repeats_allowed=True)
     assert steady is not None
     assert len(overfitting_reasons(steady)) == 1
@@ -89,7 +92,10 @@ def test_of_few_people_nothing_is_said(rng: np.random.Generator) -> None:
     """One of four took what the model would have named: that may be one of ten, and may be one of two."""
     histories, _ = people(4, rng)
     rote = by_rote(histories)
-    wanted = [{rote.following.get(int(history[-1]), 0) if user == 0 else 59} for user, history in enumerate(histories)]
+    wanted = [
+        {rote.following.get(int(history[-1]), 0) if user == 0 else 59}
+        for user, history in enumerate(histories)
+    ]
     gap = measure_gap(rote, np.ones(NUM_ITEMS), histories, wanted, repeats_allowed=True)
     assert gap is not None
     assert gap.beyond_low < 0 <= gap.beyond_high
@@ -109,11 +115,17 @@ def test_as_much_is_asked_of_what_was_seen_as_of_what_follows() -> None:
     wanted = [{10, 11}, {10, 11, 12, 13, 14}, {10}, {11}]
     gap = measure_gap(Listener({}), np.ones(NUM_ITEMS), histories, wanted, repeats_allowed=False)
     shorter, whole = ({tuple(history) for history in histories} for histories in asked)
-    assert shorter == {(1, 2, 3), (1, 2)}  # nothing is left of one, and the last has only taken again what it had
+    assert shorter == {
+        (1, 2, 3),
+        (1, 2),
+    }  # nothing is left of one, and the last has only taken again what it had
     assert whole == {(1, 2, 3, 4, 5), (1, 2, 3, 4)}
     assert gap is not None
     assert gap.num_users == 2
-    assert measure_gap(Listener({}), np.ones(NUM_ITEMS), histories[2:3], wanted[2:3], repeats_allowed=True) is None
+    assert (
+        measure_gap(Listener({}), np.ones(NUM_ITEMS), histories[2:3], wanted[2:3], repeats_allowed=True)
+        is None
+    )
 
 
 def test_a_gap_refuses_a_challenger_that_was_judged_worthy() -> None:

@@ -38,7 +38,9 @@ def worth(chosen: dict[str, Any]) -> float:
     return 0.2 - 20 * (chosen["sasrec_learning_rate"] - 0.002) ** 2 + chosen["sasrec_width"] / 10_000
 
 
-def training(clock: Clock, epochs: int = 5, kill_at: int = -1, told: list[dict[str, Any]] | None = None) -> Train:
+def training(
+    clock: Clock, epochs: int = 5, kill_at: int = -1, told: list[dict[str, Any]] | None = None
+) -> Train:
     """Every epoch takes a minute; the process dies in the trial of a number."""
     begun = iter(range(1000))
 
@@ -63,7 +65,9 @@ def study() -> Study:
 
 def run(study: Study, trials: int = 6, minutes: float = 1000, **options: Any) -> list[Any]:
     clock = Clock()
-    return search(study, SPACE, PRESENT, training(clock, **options), Budget(trials, 60 * minutes), clock=clock)
+    return search(
+        study, SPACE, PRESENT, training(clock, **options), Budget(trials, 60 * minutes), clock=clock
+    )
 
 
 def test_the_settings_in_force_are_tried_first(study: Study) -> None:
