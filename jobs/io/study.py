@@ -110,20 +110,15 @@ class Study:
     def ask(self, space: Space, first: Mapping[str, Any]) -> OpenTrial:
         """The next try: ``first`` before all others, then what the sampler draws."""
         from optuna.samplers import TPESampler
+        from optuna.trial import TrialState
 
         number = len(self._finished())
-        if number == 0:
-            self._study.enqueue_trial(dict(first), skip_if_exists=False)
+        is_waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        if number == 0 and not is_waiting:  # of a process that died before it could try it
+            self._study.enqueue_trial(dict(first))
         seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
         self._study.sampler = TPESampler(seed=seed, n_startup_trials=_RANDOM_TRIALS)
         return OpenTrial(self._study, self._study.ask(_distributions(space)))
-
-    def close_killed(self) -> None:
-        """End the trials of a process that has gone: what they tried is tried again."""
-        from optuna.trial import TrialState
-
-        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
-            self._study.tell(trial.number, state=TrialState.FAIL)
 
     def keep(self, name: str, value: Any) -> None:
         """Keep something beside the trials."""

@@ -68,7 +68,7 @@ def _curves(record: Record) -> list[Chart]:
         if aged["loss"]
     ]
     allowed = float(record["allowed"])
-    form = fixed(4)
+    form = fixed(3)
     limit = f"allowed: {form(allowed)}"
     return [
         chart_of(

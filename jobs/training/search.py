@@ -61,7 +61,6 @@ def search(
 
     The first try is ``present``. One that the budget ends within counts for nothing: more time tries it again.
     """
-    study.close_killed()
     first = {name: present[name] for name in space}
     while len(study.trials()) < budget.trials and study.seconds() < budget.seconds:
         trial, begun, left = study.ask(space, first), clock(), budget.seconds - study.seconds()

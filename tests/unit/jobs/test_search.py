@@ -101,6 +101,12 @@ def test_a_search_that_was_killed_goes_on_as_if_it_had_not_been(study: Study) ->
     assert len({trial.settings["sasrec_learning_rate"] for trial in found}) == 9
 
 
+def test_a_process_that_died_before_its_first_try_leaves_nothing_to_try_twice(study: Study) -> None:
+    study._study.enqueue_trial({name: PRESENT[name] for name in SPACE})
+    rates = [trial.settings["sasrec_learning_rate"] for trial in run(study, trials=3)]
+    assert rates.count(PRESENT["sasrec_learning_rate"]) == 1
+
+
 def test_another_seed_searches_elsewhere(study: Study) -> None:
     other = run(study_at(None, "other", seed=8))
     assert [trial.settings for trial in run(study)][1:] != [trial.settings for trial in other][1:]
