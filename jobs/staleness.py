@@ -74,7 +74,6 @@ def staleness(
     record = {
         "day": day.isoformat(),
         "fitted_on": fitted_on.isoformat(),
-        "settings": chosen,
     } | found_ageing.as_record()
     State.of(settings).put(STALENESS, day.isoformat(), record)
     return record

@@ -227,7 +227,10 @@ def as_record(result: Search) -> dict[str, Any]:
     return {
         "day": result.day,
         "validated": list(result.validated),
-        "trials": [{**asdict(trial), "ndcg_U": None} for trial in result.trials],
+        "trials": [
+            {name: value for name, value in asdict(trial).items() if name != "ndcg_U"}
+            for trial in result.trials
+        ],
         "best": result.found.best.number,
         "present": result.found.present.number,
         "difference": difference and asdict(difference),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import date
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from jobs.io.study import Study, study_at
 from jobs.settings_file import with_values
 from jobs.training.search import Budget, Train, Watch, compare, search
 from jobs.training.search_space import Choices, Range, including, load_space, read_space
+from jobs.tune import Search, as_record, render, trials_csv
 
 PRESENT: dict[str, Any] = {"sasrec_learning_rate": 0.003, "sasrec_width": 64, "seed": 7, "sasrec_heads": 2}
 SPACE = {
@@ -179,6 +182,23 @@ def test_a_space_that_cannot_work_is_refused_by_name(text: str, said: str) -> No
 def test_a_width_that_the_heads_do_not_divide_is_refused() -> None:
     with pytest.raises(SettingInvalid, match="FORETASTE_SASREC_HEADS=3"):
         including(SPACE, {**PRESENT, "sasrec_heads": 3})
+
+
+def test_what_is_told_is_for_strangers_and_for_programs(study: Study) -> None:
+    trials = run(study, trials=12)
+    found = compare(trials, PRESENT, seed=7)
+    assert found is not None
+    result = Search(
+        date(2011, 3, 1), (date(2011, 2, 20), date(2011, 2, 22)), tuple(SPACE), trials, found, 1.5, "page"
+    )
+    told = render(result)
+    assert f"what {USERS} people wanted from 2011-02-20 to 2011-02-22" in told
+    assert "The days that judge a challenger were not read." in told
+    assert told.count("<- best") == told.count("<- in force") == 1
+    assert "surely better" in told
+    assert f"FORETASTE_SASREC_WIDTH={found.best.settings['sasrec_width']}" in told
+    assert json.loads(json.dumps(as_record(result), default=str))["best"] == found.best.number
+    assert len(trials_csv(result).splitlines()) == 13
 
 
 def test_settings_are_written_in_their_old_places_and_nothing_else_is_touched() -> None:

@@ -181,7 +181,7 @@ def test_without_repeats_nothing_is_recommended_again() -> None:
 
 
 def record(**options: Any) -> dict[str, Any]:
-    return {"day": str(NEXT), "fitted_on": str(DAY), "settings": {}} | aged(curve(**options)).as_record()
+    return {"day": str(NEXT), "fitted_on": str(DAY)} | aged(curve(**options)).as_record()
 
 
 def pages(found: dict[str, Any] | None) -> dict[str, str]:
