@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.metrics import ndcg_at, paired_bootstrap
+from models.recommender import Histories
 from models.topk import top_k
 
 #: Of what a model knows of days that it has seen this share at least has to hold on days that it has not, times the share
@@ -26,14 +27,13 @@ _MOST_USERS = 2000
 _NUM_RESAMPLES = 2000
 _SEED = 7
 
-IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
 
 class Scorer(Protocol):
     """Whatever gives each item a score for each history."""
 
-    def score(self, histories: Sequence[IntArray]) -> npt.NDArray[np.float32]:
+    def score(self, histories: Histories) -> npt.NDArray[np.float32]:
         """scores_UN, higher is better."""
         ...
 
@@ -71,7 +71,7 @@ class Gap:
 def measure_gap(
     model: Scorer,
     popularity_N: npt.NDArray[Any],
-    histories: Sequence[IntArray],
+    histories: Histories,
     wanted: Sequence[set[int]],
     *,
     repeats_allowed: bool,
@@ -139,7 +139,7 @@ def overfitting_reasons(gap: Gap | None) -> tuple[str, ...]:
 
 def _ndcg(
     scores_UN: npt.NDArray[np.float32],
-    histories: Sequence[IntArray],
+    histories: Histories,
     wanted: Sequence[set[int]],
     repeats_allowed: bool,
 ) -> FloatArray:
