@@ -69,6 +69,7 @@ RETRAIN = "retrain"
 
 # MLflow
 NEXT_ITEM_TASK = "next-item"
+TUNE_TASK = "tune"
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,10 @@ class Verdict:
     is_promoted: bool
     reasons: tuple[str, ...]
     differences: dict[str, Interval]  # challenger minus the other, NDCG@10
+
+    def refused_for(self, reasons: tuple[str, ...]) -> Verdict:
+        """The same, refused for further reasons, where there are any."""
+        return replace(self, is_promoted=self.is_promoted and not reasons, reasons=(*reasons, *self.reasons))
 
 
 def judge(ndcg: dict[str, FloatArray], *, margin: float, min_users: int, rng: np.random.Generator) -> Verdict:

@@ -22,6 +22,7 @@ from jobs.report_pages.day_page import account_names, accuracy, deeds, neighbour
 from jobs.report_pages.gather import gather
 from jobs.report_pages.quality import quality_rows, quarantine_csv, reasons_of
 from jobs.report_pages.retraining_page import retraining_values
+from jobs.report_pages.staleness_page import staleness_csv, staleness_values
 from jobs.report_pages.tables import rows_of, slices_of, write_parquet
 from jobs.report_pages.trends import TRENDS, csv_of
 from jobs.report_pages.views import DayView, Site
@@ -83,6 +84,7 @@ def pages_of(
     yield "index.html", render("index", "", now=now, charts=charts, **_index(site))
     yield "quality.html", render("quality", "", **_quality(site, charts))
     yield "compare.html", render("compare", "", **_compare(site))
+    yield "staleness.html", render("staleness", "", **staleness_values(site.staleness))
     yield "definitions.html", render("definitions", "", groups=definitions.GROUPS)
     for place, day in enumerate(site.days):
         values = {
@@ -144,6 +146,7 @@ def csvs_of(site: Site) -> Iterator[tuple[str, str]]:
         for trend in trends:
             yield f"data/{trend.key}.csv", csv_of(trend, site.days)
     yield "data/quarantine.csv", quarantine_csv(site.days)
+    yield "data/staleness.csv", staleness_csv(site.staleness)
 
 
 def _index(site: Site) -> dict[str, Any]:

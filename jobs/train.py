@@ -34,6 +34,7 @@ from jobs.runs import StepContext, manifest_of, settings_in
 from jobs.stale import refuse_mixed
 from jobs.training.evaluation import evaluate
 from jobs.training.impressions import read_impressions
+from jobs.training.overfitting import Gap, overfitting_reasons
 from jobs.training.sequences import read_sequences
 from jobs.training.trainer import Trainer
 
@@ -80,6 +81,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     )
     rng = np.random.default_rng(chosen["seed"])
     verdict = judge(ndcg, margin=settings.promote_margin, min_users=settings.promote_min_users, rng=rng)
+    verdict = verdict.refused_for(overfitting_reasons(curve.gap))
 
     if recent is not late:
         twin, _ = trainer.fit_transformer(recent, sequences, num_epochs=curve.best_epoch)
@@ -105,7 +107,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
             digest,
             day=day.isoformat(),
             params={"day": day, "data": facts["data"], "best_epoch": curve.best_epoch, **chosen},
-            metrics={**flat, "judge.num_users": num_users},
+            metrics={**flat, "judge.num_users": num_users, **_gap_metrics(curve.gap)},
             curves={"fit.loss": curve.losses, "validation.ndcg_at_10": curve.ndcg},
         )
         registry.log_verdict(version, as_record(verdict))
@@ -120,6 +122,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
         "num_users": num_users,
         "metrics": metrics,
         "verdict": as_record(verdict),
+        "gap": curve.gap and curve.gap.as_record(),
     }
     context.state.put(RETRAININGS, day.isoformat(), record)
     checkpoints.clear()  # not before: until here a kill means that all of this is done again
@@ -131,6 +134,20 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
         "impressions": len(shown),
         "mlflow_url": page,
     }
+
+
+def _gap_metrics(gap: Gap | None) -> dict[str, float]:
+    """What is known by heart, as MLflow has it: NDCG@10 on days seen and not seen, and what is kept."""
+    return (
+        {}
+        if gap is None
+        else {
+            "gap.trained_ndcg_at_10": gap.trained,
+            "gap.validation_ndcg_at_10": gap.validation,
+            "gap.kept": gap.kept,
+            "gap.popularity_kept": gap.popularity_kept,
+        }
+    )
 
 
 def _event_days(lake: Lake, day: date, history_days: int) -> dict[str, Sequence[date]]:

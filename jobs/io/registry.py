@@ -45,19 +45,10 @@ class Registry:
         found = self._version_with(digest)
         if found is not None:
             return str(found.version), self._run_page(found.run_id)
-        experiment = self._client.get_experiment_by_name(names.experiment(self._task))
-        experiment_id = (
-            experiment.experiment_id
-            if experiment
-            else self._client.create_experiment(names.experiment(self._task))
-        )
-        run_id = self._client.create_run(experiment_id, run_name=f"{self._task}-{day}").info.run_id
+        run_id = self._begin(f"{self._task}-{day}")
         self._log(run_id, params, metrics, curves)
         self._client.log_artifacts(run_id, str(folder), "model")
-        with environment_of_library(
-            {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
-        ):  # the run's page is returned
-            self._client.set_terminated(run_id)
+        self._end(run_id)
         try:
             self._client.create_registered_model(self._name)
         except Exception as error:  # MLflow has one class for every refusal; only "exists" is fine
@@ -68,6 +59,32 @@ class Registry:
         )
         self._client.set_registered_model_alias(self._name, names.CHALLENGER, version.version)
         return str(version.version), self._run_page(run_id)
+
+    def log_search(
+        self, name: str, *, params: Mapping[str, Any], metrics: Mapping[str, float], table: str
+    ) -> str:
+        """Keep a search: its best settings and figures, and all its trials as ``trials.csv``. Returns the run's page."""
+        run_id = self._begin(name)
+        self._log(run_id, params, metrics, {})
+        self._client.log_text(run_id, table, "trials.csv")
+        self._end(run_id)
+        return self._run_page(run_id)
+
+    def _begin(self, name: str) -> str:
+        """A new run in the task's experiment."""
+        experiment = self._client.get_experiment_by_name(names.experiment(self._task))
+        experiment_id = (
+            experiment.experiment_id
+            if experiment
+            else self._client.create_experiment(names.experiment(self._task))
+        )
+        return str(self._client.create_run(experiment_id, run_name=name).info.run_id)
+
+    def _end(self, run_id: str) -> None:
+        with environment_of_library(
+            {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
+        ):  # the run's page is returned
+            self._client.set_terminated(run_id)
 
     def _log(
         self,

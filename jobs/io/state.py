@@ -70,6 +70,9 @@ REFUSALS = "refusals"  # kind/day → the step that said no last, and why; gone 
 DURATIONS = "durations"  # kind/day → the seconds that each step of the run took
 DENIALS = "denials"  # digest of an erased user who had denied → when that was said, and the first day that knows of the erasure
 APPROVALS = "approvals"  # day → what a person said to that day's challenger
+STALENESS = (
+    "staleness"  # day → how good one model was on each day after its training, and how often to retrain
+)
 ALARMS = "alarms"  # kind/Dag → when it was last told, and how often it was held back since
 
 

@@ -191,13 +191,22 @@ def _histories(
 
 
 def steps_by_user(
-    lake: Lake, day: date
+    lake: Lake, day: date, until: date | None = None
 ) -> tuple[npt.NDArray[np.object_], pa.ListArray, npt.NDArray[np.datetime64]]:
-    """The training set of ``day``: users, sorted; the items of each in order; the day of each item."""
+    """The training set of ``day``, up to ``until``: users, sorted; the items of each in order; the day of each item."""
+    where = [("event_date", "<=", until)] if until else None
+    return steps_of(lake.read(names.SEQUENCES, day, list(STEPS), where))
+
+
+#: The columns of a table of what users wanted, day by day.
+STEPS = ("user_id", "event_date", "item_ids")
+
+
+def steps_of(rows: pa.Table) -> tuple[npt.NDArray[np.object_], pa.ListArray, npt.NDArray[np.datetime64]]:
+    """Rows of users and days, in any order, user by user: see :func:`steps_by_user`."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    rows = lake.read(names.SEQUENCES, day, ["user_id", "event_date", "item_ids"])
     rows = rows.sort_by([("user_id", "ascending"), ("event_date", "ascending")]).combine_chunks()
     users = rows.column("user_id").to_numpy()
     items_of_day = rows.column("item_ids").combine_chunks()

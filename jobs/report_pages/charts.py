@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -86,6 +86,36 @@ def _chart(trend: Trend, days: Sequence[DayView]) -> Chart | None:
         ),
         None,
     )
+    alarm = f"alarm from {trend.form(threshold)}" if threshold else ""
+    return chart_of(
+        points,
+        key=trend.key,
+        title=trend.title,
+        form=trend.form,
+        threshold=threshold,
+        alarm=alarm,
+        note=alarm or trend.note,
+        days=days,
+    )
+
+
+def chart_of(
+    points: Sequence[Point],
+    *,
+    key: str,
+    title: str,
+    form: Callable[[float], str],
+    threshold: float | None,
+    alarm: str,
+    note: str,
+    days: Sequence[DayView] = (),
+) -> Chart:
+    """Points in the order of time as a picture, with a threshold, and with what happened on some days.
+
+    Args:
+        alarm: what the threshold is, for whom it is read out to; empty without one.
+        note: what the second line is, or the threshold.
+    """
     drawn = [
         value
         for point in points
@@ -99,24 +129,23 @@ def _chart(trend: Trend, days: Sequence[DayView]) -> Chart | None:
         lines.append(_line(others, is_second=True))
     marks = [mark for day in days for mark in _marks(day, axes) if axes.first <= day.day <= axes.last]
     first, last = points[0], points[-1]
-    alarm = f"alarm from {trend.form(threshold)}" if threshold else ""
-    told = f"{trend.title}: {trend.form(first.value)} on {first.day}, {trend.form(last.value)} on {last.day}"
+    told = f"{title}: {form(first.value)} on {first.day}, {form(last.value)} on {last.day}"
     happened = "; ".join(mark.label for mark in marks)
     return Chart(
-        key=trend.key,
-        title=trend.title,
+        key=key,
+        title=title,
         summary=told + (f", {alarm}" if alarm else "") + (f". {happened}" if happened else ""),
-        latest=trend.form(last.value),
+        latest=form(last.value),
         lines=lines,
         band=_band(points, axes),
         threshold_y=axes.y(threshold) if threshold else None,
-        note=alarm or trend.note,
-        highest=trend.form(axes.high),
-        lowest=trend.form(axes.low),
+        note=note,
+        highest=form(axes.high),
+        lowest=form(axes.low),
         first_day=f"{first.day:%-d %b %Y}",
         last_day=f"{last.day:%-d %b %Y}",
         marks=marks,
-        csv=f"data/{trend.key}.csv",
+        csv=f"data/{key}.csv",
     )
 
 

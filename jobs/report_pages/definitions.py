@@ -370,6 +370,29 @@ GROUPS: tuple[tuple[str, tuple[Definition, ...]], ...] = (
                 "of differences in NDCG@10: 95 %, bootstrap, paired by person",
                 "the retraining's record, MLflow, data/retrainings.parquet",
             ),
+            Definition(
+                "kept",
+                "Kept on unseen days",
+                "NDCG@10 of the transformer on the first days after its training, as a share of its NDCG@10 on the last items "
+                "that it was trained on, of the same people. A model that knows its people by heart keeps little. Popularity, "
+                "which cannot, is asked the same: what it loses, the days themselves have taken. A challenger that surely keeps "
+                "less than a quarter of what popularity keeps is refused.",
+                "share",
+                "people who acted on both, 2,000 at most",
+                "of the refusal: 95 %, bootstrap, paired by person",
+                "the retraining's record, MLflow (gap.*)",
+            ),
+            Definition(
+                "staleness",
+                "NDCG@10 by age",
+                "NDCG@10 of one model on each day after its training, with the histories that were known when the day began, "
+                "beside popularity of the last seven days, which is counted anew each day. What people took after they were "
+                "shown it is left out of both.",
+                "0 to 1",
+                "people who acted on the day, a sample of 1,000 at most",
+                "95 %, bootstrap over people",
+                "staleness in the state store, data/staleness.csv",
+            ),
         ),
     ),
     (

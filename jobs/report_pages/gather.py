@@ -21,6 +21,7 @@ from jobs.io.state import (
     RETRAININGS,
     ROLLBACKS,
     RUNS,
+    STALENESS,
     VERDICTS,
     State,
 )
@@ -98,6 +99,7 @@ def gather(
         annotations=annotations,
         problems=problems,
         audits=audits_written(reports),
+        staleness=next(reversed(state.all(STALENESS).values()), None),
     )
 
 

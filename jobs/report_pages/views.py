@@ -170,6 +170,7 @@ class Site:
     annotations: Sequence[Annotation] = ()
     problems: Sequence[str] = ()  # why something is missing on the pages
     audits: Sequence[tuple[str, str]] = ()  # of feeds: page, from the reports' root, and shop
+    staleness: Record | None = None  # the last measurement of how a model ages
 
     @property
     def alarms(self) -> list[DayView]:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from contracts import names
+from contracts.errors import PartitionMissing
 from jobs.io.lake import Lake
-from jobs.ranking.world import IntArray, World, cut, each_index_of, steps_by_user
+from jobs.ranking.world import STEPS, IntArray, World, cut, each_index_of, steps_by_user, steps_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -44,11 +50,34 @@ class Sequences:
         return self.user_ids[users[starts]], cut(items, ends), cut(days, ends)
 
 
-def read_sequences(lake: Lake, day: date) -> Sequences:
-    """The training set that Spark has built for a day."""
+def read_sequences(lake: Lake, day: date, until: date | None = None) -> Sequences:
+    """The training set that Spark has built for a day; later rows than ``until`` are not read."""
+    return _sequences(*steps_by_user(lake, day, until))
+
+
+def read_user_days(lake: Lake, first: date, until: date) -> Sequences:
+    """The same of days for which no training set was built, from what every event day has settled.
+
+    Raises:
+        PartitionMissing: of none of these days it has been.
+    """
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    users, lists, days = steps_by_user(lake, day)
+    days = lake.days(names.USER_DAYS, first=first, until=until)
+    if not days:
+        raise PartitionMissing(
+            f"{names.USER_DAYS} has no partition from {first} to {until}. Build them: foretaste run --day {until}"
+        )
+    rows = pa.concat_tables([lake.read(names.USER_DAYS, day, list(STEPS)) for day in days])
+    return _sequences(*steps_of(rows.filter(pc.greater(pc.list_value_length(rows.column("item_ids")), 0))))
+
+
+def _sequences(
+    users: npt.NDArray[np.object_], lists: pa.ListArray, days: npt.NDArray[np.datetime64]
+) -> Sequences:
+    import pyarrow.compute as pc
+
     lengths_U = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
     items_S = lists.flatten().to_numpy(zero_copy_only=False)
     return Sequences(users, np.repeat(np.arange(len(users)), lengths_U), items_S, days)

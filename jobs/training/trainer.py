@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +17,11 @@ from contracts.errors import GateRefused
 from jobs.io.checkpoints import Checkpoints
 from jobs.ranking.preparation import Preparation
 from jobs.ranking.proposer import Candidates, Proposer
-from jobs.ranking.world import IntArray, World, each_index_of
+from jobs.ranking.world import IntArray, World, each_index_of, index_of
 from jobs.training.described import Described
 from jobs.training.impressions import Impressions, evidence_of
 from jobs.training.lessons import Lessons
+from jobs.training.overfitting import Gap, measure_gap
 from jobs.training.progress import key_of, told
 from jobs.training.sequences import Sequences, targets_of
 from models.mlp_ranker import MLPRanker
@@ -46,11 +47,12 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Curve:
-    """How a training went: loss and validation NDCG@10 by epoch."""
+    """How a training went: loss and validation NDCG@10 by epoch; how much is known by heart at the best one."""
 
     losses: list[float]
     ndcg: list[float]
     best_epoch: int
+    gap: Gap | None = None  # None without validation
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,14 @@ class Trainer:
         *,
         num_epochs: int | None = None,
         validate_on: dict[str, npt.NDArray[np.object_]] | None = None,
+        watch: Callable[[int, float], None] | None = None,
     ) -> tuple[Fitted, Curve]:
         """Fit a transformer on everything up to the world's cut-off, over the items that occur there.
 
         Where it learns the items' words, it knows in the end all items of the catalogue that have some.
+
+        Args:
+            watch: called after each epoch with its number and validation NDCG@10; what it raises ends the training.
         """
         taken = self.sampled(sequences.between(None, world.cutoff))
         vocabulary = np.array(sorted({item for items in taken.values() for item in items}), dtype=object)
@@ -119,8 +125,22 @@ class Trainer:
         for epoch in further:
             epochs.append(epoch)
             log.info("epoch_ended until=%s %s", world.cutoff, told(epochs, training.epochs))
+            if watch is not None:
+                watch(epoch.number, epoch.ndcg_at_10 or 0.0)
         best = max((epoch.number for epoch in epochs if epoch.is_best), default=1)
-        curve = Curve([epoch.loss for epoch in epochs], [epoch.ndcg_at_10 or 0.0 for epoch in epochs], best)
+        gap = None
+        if validation is not None:
+            popularity_N = np.append(world.popularity_N, 0)[index_of(vocabulary, world.item_ids)]
+            gap = measure_gap(
+                model,
+                popularity_N,
+                validation.histories,
+                cast(list[set[int]], validation.targets),
+                repeats_allowed=self.repeats_allowed,
+            )
+        curve = Curve(
+            [epoch.loss for epoch in epochs], [epoch.ndcg_at_10 or 0.0 for epoch in epochs], best, gap
+        )
         if described is None:
             return Fitted(vocabulary, model), curve
         known_ids = np.concatenate([vocabulary, described.further_ids])

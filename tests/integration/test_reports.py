@@ -106,7 +106,7 @@ def test_every_link_of_every_page_leads_somewhere(settings: Settings) -> None:
     root = build_reports(settings, NOW).parent
     write_start_page(settings, NOW)
     pages = sorted(root.rglob("*.html"))
-    assert len(pages) == 9 + len(("start", "runbook", *TITLES))
+    assert len(pages) == 10 + len(("start", "runbook", *TITLES))
     for page in pages:
         for href in re.findall(r'href="([^"#]+)(?:#[^"]*)?"', page.read_text()):
             assert href == "data:," or (page.parent / href).exists(), f"{page}: {href}"

@@ -223,6 +223,14 @@ def test_a_retraining_shows_the_challenger_first_and_the_interval_of_each_differ
     assert "surely better" in page
 
 
+def test_a_retraining_says_how_much_of_what_it_knows_holds_on_days_it_has_not_seen() -> None:
+    gap = {"trained": 0.4, "validation": 0.1, "kept": 0.25, "popularity_kept": 0.8}
+    page = text_of(pages(retrainings=[retraining(gap=gap)])["retrainings/2011-03-01.html"])
+    assert "Kept on unseen days 25.0 % NDCG@10 0.4000 → 0.1000; popularity 80.0 %" in page.replace(
+        "\u202f", " "
+    )
+
+
 def test_a_refused_retraining_says_that_the_champion_stays() -> None:
     page = pages(day_view(), retrainings=[retraining(is_promoted=False)])["retrainings/2011-03-01.html"]
     assert "Challenger 2 was refused; the champion stays." in text_of(page)

@@ -60,7 +60,7 @@ def sequences_of(folder: Path, events: list[dict[str, Any]]) -> Sequences:
         days.append((file_of(to[0], 0),))
     TrainingSet(tuple(days), 0, 1, folder, cutoffs(END, 1, 1)).run()
     rows = pq.read_table(file_of(folder, 0))
-    lake = cast(Lake, SimpleNamespace(read=lambda table, day, columns: rows.select(columns)))
+    lake = cast(Lake, SimpleNamespace(read=lambda table, day, columns, where: rows.select(columns)))
     return read_sequences(lake, END)
 
 
