@@ -109,6 +109,8 @@ class Contest:
         users, targets = prompted.without(*targets_of(world, comparing, repeats_allowed))
         users, targets = self.trainer.sample(users, targets, _MOST_USERS)
         wanted = [set(items.tolist()) for items in targets]
+        # As long as the lists that are served: the ranker's candidates hang on it.
+        length = max(self.trainer.chosen["list_length"], K + prompted.most(users))
         ndcg: dict[str, npt.NDArray[np.float64]] = {}
         for name in self.chosen.compete:
             try:
@@ -119,7 +121,7 @@ class Contest:
             ranked = model.rank(
                 world,
                 users,
-                length=K + prompted.most(users),
+                length=length,
                 num_candidates=self.trainer.chosen["num_candidates"],
                 repeats_allowed=repeats_allowed,
             )
