@@ -13,6 +13,7 @@ from jobs.ranking.proposer import PAIR_FEATURES
 from jobs.ranking.score_model import ScoreModel
 from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, Deeds, World
 from models.als import ALS, ALSConfig
+from models.content import Content
 from models.covisitation import CoVisitation
 from models.ease import EASE
 from models.mlp_ranker import MLPRanker, MLPRankerConfig
@@ -39,6 +40,7 @@ def tiny_world() -> World:
         is_available_N=is_available_N,
         category_N=np.arange(NUM_ITEMS) % 4,
         brand_N=np.arange(NUM_ITEMS) % 3,
+        titles_N=np.array([f"thing {index}" for index in range(NUM_ITEMS)], dtype=object),
         item_words={
             "category": np.array([f"category-{index % 4}" for index in range(NUM_ITEMS)], dtype=object),
             "brand": np.array(
@@ -96,7 +98,8 @@ def tiny_blend(world: World) -> ScoreModel:
         "ease": EASE(5.0).fit(taken),
         "als": ALS(ALSConfig(factors=4, iterations=3)).fit(taken),
         "covisitation": CoVisitation(num_recent=7, half_life=3.0),
+        "content": Content(num_recent=4, half_life=2.0),
         "popularity": Popularity(),
     }
-    weights = dict(zip(recommenders, (0.3, 0.25, 0.2, 0.15, 0.1), strict=True))
+    weights = dict(zip(recommenders, (0.3, 0.2, 0.15, 0.15, 0.1, 0.1), strict=True))
     return ScoreModel(world.item_ids[:-2], recommenders, weights)

@@ -17,7 +17,8 @@ from contracts.errors import ModelRefused
 from jobs.io.commit import digest_of, fsync_path, sha256_of_file
 from jobs.ranking.next_item import FEATURES, NextItemModel
 from jobs.ranking.preparation import Preparation
-from jobs.ranking.score_model import COVISITATION, POPULARITY, Model, ScoreModel, Scorer
+from jobs.ranking.score_model import CONTENT, COVISITATION, POPULARITY, Model, ScoreModel, Scorer
+from models.content import Content
 from models.covisitation import CoVisitation
 from models.ease import EASE
 from models.mlp_ranker import MLPRanker, MLPRankerConfig
@@ -78,7 +79,7 @@ def _described_scores(model: ScoreModel) -> tuple[dict[str, Any], dict[str, Stat
     states: dict[str, State] = {}
     for name, recommender in model.recommenders.items():
         options[name] = {}
-        if isinstance(recommender, CoVisitation):
+        if isinstance(recommender, CoVisitation | Content):
             options[name] = {"num_recent": recommender.num_recent, "half_life": recommender.half_life}
         elif not isinstance(recommender, Popularity):
             states[name] = recommender.state()
@@ -161,6 +162,8 @@ def _load_scored(description: dict[str, Any], states: Mapping[str, State]) -> Sc
             recommenders[name] = Popularity()
         elif name == COVISITATION:
             recommenders[name] = CoVisitation(**options)
+        elif name == CONTENT:
+            recommenders[name] = Content(**options)
         elif name == "sasrec":
             recommenders[name] = SASRec.from_state(SASRecConfig(**options), states[name])
         else:

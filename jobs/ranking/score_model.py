@@ -18,16 +18,19 @@ from jobs.ranking.next_item import NextItemModel, RankedLists
 from jobs.ranking.proposer import allowed_items
 from jobs.ranking.world import FloatArray, IntArray, World, index_of
 from models.blend import standardise
+from models.content import Content
 from models.covisitation import CoVisitation
+from models.item_words import ItemWords
 from models.popularity import Popularity
 from models.recommender import Histories
 from models.topk import top_k
 
-POPULARITY, COVISITATION = "popularity", "covisitation"
+POPULARITY, COVISITATION, CONTENT = "popularity", "covisitation", "content"
 #: Recommenders that learn of a world what they score with, and nothing before: always the newest day's.
 OF_THE_WORLD: dict[str, Callable[[World], csr_matrix]] = {
     POPULARITY: lambda world: csr_matrix(world.popularity_N[None, :]),
     COVISITATION: lambda world: world.neighbours_NN,
+    CONTENT: lambda world: _words(world).T,
 }
 #: What nobody tells apart goes by recent popularity: whoever has few neighbours would else be shown the first ids.
 _POPULARITY_IN_TIES = 1e-4
@@ -48,7 +51,7 @@ class ScoreModel:
     """Recommenders by name with their weights; those of OF_THE_WORLD come unfitted."""
 
     item_ids: npt.NDArray[np.object_]  # the vocabulary, sorted: what the indices of all others mean
-    recommenders: Mapping[str, Scorer | CoVisitation | Popularity]
+    recommenders: Mapping[str, Scorer | CoVisitation | Popularity | Content]
     weights: Mapping[str, float]
 
     def __post_init__(self) -> None:
@@ -72,7 +75,7 @@ class ScoreModel:
         """This model in a world, ready to rank users. Every item is scored, whatever the number of candidates."""
         said = {
             name: copy.copy(recommender).fit(OF_THE_WORLD[name](world))
-            if isinstance(recommender, CoVisitation | Popularity)
+            if isinstance(recommender, CoVisitation | Popularity | Content)
             else recommender
             for name, recommender in self.recommenders.items()
         }
@@ -156,3 +159,9 @@ class ScoreRanking:
         scores_BN = np.repeat(scores_BV.min(axis=1, keepdims=True), self.world.num_items, axis=1)
         scores_BN[:, known] = scores_BV
         return scores_BN
+
+
+def _words(world: World) -> csr_matrix:
+    """How much each word of its title, category and brand says about an item: words_NT."""
+    texts = {"title": world.titles_N, **world.item_words}
+    return csr_matrix(ItemWords.fit(texts).prepare(texts))

@@ -23,6 +23,7 @@ _KINDS = {
     "ease": "what is taken together, by a linear model of items (EASE).",
     "als": "tastes as factors of people and items (ALS).",
     "covisitation": "what others took on the same day as what a person took lately.",
+    "content": "items whose titles, categories and brands are like those of what a person took lately.",
     "popularity": "what was taken most in the last seven days, the same for everybody.",
 }
 _MODEL_ORDER = ("challenger", "champion", "popularity", "ease", "als")

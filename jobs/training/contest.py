@@ -15,7 +15,15 @@ import models.ease
 from contracts.errors import GateRefused
 from jobs.ranking.next_item import NextItemModel
 from jobs.ranking.preparation import Preparation
-from jobs.ranking.score_model import COVISITATION, OF_THE_WORLD, POPULARITY, Model, ScoreModel, Scorer
+from jobs.ranking.score_model import (
+    CONTENT,
+    COVISITATION,
+    OF_THE_WORLD,
+    POPULARITY,
+    Model,
+    ScoreModel,
+    Scorer,
+)
 from jobs.ranking.world import World, each_index_of
 from jobs.training.evaluation import K, Prompted
 from jobs.training.impressions import Impressions
@@ -23,6 +31,7 @@ from jobs.training.recommenders import ALS, BLEND, EASE, RANKER, SASREC, Recomme
 from jobs.training.sequences import Sequences, targets_of
 from jobs.training.trainer import Curve, Fitted, Trainer
 from models.blend import fit_weights
+from models.content import Content
 from models.covisitation import CoVisitation
 from models.metrics import ndcg_at
 from models.mlp_ranker import MLPRanker
@@ -173,8 +182,7 @@ class Contest:
             fitted, curve = self.trainer.fit_transformer(
                 world, self.sequences, num_epochs=num_epochs, validate_on=validate_on
             )
-            assert np.array_equal(fitted.item_ids, item_ids)
-            found[SASREC] = fitted.sasrec
+            item_ids, found[SASREC] = fitted.item_ids, fitted.sasrec
         if names & {EASE, ALS}:
             histories = each_index_of(list(self._taken(world).values()), item_ids)
             evidence_UN = history_matrix(histories, len(item_ids))
@@ -231,10 +239,10 @@ class Contest:
             sasrec = fits.recommenders[SASREC]
             assert isinstance(sasrec, SASRec)
             return NextItemModel(fits.item_ids, sasrec, *lesson.ranker)
-        options = self.chosen.covisitation
         of_the_world = {
             POPULARITY: Popularity(),
-            COVISITATION: CoVisitation(options.num_recent, options.half_life),
+            COVISITATION: CoVisitation(**self.chosen.covisitation.model_dump()),
+            CONTENT: Content(**self.chosen.content.model_dump()),
         }
         # Who has no say is neither kept nor asked; where nobody has one, everybody is, and recent popularity decides.
         weights = {part: weight for part, weight in lesson.weights.items() if weight > 0} or lesson.weights

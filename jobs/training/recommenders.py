@@ -15,7 +15,7 @@ RANKER, BLEND = "ranker", "blend"
 SASREC, EASE, ALS = "sasrec", "ease", "als"
 
 #: A recommender that scores by itself.
-Single = Literal["sasrec", "ease", "als", "covisitation", "popularity"]
+Single = Literal["sasrec", "ease", "als", "covisitation", "content", "popularity"]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -51,8 +51,8 @@ class AlsOptions(_Section):
     iterations: Count
 
 
-class CoVisitationOptions(_Section):
-    """How far back co-visitation reads a history (:class:`models.covisitation.CoVisitation`)."""
+class RecentOptions(_Section):
+    """How far back a history is read (:class:`models.covisitation.CoVisitation`, :class:`models.content.Content`)."""
 
     num_recent: Count
     half_life: Positive
@@ -66,7 +66,8 @@ class Recommenders(_Section):
     blend: BlendOf
     ease: EaseOptions
     als: AlsOptions
-    covisitation: CoVisitationOptions
+    covisitation: RecentOptions
+    content: RecentOptions
 
     @field_validator("compete")
     @classmethod

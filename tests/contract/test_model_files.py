@@ -119,7 +119,7 @@ def test_a_saved_blend_gives_the_same_lists_and_scores(
     assert save_model(loaded, {"day": "2011-03-01"}, tmp_path) == (folder, digest)
 
 
-@pytest.mark.parametrize("name", ["sasrec", "ease", "als", "covisitation", "popularity"])
+@pytest.mark.parametrize("name", ["sasrec", "ease", "als", "covisitation", "content", "popularity"])
 def test_each_recommender_is_a_model_by_itself(
     world: World, blend: ScoreModel, name: str, tmp_path: Path
 ) -> None:

@@ -54,6 +54,7 @@ def shop(
         is_available_N=np.ones(num_items, bool),
         category_N=np.zeros(num_items, np.int64),
         brand_N=np.zeros(num_items, np.int64),
+        titles_N=np.array([f"sort{item % 7}" for item in range(num_items)], dtype=object),
         item_words={name: np.full(num_items, "", dtype=object) for name in ("category", "brand")},
         item_features_NF=rng.random((num_items, len(ITEM_FEATURES))).astype(np.float32),
         popularity_N=np.asarray(np.zeros(num_items) if popularity is None else popularity, np.float32),
@@ -148,6 +149,12 @@ def test_where_the_last_item_says_all_co_visitation_wins() -> None:
 def test_where_people_are_of_a_few_tastes_what_learns_tastes_wins(name: str) -> None:
     others = [other for other in SIMPLE if other not in ("ease", "als")]
     assert winner(shop(of_tastes(), 60, np.ones(60)), *others, name) == name
+
+
+def test_where_people_stay_with_the_words_they_know_content_wins() -> None:
+    """Of seven words each stays with one, and takes next what nobody has taken yet."""
+    people = [([user % 7, user % 7 + 7], [user % 7 + 14 + 7 * (user // 7 % 2)]) for user in range(70)]
+    assert winner(shop(people, 28, np.ones(28)), *SIMPLE, "content") == "content"
 
 
 def in_order() -> tuple[World, Sequences]:
@@ -373,7 +380,7 @@ def test_champion_and_challenger_may_be_of_two_kinds() -> None:
 
 def test_the_reviewed_file_names_whom_foretaste_comes_with() -> None:
     assert load_recommenders().compete[0] == "ranker"
-    assert set(load_recommenders().compete) == {"ranker", "blend", "sasrec", *SIMPLE}
+    assert set(load_recommenders().compete) == {"ranker", "blend", "sasrec", "content", *SIMPLE}
 
 
 FILE = """
@@ -390,6 +397,9 @@ regularisation = 0.1
 confidence = 10.0
 iterations = 3
 [covisitation]
+num_recent = 5
+half_life = 2.0
+[content]
 num_recent = 5
 half_life = 2.0
 """
@@ -423,7 +433,7 @@ def test_what_the_file_may_not_say_is_refused_by_name(old: str, new: str, named:
     [
         ("ease", "regularisation", 5000.0), ("als", "factors", 2), ("als", "regularisation", 50.0),
         ("als", "confidence", 90.0), ("als", "iterations", 1), ("covisitation", "num_recent", 1),
-        ("covisitation", "half_life", 0.2),
+        ("covisitation", "half_life", 0.2), ("content", "num_recent", 1), ("content", "half_life", 0.2),
     ],
 )  # fmt: skip
 def test_every_option_of_the_file_changes_what_is_recommended(section: str, option: str, value: Any) -> None:

@@ -26,7 +26,8 @@ USERS = np.arange(NUM_USERS)
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    return tiny_world()
+    titles_N = np.array([f"sort{index % 6}" for index in range(NUM_ITEMS)], dtype=object)
+    return dataclasses.replace(tiny_world(), titles_N=titles_N)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +107,7 @@ def test_who_has_no_say_makes_no_list_personal(world: World, model: ScoreModel) 
     assert not ranked(world, dataclasses.replace(model, weights=weights)).is_personal_U.any()
 
 
-@pytest.mark.parametrize("name", ["sasrec", "ease", "als", "covisitation", "popularity"])
+@pytest.mark.parametrize("name", ["sasrec", "ease", "als", "covisitation", "content", "popularity"])
 def test_everybody_who_has_a_say_is_heard(world: World, model: ScoreModel, name: str) -> None:
     louder = dataclasses.replace(model, weights=dict(model.weights) | {name: 50.0})
     assert (ranked(world, louder).items_UK != ranked(world, model).items_UK).any()
@@ -116,13 +117,16 @@ def test_everybody_who_has_a_say_is_heard(world: World, model: ScoreModel, name:
     )
 
 
-@pytest.mark.parametrize("name", ["covisitation", "popularity"])
-def test_neighbours_and_popularity_are_those_of_the_day(world: World, model: ScoreModel, name: str) -> None:
-    later = dataclasses.replace(
-        world,
-        neighbours_NN=csr_matrix(np.roll(world.neighbours_NN.toarray(), 7, axis=1)),
-        popularity_N=np.roll(world.popularity_N, 7),
-    )
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [("covisitation", "neighbours_NN"), ("content", "titles_N"), ("popularity", "popularity_N")],
+)
+def test_neighbours_words_and_popularity_are_those_of_the_day(
+    world: World, model: ScoreModel, name: str, read: str
+) -> None:
+    now, order = getattr(world, read), np.random.default_rng(1).permutation(NUM_ITEMS)
+    changed = now[:, order] if read == "neighbours_NN" else now[order]
+    later = dataclasses.replace(world, **{read: changed})
     alone = only(model, name)
     before = ranked(world, alone).items_UK
     assert (ranked(later, alone).items_UK != before).any()
@@ -149,6 +153,13 @@ def test_popularity_decides_nothing_that_a_recommender_tells_apart(world: World,
     alone = only(model, "als")
     turned = dataclasses.replace(world, popularity_N=world.popularity_N.max() - world.popularity_N)
     np.testing.assert_array_equal(ranked(world, alone).items_UK[3:], ranked(turned, alone).items_UK[3:])
+
+
+def test_a_shop_without_words_is_told_nothing_by_content(world: World, model: ScoreModel) -> None:
+    nothing = np.full(NUM_ITEMS, "", dtype=object)
+    silent = dataclasses.replace(world, titles_N=nothing, item_words=dict.fromkeys(world.item_words, nothing))
+    assert not ranked(silent, only(model, "content")).is_personal_U.any()
+    assert ranked(world, only(model, "content")).is_personal_U[3:].all()
 
 
 def test_an_item_that_is_new_to_a_recommender_is_its_last_and_another_may_lift_it(
