@@ -266,6 +266,7 @@ def test_what_was_taken_because_it_was_shown_speaks_for_nobody() -> None:
     free, judged = held.choose(world, outcomes, shown()), held.choose(world, outcomes, clicks)
     assert free.ndcg["popularity"] > 0.5
     assert judged.ndcg["popularity"] < 0.2
+    assert judged.ndcg["ease"] > 0.45  # what was shown is not held against whoever did not list it
     weights = [held.learn("blend", free.fits, world, outcomes, each).weights for each in (shown(), clicks)]
     assert weights[1]["popularity"] < weights[0]["popularity"] / 2
 
