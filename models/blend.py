@@ -28,12 +28,13 @@ def standardise(
     """
     count_B1 = np.maximum(is_allowed_BN.sum(axis=1, keepdims=True), 1)
     mean_B1 = scores_BN.sum(axis=1, keepdims=True, where=is_allowed_BN, dtype=np.float64) / count_B1
-    apart_BN = scores_BN - mean_B1
-    square_B1 = np.square(apart_BN).sum(axis=1, keepdims=True, where=is_allowed_BN)
+    # Half as wide as they come, since this runs over the whole catalogue for everybody.
+    apart_BN = np.subtract(scores_BN, mean_B1, dtype=np.float32, casting="same_kind")
+    square_B1 = np.square(apart_BN).sum(axis=1, keepdims=True, where=is_allowed_BN, dtype=np.float64)
     spread_B1 = np.sqrt(square_B1 / count_B1)
     tells_B1 = spread_B1 > _ROUNDING * np.abs(mean_B1)
-    apart_BN *= tells_B1 / np.where(tells_B1, spread_B1, 1.0)
-    return np.arcsinh(apart_BN).astype(np.float32), tells_B1.ravel()
+    apart_BN *= (tells_B1 / np.where(tells_B1, spread_B1, 1.0)).astype(np.float32)
+    return np.arcsinh(apart_BN, out=apart_BN), tells_B1.ravel()
 
 
 def fit_weights(
