@@ -110,7 +110,10 @@ def test_who_scores_all_alike_tells_nothing_apart():
     standard_BN, tells_B = standardise(scores_BN, np.ones(scores_BN.shape, bool))
     assert tells_B.tolist() == [False, True]
     assert standard_BN[0].tolist() == [0] * 7
-    alike_BN = np.random.default_rng(1).random((50, 1)).repeat(997, axis=1)  # whose means are off by rounding
+    alike_BN = np.random.default_rng(1).random((50, 1), dtype=np.float32).repeat(997, axis=1)
+    alike_BN[:, ::2] = np.nextafter(
+        alike_BN[:, ::2], np.float32(1)
+    )  # off by rounding, as products of matrices are
     assert not standardise(alike_BN, np.ones(alike_BN.shape, bool))[1].any()
     nothing, tells_B = standardise(scores_BN, np.zeros(scores_BN.shape, bool))
     assert np.isfinite(nothing).all()
