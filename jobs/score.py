@@ -22,8 +22,9 @@ from jobs.io.commit import digest_of
 from jobs.io.model_files import load_model
 from jobs.io.registry import model_folder
 from jobs.io.state import PROMOTIONS
-from jobs.ranking.next_item import NextItemModel, RankedLists
+from jobs.ranking.next_item import RankedLists
 from jobs.ranking.proposer import allowed_items
+from jobs.ranking.score_model import Model
 from jobs.ranking.world import World, load_world
 from jobs.runs import StepContext, champion_of_run, lists_table, manifest_of, promoted_on
 from models.topk import top_k
@@ -79,7 +80,7 @@ def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str
 
 def rank_everyone(
     world: World,
-    model: NextItemModel | None,
+    model: Model | None,
     *,
     length: int,
     num_candidates: int,
@@ -183,7 +184,7 @@ def _as_rows(
     return pa.table(columns, schema=schema_of(TABLES[names.LISTS].columns))
 
 
-def _load_champion(context: StepContext, version: str | None) -> NextItemModel | None:
+def _load_champion(context: StepContext, version: str | None) -> Model | None:
     if version is None:
         return None
     promoted = context.state.get(PROMOTIONS, version)

@@ -1,12 +1,13 @@
-"""Train a challenger as of a day: fit, judge on the last days, refit with the same settings, register.
+"""Train a challenger as of a day: choose a recommender, fit, judge on the last days, refit with the same settings, register.
 
 With h = judge_days and g = rank_days (``jobs/features/cutoffs.py``), a retraining of day D
-1. fits a transformer up to D - h - g and a ranker on what followed until D - h; the number of epochs is
-   chosen there, by the same days' outcomes;
-2. fits a transformer up to D - h and judges it with that ranker on D - h + 1 … D, against the champion
-   given the same histories and against recent popularity, EASE and ALS;
-3. does the same again h days later: a ranker on what followed D - g, over a transformer fitted up to there, and a
-   transformer fitted up to D. That model is registered; what was judged is its twin.
+1. fits every configured recommender up to D - h - g and compares them by what people did until D - h; half of these people
+   teach the number of epochs, the ranker and a blend's weights, the others compare (``jobs/training/contest.py``);
+2. has everybody of these days teach the best one's ranker or weights, fits its recommenders up to D - h and judges them with
+   that ranker or these weights on D - h + 1 … D, against the champion given the same histories and against recent
+   popularity, EASE and ALS;
+3. does the same again h days later: a ranker or weights by what followed D - g, over recommenders fitted up to there, and
+   recommenders fitted up to D. That model is registered; what was judged is its twin.
 """
 
 from __future__ import annotations
@@ -28,13 +29,15 @@ from jobs.io.model_files import load_model, save_model
 from jobs.io.registry import model_folder, open_registry
 from jobs.io.state import PROMOTIONS, RETRAININGS
 from jobs.judge import as_record, judge
-from jobs.ranking.next_item import NextItemModel
+from jobs.ranking.score_model import Model
 from jobs.ranking.world import load_world
 from jobs.runs import StepContext, manifest_of, settings_in
 from jobs.stale import refuse_mixed
+from jobs.training.contest import Contest
 from jobs.training.evaluation import evaluate
 from jobs.training.impressions import read_impressions
 from jobs.training.overfitting import Gap, overfitting_reasons
+from jobs.training.recommenders import SASREC, load_recommenders
 from jobs.training.sequences import read_sequences
 from jobs.training.trainer import Trainer
 
@@ -57,6 +60,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     recent = late if ends.end_of_refit == ends.end_of_rank else load_world(lake, ends.end_of_refit)
     checkpoints = Checkpoints(settings.home / "checkpoints")
     trainer = Trainer(chosen, repeats_allowed, checkpoints)
+    contest = Contest(trainer, sequences, load_recommenders())
 
     rank_outcomes = sequences.between(early.cutoff, late.cutoff)
     champion = _champion_model(context, manifest["champion"])
@@ -65,13 +69,13 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     refit_outcomes = sequences.between(recent.cutoff, day)
     trainer.refuse_unless_wanted(early, rank_outcomes, until=late.cutoff)
     trainer.refuse_unless_wanted(recent, refit_outcomes, until=day)
-    fitted, curve = trainer.fit_transformer(early, sequences, validate_on=rank_outcomes)
     shown = impressions.between(early.cutoff, late.cutoff)
-    ranker, preparation = trainer.fit_ranker(fitted, early, rank_outcomes, shown)
-    twin, _ = trainer.fit_transformer(late, sequences, num_epochs=curve.best_epoch)
+    choice = contest.choose(early, rank_outcomes, shown)
+    lesson = contest.learn(choice.name, choice.fits, early, rank_outcomes, shown)
+    twin = contest.refit(choice, late)
 
     ndcg, metrics, num_users = evaluate(
-        NextItemModel(twin.item_ids, twin.sasrec, ranker, preparation),
+        contest.model(choice.name, twin, lesson),
         champion[0] if champion else None,
         late,
         sequences,
@@ -81,18 +85,21 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     )
     rng = np.random.default_rng(chosen["seed"])
     verdict = judge(ndcg, margin=settings.promote_margin, min_users=settings.promote_min_users, rng=rng)
-    verdict = verdict.refused_for(overfitting_reasons(curve.gap))
+    curve = choice.fits.curve
+    # What a transformer knows by heart is held against a challenger that is made of it.
+    gap = curve.gap if curve and SASREC in contest.chosen.parts(choice.name) else None
+    verdict = verdict.refused_for(overfitting_reasons(gap))
 
     if recent is not late:
-        twin, _ = trainer.fit_transformer(recent, sequences, num_epochs=curve.best_epoch)
+        twin = contest.refit(choice, recent)
     shown = impressions.between(recent.cutoff, day)
-    ranker, preparation = trainer.fit_ranker(twin, recent, refit_outcomes, shown)
-    final, _ = trainer.fit_transformer(load_world(lake, day), sequences, num_epochs=curve.best_epoch)
-    model = NextItemModel(final.item_ids, final.sasrec, ranker, preparation)
+    lesson = contest.learn(choice.name, twin, recent, refit_outcomes, shown)
+    model = contest.model(choice.name, contest.refit(choice, load_world(lake, day)), lesson)
     facts = {
         "day": day.isoformat(),
         "data": _data_digest(context, ends),
         "settings": chosen,
+        "recommenders": contest.chosen.model_dump(mode="json"),
         "repeats_allowed": repeats_allowed,
     }
     folder, digest = save_model(model, facts, settings.home / "models")
@@ -106,9 +113,9 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
             folder,
             digest,
             day=day.isoformat(),
-            params={"day": day, "data": facts["data"], "best_epoch": curve.best_epoch, **chosen},
-            metrics={**flat, "judge.num_users": num_users, **_gap_metrics(curve.gap)},
-            curves={"fit.loss": curve.losses, "validation.ndcg_at_10": curve.ndcg},
+            params={"day": day, "data": facts["data"], **choice.as_params(), **chosen},
+            metrics={**flat, "judge.num_users": num_users, **choice.as_metrics(), **_gap_metrics(gap)},
+            curves=choice.curves,
         )
         registry.log_verdict(version, as_record(verdict))
     record = dict(context.state.get(RETRAININGS, day.isoformat()) or {})
@@ -117,17 +124,21 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
         "judged_from": (unseen_after + timedelta(days=1)).isoformat(),
         "champion": manifest["champion"],
         "challenger": version,
+        "recommender": choice.name,
+        "validation": choice.as_record(),
+        "weights": lesson.weights,
         "sha256": digest,
         "mlflow_url": page,
         "num_users": num_users,
         "metrics": metrics,
         "verdict": as_record(verdict),
-        "gap": curve.gap and curve.gap.as_record(),
+        "gap": gap and gap.as_record(),
     }
     context.state.put(RETRAININGS, day.isoformat(), record)
     checkpoints.clear()  # not before: until here a kill means that all of this is done again
     return {
         "version": version,
+        "recommender": choice.name,
         "is_promotable": verdict.is_promoted,
         "reasons": list(verdict.reasons),
         "users": num_users,
@@ -156,7 +167,7 @@ def _event_days(lake: Lake, day: date, history_days: int) -> dict[str, Sequence[
     return {table: lake.days(table, first=first, until=day) for table in names.BY_EVENT_DAY}
 
 
-def _champion_model(context: StepContext, version: str | None) -> tuple[NextItemModel, date] | None:
+def _champion_model(context: StepContext, version: str | None) -> tuple[Model, date] | None:
     """The champion and the day it was trained to."""
     if version is None:
         return None

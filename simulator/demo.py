@@ -143,6 +143,7 @@ def show_summary(settings: Settings, runs: AirflowRuns) -> None:
     for table in (_rows_table(status["landings"]), _models_table(status["retrainings"])):
         console.print(table)
     if status["retrainings"]:
+        show_competitors(status["retrainings"][-1])
         show_against_popularity(status["retrainings"][-1])
     published = read_published(settings)
     for day, drift in status["verdicts"].items():
@@ -160,6 +161,15 @@ def show_summary(settings: Settings, runs: AirflowRuns) -> None:
     )
     console.print(f"  {settings.reports_path / 'index.html'}", markup=False)
     console.print("  .venv/bin/foretaste status | recommend USER | rollback | quarantine | doctor")
+
+
+def show_competitors(retraining: dict[str, Any]) -> None:
+    """Print which recommenders competed in the last retraining, and how near each came."""
+    validation = retraining["validation"]
+    told = ", ".join(f"{name} {ndcg:.4f}" for name, ndcg in validation["ndcg_at_10"].items())
+    console.print(
+        f"The challenger is {retraining['recommender']}, chosen by {validation['num_users']:,} people on earlier days, ndcg@10: {told}"
+    )
 
 
 def show_against_popularity(retraining: dict[str, Any]) -> None:
@@ -213,7 +223,7 @@ def _models_table(retrainings: list[dict[str, Any]]) -> Table:
         for index, (name, metrics) in enumerate(retraining["metrics"].items()):
             table.add_row(
                 retraining["day"] if index == 0 else "",
-                name,
+                f"challenger ({retraining['recommender']})" if name == "challenger" else name,
                 f"{metrics['ndcg_at_10']:.4f}",
                 f"{metrics['hit_rate_at_10']:.3f}",
                 f"{metrics['coverage_at_10']:.3f}",

@@ -289,6 +289,8 @@ def _retraining(key: str, champion: int, is_promoted: bool) -> Record:
     reason = f"champion: ndcg@10 0.0750 → 0.0840, difference {0.009 * sign:+.4f}: {'better' if is_promoted else 'worse than allowed'}"
     return {
         "day": key, "reason": f"drift of {key}", "champion": str(champion), "challenger": str(champion + 1),
+        "recommender": "blend", "weights": {"sasrec": 0.61, "ease": 0.39},
+        "validation": {"num_users": 412, "ndcg_at_10": {"ranker": 0.0731, "blend": 0.0792, "ease": 0.0688}},
         "trigger": "alarm", "is_promoted": is_promoted, "num_users": 1734, "judged_from": str(date.fromisoformat(key) - timedelta(days=6)),
         "mlflow_url": "http://127.0.0.1:5000/#/experiments/1/runs/abc", "sha256": "c0ffee" * 10 + "beef", "metrics": metrics,
         "verdict": {"is_promoted": is_promoted, "reasons": [reason], "differences": differences},

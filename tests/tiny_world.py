@@ -10,8 +10,15 @@ from scipy.sparse import csr_matrix
 from jobs.ranking.next_item import NextItemModel
 from jobs.ranking.preparation import Preparation
 from jobs.ranking.proposer import PAIR_FEATURES
+from jobs.ranking.score_model import ScoreModel
 from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, Deeds, World
+from models.als import ALS, ALSConfig
+from models.content import Content
+from models.covisitation import CoVisitation
+from models.ease import EASE
 from models.mlp_ranker import MLPRanker, MLPRankerConfig
+from models.popularity import Popularity
+from models.recommender import history_matrix
 from models.sasrec import SASRec, SASRecConfig
 
 DAY = date(2011, 3, 1)
@@ -79,3 +86,20 @@ def tiny_model(world: World) -> NextItemModel:
     )
     # The last two items are new to the model.
     return NextItemModel(world.item_ids[:-2], sasrec, ranker, preparation)
+
+
+def tiny_blend(world: World) -> ScoreModel:
+    """One of each recommender; the last two items are new to those that learn."""
+    num_known = world.num_items - 2
+    rng = np.random.default_rng(5)
+    taken = history_matrix([rng.choice(num_known, 8, replace=False) for _ in range(40)], num_known)
+    recommenders = {
+        "sasrec": SASRec(SASRecConfig(num_known, width=8, blocks=1, heads=1, max_length=6), seed=1).eval(),
+        "ease": EASE(5.0).fit(taken),
+        "als": ALS(ALSConfig(factors=4, iterations=3)).fit(taken),
+        "covisitation": CoVisitation(num_recent=7, half_life=3.0),
+        "content": Content(num_recent=4, half_life=2.0),
+        "popularity": Popularity(),
+    }
+    weights = dict(zip(recommenders, (0.3, 0.2, 0.15, 0.15, 0.1, 0.1), strict=True))
+    return ScoreModel(world.item_ids[:-2], recommenders, weights)

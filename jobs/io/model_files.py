@@ -5,23 +5,37 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from contracts.errors import ModelRefused
 from jobs.io.commit import digest_of, fsync_path, sha256_of_file
 from jobs.ranking.next_item import FEATURES, NextItemModel
 from jobs.ranking.preparation import Preparation
+from jobs.ranking.score_model import CONTENT, COVISITATION, POPULARITY, Model, ScoreModel, Scorer
+from models.content import Content
+from models.covisitation import CoVisitation
+from models.ease import EASE
+from models.mlp_ranker import MLPRanker, MLPRankerConfig
+from models.popularity import Popularity
+from models.sasrec import SASRec, SASRecConfig
 
 DESCRIPTION = "model.json"
-_FILES = (DESCRIPTION, "ranker.safetensors", "sasrec.safetensors")
+_WEIGHTS = ".safetensors"
+#: What a model may be made of, each a file of weights.
+_PARTS = ("als", "ease", "ranker", "sasrec")
+_RANKED, _SCORED = "ranked", "scored"
 _MAX_BYTES = 4 << 30
 
+State = Mapping[str, npt.NDArray[Any]]
 
-def save_model(model: NextItemModel, facts: dict[str, Any], root: Path) -> tuple[Path, str]:
+
+def save_model(model: Model, facts: dict[str, Any], root: Path) -> tuple[Path, str]:
     """Write a model below ``root`` in a folder named by its digest; returns the folder and the digest.
 
     ``facts`` say what it was made of (day, data, settings); they are part of the digest.
@@ -32,22 +46,15 @@ def save_model(model: NextItemModel, facts: dict[str, Any], root: Path) -> tuple
     staged = root / f".staged-{os.getpid()}"
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir()
-    save_file(_contiguous(model.sasrec.state()), staged / "sasrec.safetensors")
-    save_file(_contiguous(model.ranker.state()), staged / "ranker.safetensors")
-    description = {
-        "task": "next-item",
-        "item_ids": list(model.item_ids),
-        "features": list(model.reads),
-        "preparation": model.preparation.state(),
-        "sasrec": asdict(model.sasrec.config),
-        "ranker": asdict(model.ranker.config),
-        "facts": facts,
-    }
+    described, states = _described(model) if isinstance(model, NextItemModel) else _described_scores(model)
+    for name, state in states.items():
+        save_file(_contiguous(state), staged / f"{name}{_WEIGHTS}")
+    description = {"task": "next-item", "item_ids": list(model.item_ids), **described, "facts": facts}
     (staged / DESCRIPTION).write_text(json.dumps(description, sort_keys=True, ensure_ascii=False))
     digest = digest_of_folder(staged)
     folder = root / digest
-    for name in _FILES:
-        fsync_path(staged / name)
+    for path in staged.iterdir():
+        fsync_path(path)
     if folder.exists():
         shutil.rmtree(staged)
     else:
@@ -56,12 +63,39 @@ def save_model(model: NextItemModel, facts: dict[str, Any], root: Path) -> tuple
     return folder, digest
 
 
+def _described(model: NextItemModel) -> tuple[dict[str, Any], dict[str, State]]:
+    described = {
+        "kind": _RANKED,
+        "features": list(model.reads),
+        "preparation": model.preparation.state(),
+        "sasrec": asdict(model.sasrec.config),
+        "ranker": asdict(model.ranker.config),
+    }
+    return described, {"sasrec": model.sasrec.state(), "ranker": model.ranker.state()}
+
+
+def _described_scores(model: ScoreModel) -> tuple[dict[str, Any], dict[str, State]]:
+    options: dict[str, dict[str, Any]] = {}
+    states: dict[str, State] = {}
+    for name, recommender in model.recommenders.items():
+        options[name] = {}
+        if isinstance(recommender, CoVisitation | Content):
+            options[name] = {"num_recent": recommender.num_recent, "half_life": recommender.half_life}
+        elif not isinstance(recommender, Popularity):
+            states[name] = recommender.state()
+        if isinstance(recommender, SASRec):
+            options[name] = asdict(recommender.config)
+    # A list, as the order of the recommenders is that in which their scores are added up.
+    parts = [{"name": name, "weight": model.weights[name], "options": options[name]} for name in options]
+    return {"kind": _SCORED, "recommenders": parts}, states
+
+
 def digest_of_folder(folder: Path) -> str:
     """sha256 over the digests of the model's files, in the order of their names."""
-    return digest_of([[name, sha256_of_file(folder / name)] for name in _FILES])
+    return digest_of([[path.name, sha256_of_file(path)] for path in sorted(folder.iterdir())])
 
 
-def load_model(folder: Path, digest: str) -> NextItemModel:
+def load_model(folder: Path, digest: str) -> Model:
     """Load a model whose bytes are those that the digest names.
 
     Raises:
@@ -70,15 +104,13 @@ def load_model(folder: Path, digest: str) -> NextItemModel:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    from models.mlp_ranker import MLPRanker, MLPRankerConfig
-    from models.sasrec import SASRec, SASRecConfig
-
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    if names != sorted(_FILES):
+    known = {f"{part}{_WEIGHTS}" for part in _PARTS}
+    if DESCRIPTION not in names or set(names) - known - {DESCRIPTION}:
         raise ModelRefused(
-            f"{folder} holds {names or 'nothing'}; a model is exactly {', '.join(_FILES)}. Retrain."
+            f"{folder} holds {names or 'nothing'}; a model is {DESCRIPTION} and some of {', '.join(sorted(known))}. Retrain."
         )
-    if sum((folder / name).stat().st_size for name in _FILES) > _MAX_BYTES:
+    if sum((folder / name).stat().st_size for name in names) > _MAX_BYTES:
         raise ModelRefused(f"{folder} is larger than {_MAX_BYTES >> 30} GiB. Retrain with a smaller width.")
     found = digest_of_folder(folder)
     if found != digest:
@@ -86,31 +118,62 @@ def load_model(folder: Path, digest: str) -> NextItemModel:
             f"{folder} has digest {found[:12]}…, registered was {digest[:12]}…. Remove it; it is fetched again."
         )
     description = json.loads((folder / DESCRIPTION).read_text())
-    if unknown := sorted(set(description["features"]) - set(FEATURES)):
+    if unknown := sorted(set(description.get("features", ())) - set(FEATURES)):
         raise ModelRefused(
             f"{folder} was trained on {unknown[0]}, which nothing computes any more. Declare it again in "
             "dbt_project/models/features, or retrain: foretaste retrain"
         )
+    # What was trained before there were two kinds does not say which it is.
+    load = {_RANKED: _load_ranked, _SCORED: _load_scored}.get(description.get("kind", _RANKED))
+    if load is None:
+        raise ModelRefused(
+            f"{folder} is a model of the kind {description['kind']!r}, which this Foretaste does not know. "
+            "Upgrade, or retrain: foretaste retrain"
+        )
     try:
-        ranker = MLPRanker.from_state(
-            MLPRankerConfig(**description["ranker"] | {"widths": tuple(description["ranker"]["widths"])}),
-            load_file(folder / "ranker.safetensors"),
-        )
-        return NextItemModel(
-            item_ids=np.array(description["item_ids"], dtype=object),
-            sasrec=SASRec.from_state(
-                SASRecConfig(**description["sasrec"]), load_file(folder / "sasrec.safetensors")
-            ),
-            ranker=ranker,
-            preparation=(
-                Preparation.from_state(description["preparation"])
-                if "preparation" in description
-                else Preparation.as_they_are(ranker.feature_names)  # trained before there was one
-            ),
-        )
+        states = {path.stem: load_file(path) for path in folder.glob(f"*{_WEIGHTS}")}
+        return load(description, states)
     except (ValueError, TypeError, KeyError, SafetensorError) as error:
         raise ModelRefused(f"{folder} is not a usable model: {error}. Retrain: foretaste retrain") from error
 
 
-def _contiguous(state: dict[str, Any]) -> dict[str, Any]:
-    return {name: np.ascontiguousarray(array) for name, array in state.items()}
+def _load_ranked(description: dict[str, Any], states: Mapping[str, State]) -> NextItemModel:
+    config = MLPRankerConfig(**description["ranker"] | {"widths": tuple(description["ranker"]["widths"])})
+    ranker = MLPRanker.from_state(config, states["ranker"])
+    return NextItemModel(
+        item_ids=np.array(description["item_ids"], dtype=object),
+        sasrec=SASRec.from_state(SASRecConfig(**description["sasrec"]), states["sasrec"]),
+        ranker=ranker,
+        preparation=(
+            Preparation.from_state(description["preparation"])
+            if "preparation" in description
+            else Preparation.as_they_are(ranker.feature_names)  # trained before there was one
+        ),
+    )
+
+
+def _load_scored(description: dict[str, Any], states: Mapping[str, State]) -> ScoreModel:
+    from models.als import ALS
+
+    recommenders: dict[str, Scorer] = {}
+    for part in description["recommenders"]:
+        name, options = part["name"], part["options"]
+        if name == POPULARITY:
+            recommenders[name] = Popularity()
+        elif name == COVISITATION:
+            recommenders[name] = CoVisitation(**options)
+        elif name == CONTENT:
+            recommenders[name] = Content(**options)
+        elif name == "sasrec":
+            recommenders[name] = SASRec.from_state(SASRecConfig(**options), states[name])
+        else:
+            recommenders[name] = {"ease": EASE, "als": ALS}[name].from_state(states[name])
+    return ScoreModel(
+        item_ids=np.array(description["item_ids"], dtype=object),
+        recommenders=recommenders,
+        weights={part["name"]: float(part["weight"]) for part in description["recommenders"]},
+    )
+
+
+def _contiguous(state: State) -> dict[str, npt.NDArray[Any]]:
+    return {name: np.asarray(array, order="C") for name, array in state.items()}

@@ -15,6 +15,17 @@ _METRIC_LABELS = {
     "recall_at_10": "Recall@10",
     "coverage_at_10": "Coverage@10",
 }
+#: What a challenger is, by the name of its recommender; what was trained before there was a choice has a ranker.
+_KINDS = {
+    "ranker": "a transformer over a person's history (SASRec) and other sources propose candidates, a ranker orders them.",
+    "blend": "scores of several recommenders, added up with weights that people's next days taught: {weights}.",
+    "sasrec": "a transformer over a person's history (SASRec).",
+    "ease": "what is taken together, by a linear model of items (EASE).",
+    "als": "tastes as factors of people and items (ALS).",
+    "covisitation": "what others took on the same day as what a person took lately.",
+    "content": "items whose titles, categories and brands are like those of what a person took lately.",
+    "popularity": "what was taken most in the last seven days, the same for everybody.",
+}
 _MODEL_ORDER = ("challenger", "champion", "popularity", "ease", "als")
 
 
@@ -29,6 +40,7 @@ def retraining_values(record: Record) -> dict[str, Any]:
         # What is clicked comes from a record: a web address or nothing.
         "record": {**record, "mlflow_url": link if urlsplit(link).scheme in ("http", "https") else ""},
         "outcome": {"promoted": "promoted", "refused": "refused"}.get(outcome_of(record), "none"),
+        "competitors": _competitors(record),
         "models": [(name, metrics[name]) for name in order],
         "metric_names": [name for name in _METRIC_LABELS if name in found]
         + sorted(found - set(_METRIC_LABELS)),
@@ -37,6 +49,22 @@ def retraining_values(record: Record) -> dict[str, Any]:
         "card": model_card(record),
         "settings": sorted(((record.get("manifest") or {}).get("settings") or {}).items()),
     }
+
+
+def _competitors(record: Record) -> list[Record]:
+    """Who competed to be the challenger, in the order of the file, and how near each came."""
+    ndcg: dict[str, float] = (record.get("validation") or {}).get("ndcg_at_10") or {}
+    weights = record.get("weights") or {}
+    told = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items()) if len(weights) > 1 else ""
+    return [
+        {
+            "name": name,
+            "ndcg": value,
+            "is_chosen": name == record.get("recommender"),
+            "weights": told if name == record.get("recommender") else "",
+        }
+        for name, value in ndcg.items()
+    ]
 
 
 def model_card(record: Record) -> list[tuple[str, str]]:
@@ -49,12 +77,11 @@ def model_card(record: Record) -> list[tuple[str, str]]:
         if record.get("judged_from")
         else f"up to {record['day']}"
     )
+    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in (record.get("weights") or {}).items())
+    recommender = str(record.get("recommender") or "ranker")
+    kind = _KINDS.get(recommender, f"{recommender}.").format(weights=weights)
     card = [
-        (
-            "Model",
-            f"foretaste-next-item, version {record.get('challenger', '–')}: a transformer over a person's history "
-            "(SASRec) and other sources propose candidates, a ranker orders them.",
-        ),
+        ("Model", f"foretaste-next-item, version {record.get('challenger', '–')}: {kind}"),
         ("For", f"ranked lists of the items that a known person of {shop} acts upon next."),
     ]
     if settings:

@@ -13,8 +13,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from jobs.ranking.next_item import NextItemModel
 from jobs.ranking.proposer import allowed_items
+from jobs.ranking.score_model import Model
 from jobs.ranking.world import IntArray, World, each_index_of
 from jobs.training.impressions import Impressions
 from jobs.training.sequences import Sequences, targets_of
@@ -32,8 +32,8 @@ _BLOCK = 1024  # users whose scores are in memory at once
 
 
 def evaluate(
-    challenger: NextItemModel,
-    champion: NextItemModel | None,
+    challenger: Model,
+    champion: Model | None,
     world: World,
     sequences: Sequences,
     outcomes: dict[str, npt.NDArray[np.object_]],
@@ -104,7 +104,7 @@ class Prompted:
         return np.take_along_axis(np.where(is_out_UX, -1, items_UX), order_UX, axis=1)
 
 
-def _list_of(model: NextItemModel, world: World, users: IntArray, trainer: Trainer, length: int) -> IntArray:
+def _list_of(model: Model, world: World, users: IntArray, trainer: Trainer, length: int) -> IntArray:
     ranked = model.rank(
         world,
         users,

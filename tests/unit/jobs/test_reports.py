@@ -564,6 +564,25 @@ def test_a_model_card_tells_data_judgement_settings_and_limits() -> None:
     assert "history_length 50" in page
 
 
+def test_a_retraining_tells_who_competed_and_who_became_the_challenger() -> None:
+    competed = {"num_users": 412, "ndcg_at_10": {"ranker": 0.0731, "blend": 0.0792, "ease": 0.0688}}
+    record = retraining(recommender="blend", validation=competed, weights={"sasrec": 0.61, "ease": 0.39})
+    page = text_of(pages(day_view(), retrainings=[record])["retrainings/2011-03-01.html"])
+    assert "ranker 0.0731 blend 0.0792 the challenger: sasrec 0.61, ease 0.39 ease 0.0688" in page
+    assert "for 412 people of whom none of these has learnt" in page
+    assert "added up with weights that people's next days taught: sasrec 0.61, ease 0.39" in page
+    alone = retraining(recommender="ease", validation=competed, weights={"ease": 1.0})
+    page = text_of(pages(day_view(), retrainings=[alone])["retrainings/2011-03-01.html"])
+    assert "ease 0.0688 the challenger Challenger beside" in page
+    assert "a linear model of items (EASE)" in page
+
+
+def test_a_retraining_from_before_there_was_a_choice_is_told_as_what_it_was() -> None:
+    page = text_of(pages(day_view(), retrainings=[retraining()])["retrainings/2011-03-01.html"])
+    assert "Who became the challenger" not in page
+    assert "a ranker orders them" in page
+
+
 def test_text_stands_out_from_its_ground_in_light_and_dark() -> None:
     style = (REPOSITORY / "jobs/report_pages/style.css").read_text()
     light, dark = (

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from contracts.settings import load_settings
-from simulator.demo import MARKER, DemoFailed, fresh_home
+from simulator.command import console
+from simulator.demo import MARKER, DemoFailed, _models_table, fresh_home, show_competitors
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,22 @@ def test_what_tests_leave_is_nobodys_state(tmp_path: Path, left: str, is_taken: 
         with pytest.raises(DemoFailed, match="holds state that no demo has written"):
             fresh_home(load_settings(home=home), world)
         assert not (home / MARKER).exists()
+
+
+def test_the_end_of_the_demo_names_the_challenger_and_whom_it_competed_with() -> None:
+    metrics = {"ndcg_at_10": 0.08, "hit_rate_at_10": 0.3, "coverage_at_10": 0.4}
+    retraining = {
+        "day": "2011-03-01", "recommender": "blend", "is_promoted": True, "verdict": {"reasons": ["better"]},
+        "metrics": {"challenger": metrics, "champion": metrics, "ease": metrics},
+        "validation": {"num_users": 1412, "ndcg_at_10": {"ranker": 0.07314, "blend": 0.0792}},
+    }  # fmt: skip
+    with console.capture() as printed:
+        show_competitors(retraining)
+        console.print(_models_table([retraining]))
+    told = " ".join(printed.get().split())
+    assert (
+        "The challenger is blend, chosen by 1,412 people on earlier days, ndcg@10: ranker 0.0731, blend 0.0792"
+        in told
+    )
+    assert "challenger (blend)" in told
+    assert told.index("champion") < told.index("ease")

@@ -1,0 +1,167 @@
+"""A model that ranks the whole catalogue by scores: those of one recommender, or of several with weights.
+
+B users of a block · N items of the catalogue · V items of the vocabulary · R recommenders · K places
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_matrix
+
+from jobs.ranking.next_item import NextItemModel, RankedLists
+from jobs.ranking.proposer import allowed_items
+from jobs.ranking.world import FloatArray, IntArray, World, index_of
+from models.blend import standardise
+from models.content import Content
+from models.covisitation import CoVisitation
+from models.item_words import ItemWords
+from models.popularity import Popularity
+from models.recommender import Histories
+from models.topk import top_k
+
+POPULARITY, COVISITATION, CONTENT = "popularity", "covisitation", "content"
+#: Recommenders that learn of a world what they score with, and nothing before: always the newest day's.
+OF_THE_WORLD: dict[str, Callable[[World], csr_matrix]] = {
+    POPULARITY: lambda world: csr_matrix(world.popularity_N[None, :]),
+    COVISITATION: lambda world: world.neighbours_NN,
+    CONTENT: lambda world: _words(world).T,
+}
+#: What nobody tells apart goes by recent popularity: whoever has few neighbours would else be shown the first ids.
+_POPULARITY_IN_TIES = 1e-4
+_MOST_BLOCK = 1024  # users at once, whose histories share batches by length
+_CELLS = 1 << 23  # scores of a recommender that are in memory at once
+
+
+class Scorer(Protocol):
+    """Something that scores histories: one row of finite scores each."""
+
+    def score(self, histories: Histories) -> npt.NDArray[np.float32]: ...
+
+    def state(self) -> dict[str, npt.NDArray[Any]]: ...
+
+
+@dataclass(frozen=True)
+class ScoreModel:
+    """Recommenders by name with their weights; those of OF_THE_WORLD come unfitted."""
+
+    item_ids: npt.NDArray[np.object_]  # the vocabulary, sorted: what the indices of all others mean
+    recommenders: Mapping[str, Scorer | CoVisitation | Popularity | Content]
+    weights: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        if set(self.recommenders) != set(self.weights) or not self.weights:
+            raise ValueError(f"weights of {sorted(self.weights)} for {sorted(self.recommenders)}")
+        if wrong := [name for name, weight in self.weights.items() if not 0 <= weight < np.inf]:
+            raise ValueError(f"the weight of {wrong[0]} is {self.weights[wrong[0]]}; it has to be 0 or more")
+
+    def rank(
+        self, world: World, users: IntArray, *, length: int, num_candidates: int, repeats_allowed: bool
+    ) -> RankedLists:
+        """The ``length`` best items for each of the users, who are indices into the world's."""
+        ranking = self.ranking(
+            world, length=length, num_candidates=num_candidates, repeats_allowed=repeats_allowed
+        )
+        return ranking.rank(users)
+
+    def ranking(
+        self, world: World, *, length: int, num_candidates: int, repeats_allowed: bool
+    ) -> ScoreRanking:
+        """This model in a world, ready to rank users. Every item is scored, whatever the number of candidates."""
+        said = {
+            name: copy.copy(recommender).fit(OF_THE_WORLD[name](world))
+            if isinstance(recommender, CoVisitation | Popularity | Content)
+            else recommender
+            for name, recommender in self.recommenders.items()
+        }
+        return ScoreRanking(
+            self, world, said, index_of(world.item_ids, self.item_ids), length, repeats_allowed
+        )
+
+
+#: Whatever a champion or a challenger may be.
+Model: TypeAlias = NextItemModel | ScoreModel
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What the recommenders say of a block of users."""
+
+    block: IntArray  # the users, as indices into the world's
+    scores_RBN: FloatArray  # standardised, in the order of the model's recommenders
+    tells_RB: npt.NDArray[np.bool_]  # does a recommender tell any items apart for the user?
+    is_allowed_BN: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class ScoreRanking:
+    """A model in one world."""
+
+    model: ScoreModel
+    world: World
+    recommenders: Mapping[str, Scorer]
+    to_vocabulary_N: IntArray  # -1: not in the vocabulary
+    length: int
+    repeats_allowed: bool
+
+    def rank(self, users: IntArray) -> RankedLists:
+        """The best items for each of the users, who are indices into the world's.
+
+        A list is personal where a recommender that counts, and is not popularity, tells items apart.
+        """
+        weights_R = np.array([self.model.weights[name] for name in self.recommenders], np.float32)
+        is_personal_R = (weights_R > 0) & np.array([name != POPULARITY for name in self.recommenders])
+        _, places_N = np.unique(self.world.popularity_N, return_inverse=True)
+        in_ties_N = (_POPULARITY_IN_TIES / max(self.world.num_items, 1) * places_N).astype(np.float32)
+        items, scores = [np.empty((0, self.length), np.int64)], [np.empty((0, self.length))]
+        personal = [np.empty(0, bool)]
+        for scored in self.score(users):
+            sums_BN = np.tensordot(weights_R, scored.scores_RBN, axes=1) + in_ties_N
+            items_BK, best_BK = top_k(np.where(scored.is_allowed_BN, sums_BN, -np.inf), self.length)
+            items.append(items_BK)
+            scores.append(best_BK)
+            personal.append(scored.tells_RB[is_personal_R].any(axis=0))
+        return RankedLists(users, np.concatenate(items), np.concatenate(scores), np.concatenate(personal))
+
+    def score(self, users: IntArray) -> Iterator[Scored]:
+        """What each recommender says of every item of the catalogue, block by block."""
+        size = max(1, min(_MOST_BLOCK, _CELLS // max(self.world.num_items, 1)))
+        for start in range(0, len(users), size):
+            block = users[start : start + size]
+            is_allowed_BN = allowed_items(self.world, block, self.repeats_allowed)
+            said = [
+                standardise(self._raw(name, recommender, block), is_allowed_BN)
+                for name, recommender in self.recommenders.items()
+            ]
+            yield Scored(
+                block,
+                np.stack([each for each, _ in said]),
+                np.stack([tells for _, tells in said]),
+                is_allowed_BN,
+            )
+
+    def _raw(self, name: str, recommender: Scorer, block: IntArray) -> FloatArray:
+        """Scores of the whole catalogue; an item that a recommender does not know gets the user's lowest."""
+        histories = [self.world.histories[user] for user in block]
+        if name in OF_THE_WORLD:
+            return recommender.score(histories)
+        known = np.flatnonzero(self.to_vocabulary_N >= 0)
+        if not len(known):
+            return np.zeros((len(block), self.world.num_items), np.float32)
+        in_vocabulary = [self.to_vocabulary_N[history] for history in histories]
+        scores_BV = recommender.score([items[items >= 0] for items in in_vocabulary])
+        scores_BV = scores_BV[:, self.to_vocabulary_N[known]]
+        scores_BN = np.repeat(scores_BV.min(axis=1, keepdims=True), self.world.num_items, axis=1)
+        scores_BN[:, known] = scores_BV
+        return scores_BN
+
+
+def _words(world: World) -> csr_matrix:
+    """How much each word of its title, category and brand says about an item: words_NT."""
+    texts = {"title": world.titles_N, **world.item_words}
+    return csr_matrix(ItemWords.fit(texts).prepare(texts))

@@ -1,0 +1,108 @@
+"""Which recommenders compete to be the challenger, read from the one reviewed file ``expectations/recommenders.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.resources import files
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from contracts.errors import SettingInvalid
+
+#: The transformer with a ranker over features, and the sum of several recommenders' scores.
+RANKER, BLEND = "ranker", "blend"
+SASREC, EASE, ALS = "sasrec", "ease", "als"
+
+#: A recommender that scores by itself.
+Single = Literal["sasrec", "ease", "als", "covisitation", "content", "popularity"]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BlendOf(_Section):
+    """Whose scores are added up."""
+
+    of: Annotated[tuple[Single, ...], Field(min_length=1)]
+
+    @field_validator("of")
+    @classmethod
+    def _names_none_twice(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return _once(names)
+
+
+class EaseOptions(_Section):
+    """How EASE is fitted, and up to which size of the catalogue."""
+
+    regularisation: Positive
+    most_items: Count
+
+
+class AlsOptions(_Section):
+    """How ALS is fitted (:class:`models.als.ALSConfig`)."""
+
+    factors: Count
+    regularisation: Positive
+    confidence: Positive
+    iterations: Count
+
+
+class RecentOptions(_Section):
+    """How far back a history is read (:class:`models.covisitation.CoVisitation`, :class:`models.content.Content`)."""
+
+    num_recent: Count
+    half_life: Positive
+
+
+class Recommenders(_Section):
+    """Everything that ``expectations/recommenders.toml`` says; its comments say why."""
+
+    compete: Annotated[tuple[Single | Literal["ranker", "blend"], ...], Field(min_length=1)]
+    tie_errors: Annotated[float, Field(ge=0)]
+    blend: BlendOf
+    ease: EaseOptions
+    als: AlsOptions
+    covisitation: RecentOptions
+    content: RecentOptions
+
+    @field_validator("compete")
+    @classmethod
+    def _names_none_twice(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return _once(names)
+
+    def parts(self, name: str) -> tuple[str, ...]:
+        """The recommenders that a competitor is made of."""
+        return {RANKER: (SASREC,), BLEND: self.blend.of}.get(name, (name,))
+
+
+def _once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{twice[0]} stands there twice")
+    return names
+
+
+def load_recommenders() -> Recommenders:
+    """Read and check the reviewed file.
+
+    Raises:
+        SettingInvalid: a recommender or an option is unknown, missing or out of its range.
+    """
+    return parse_recommenders(files("expectations").joinpath("recommenders.toml").read_text(encoding="utf-8"))
+
+
+def parse_recommenders(text: str) -> Recommenders:
+    """The same from TOML text.
+
+    Raises:
+        SettingInvalid: a recommender or an option is unknown, missing or out of its range.
+    """
+    try:
+        return Recommenders.model_validate(tomllib.loads(text))
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        raise SettingInvalid(
+            f"expectations/recommenders.toml: {error}. Its comments say what may stand there; `git checkout` has it as it was."
+        ) from error

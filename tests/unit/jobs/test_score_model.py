@@ -1,0 +1,194 @@
+"""A model of scores ranks the whole catalogue by what its recommenders say, and shows nothing that may not be shown."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from contracts.lists import PERSONAL, POPULAR
+from jobs.ranking import score_model
+from jobs.ranking.proposer import allowed_items
+from jobs.ranking.score_model import ScoreModel
+from jobs.ranking.world import World
+from jobs.score import rank_everyone
+from models.ease import EASE
+from models.popularity import Popularity
+from models.topk import top_k
+from tests.tiny_world import NUM_ITEMS, NUM_USERS, tiny_blend, tiny_world
+
+K = 5
+KNOWN = NUM_ITEMS - 2  # the last two items are new to the models
+USERS = np.arange(NUM_USERS)
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    titles_N = np.array([f"sort{index % 6}" for index in range(NUM_ITEMS)], dtype=object)
+    return dataclasses.replace(tiny_world(), titles_N=titles_N)
+
+
+@pytest.fixture(scope="module")
+def model(world: World) -> ScoreModel:
+    return tiny_blend(world)
+
+
+def only(model: ScoreModel, *names: str) -> ScoreModel:
+    return ScoreModel(
+        model.item_ids, {name: model.recommenders[name] for name in names}, dict.fromkeys(names, 1.0)
+    )
+
+
+def ranked(world: World, model: ScoreModel, users=USERS, *, length: int = K, repeats_allowed: bool = False):
+    return model.rank(world, users, length=length, num_candidates=3, repeats_allowed=repeats_allowed)
+
+
+@pytest.mark.parametrize("repeats_allowed", [True, False])
+def test_lists_hold_distinct_items_that_may_be_shown(
+    world: World, model: ScoreModel, repeats_allowed: bool
+) -> None:
+    found = ranked(world, model, length=40, repeats_allowed=repeats_allowed)
+    for user, (items, scores) in enumerate(zip(found.items_UK, found.scores_UK, strict=True)):
+        shown = items[items >= 0]
+        allowed = np.flatnonzero(world.is_available_N)
+        if not repeats_allowed:
+            allowed = np.setdiff1d(allowed, world.seen[user])
+        assert sorted(shown.tolist()) == allowed.tolist()  # every one of them, once
+        assert (items[len(shown) :] == -1).all()
+        assert np.isneginf(scores[len(shown) :]).all()
+        assert (np.diff(scores[: len(shown)]) <= 0).all()
+
+
+def test_one_recommender_ranks_as_it_scores(world: World, model: ScoreModel) -> None:
+    ease = model.recommenders["ease"]
+    assert isinstance(ease, EASE)
+    scores_UV = ease.score([history[history < KNOWN] for history in world.histories])
+    allowed_UV = allowed_items(world, USERS, False)[:, :KNOWN]
+    best_UK, _ = top_k(np.where(allowed_UV, scores_UV, -np.inf), 3)
+    with_history = slice(2, None)
+    found = ranked(world, only(model, "ease"), length=3)
+    np.testing.assert_array_equal(found.items_UK[with_history], best_UK[with_history])
+
+
+@pytest.mark.parametrize("cells", [1 << 23, 2 * NUM_ITEMS])
+def test_a_list_does_not_depend_on_who_else_is_scored(
+    world: World, model: ScoreModel, monkeypatch: pytest.MonkeyPatch, cells: int
+) -> None:
+    monkeypatch.setattr(score_model, "_CELLS", cells)
+    together = ranked(world, model)
+    assert len(list(model.ranking(world, length=K, num_candidates=3, repeats_allowed=True).score(USERS))) == (
+        1 if cells > 1 << 20 else NUM_USERS // 2
+    )
+    for user in USERS:
+        alone = ranked(world, model, np.array([user]))
+        np.testing.assert_array_equal(alone.items_UK[0], together.items_UK[user])
+
+
+def test_nobody_asked_for_gets_nothing(world: World, model: ScoreModel) -> None:
+    found = ranked(world, model, np.empty(0, np.int64))
+    assert found.items_UK.shape == found.scores_UK.shape == (0, K)
+
+
+def test_whoever_has_no_history_gets_recent_popularity_and_is_told(world: World, model: ScoreModel) -> None:
+    rows = rank_everyone(world, model, length=K, num_candidates=3, repeats_allowed=True).to_pylist()
+    popular = rank_everyone(world, None, length=K, num_candidates=3, repeats_allowed=True).to_pylist()
+    assert rows[0] == popular[0]
+    assert [row["source"] for row in rows] == [POPULAR] + [PERSONAL] * (NUM_USERS - 1)
+    alone = only(model, "popularity")
+    assert (
+        rank_everyone(world, alone, length=K, num_candidates=3, repeats_allowed=True).to_pylist() == popular
+    )
+
+
+def test_who_has_no_say_makes_no_list_personal(world: World, model: ScoreModel) -> None:
+    weights = dict.fromkeys(model.weights, 0.0) | {"popularity": 1.0}
+    assert not ranked(world, dataclasses.replace(model, weights=weights)).is_personal_U.any()
+
+
+@pytest.mark.parametrize("name", ["sasrec", "ease", "als", "covisitation", "content", "popularity"])
+def test_everybody_who_has_a_say_is_heard(world: World, model: ScoreModel, name: str) -> None:
+    louder = dataclasses.replace(model, weights=dict(model.weights) | {name: 50.0})
+    assert (ranked(world, louder).items_UK != ranked(world, model).items_UK).any()
+    np.testing.assert_array_equal(
+        ranked(world, louder, np.array([5]), length=2).items_UK,
+        ranked(world, only(model, name), np.array([5]), length=2).items_UK,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [("covisitation", "neighbours_NN"), ("content", "titles_N"), ("popularity", "popularity_N")],
+)
+def test_neighbours_words_and_popularity_are_those_of_the_day(
+    world: World, model: ScoreModel, name: str, read: str
+) -> None:
+    now, order = getattr(world, read), np.random.default_rng(1).permutation(NUM_ITEMS)
+    changed = now[:, order] if read == "neighbours_NN" else now[order]
+    later = dataclasses.replace(world, **{read: changed})
+    alone = only(model, name)
+    here, there = (
+        alone.ranking(each, length=K, num_candidates=3, repeats_allowed=False) for each in (world, later)
+    )
+    assert (
+        here.rank(USERS).items_UK != there.rank(USERS).items_UK
+    ).any()  # neither leaves a trace in the other
+
+
+def test_what_nobody_tells_apart_goes_by_recent_popularity_and_then_by_id(
+    world: World, model: ScoreModel
+) -> None:
+    popularity_N = world.popularity_N // 10
+    empty = dataclasses.replace(
+        world, neighbours_NN=csr_matrix((NUM_ITEMS, NUM_ITEMS)), popularity_N=popularity_N
+    )
+    found = ranked(empty, only(model, "covisitation"), length=NUM_ITEMS, repeats_allowed=True)
+    order = np.lexsort((np.arange(NUM_ITEMS), -popularity_N))
+    expected = [item for item in order if world.is_available_N[item]]
+    for items in found.items_UK:
+        assert items[items >= 0].tolist() == expected
+
+
+def test_popularity_decides_nothing_that_a_recommender_tells_apart(world: World, model: ScoreModel) -> None:
+    alone = only(model, "als")
+    turned = dataclasses.replace(world, popularity_N=world.popularity_N.max() - world.popularity_N)
+    np.testing.assert_array_equal(ranked(world, alone).items_UK[3:], ranked(turned, alone).items_UK[3:])
+
+
+def test_a_shop_without_words_is_told_nothing_by_content(world: World, model: ScoreModel) -> None:
+    nothing = np.full(NUM_ITEMS, "", dtype=object)
+    silent = dataclasses.replace(world, titles_N=nothing, item_words=dict.fromkeys(world.item_words, nothing))
+    assert not ranked(silent, only(model, "content")).is_personal_U.any()
+    assert ranked(world, only(model, "content")).is_personal_U[3:].all()
+
+
+def test_an_item_that_is_new_to_a_recommender_is_its_last_and_another_may_lift_it(
+    world: World, model: ScoreModel
+) -> None:
+    new = [KNOWN, KNOWN + 1]
+    hit = dataclasses.replace(
+        world, popularity_N=np.where(np.arange(NUM_ITEMS) >= KNOWN, 9000, world.popularity_N)
+    )
+    by_ease = ranked(hit, only(model, "ease"), np.arange(3, NUM_USERS))
+    assert not np.isin(by_ease.items_UK, new).any()
+    lifted = ranked(hit, only(model, "ease", "popularity"), np.arange(3, NUM_USERS))
+    assert np.isin(lifted.items_UK, new).any()
+
+
+def test_a_model_that_knows_no_item_of_the_shop_says_nothing(world: World, model: ScoreModel) -> None:
+    strange = dataclasses.replace(
+        model, item_ids=np.array([f"x{number:02d}" for number in range(KNOWN)], object)
+    )
+    assert not ranked(world, only(strange, "ease")).is_personal_U.any()
+
+
+@pytest.mark.parametrize("weight", [-0.1, np.nan, np.inf])
+def test_a_weight_below_0_is_refused(world: World, weight: float) -> None:
+    with pytest.raises(ValueError, match="the weight of popularity is"):
+        ScoreModel(world.item_ids, {"popularity": Popularity()}, {"popularity": weight})
+
+
+def test_weights_of_others_are_refused(world: World) -> None:
+    with pytest.raises(ValueError, match=r"weights of \['ease'\] for \['popularity'\]"):
+        ScoreModel(world.item_ids, {"popularity": Popularity()}, {"ease": 1.0})
