@@ -6,13 +6,15 @@ With h = judge_days and g = rank_days (``jobs/features/cutoffs.py``), a retraini
 2. fits a transformer up to D - h and judges it with that ranker on D - h + 1 … D, against the champion
    given the same histories and against recent popularity, EASE and ALS;
 3. does the same again h days later: a ranker on what followed D - g, over a transformer fitted up to there, and a
-   transformer fitted up to D. That model is registered; what was judged is its twin.
+   transformer fitted up to D. That model is registered; what was judged is its twin. Read back from its bytes it is tried
+   on the days that judge as well: it has seen them, and has to know what its twin foretold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,17 +25,21 @@ from contracts.errors import GateRefused
 from jobs.features.cutoffs import Cutoffs, cutoffs_of
 from jobs.io.commit import digest_of
 from jobs.io.lake import Lake
-from jobs.io.model_files import load_model, save_model
+from jobs.io.model_files import load_model, save_model, size_of_folder
 from jobs.io.registry import model_folder, open_registry
 from jobs.io.state import PROMOTIONS, RETRAININGS
 from jobs.judge import as_record, judge
+from jobs.judging.bounds import load_bounds
+from jobs.judging.evidence import Facts
 from jobs.ranking.next_item import NextItemModel
 from jobs.ranking.world import load_world
 from jobs.runs import StepContext, manifest_of, settings_in
 from jobs.stale import refuse_mixed
+from jobs.training.consent import num_unconsented
 from jobs.training.evaluation import evaluate
 from jobs.training.impressions import read_impressions
 from jobs.training.sequences import read_sequences
+from jobs.training.slices import read_groups
 from jobs.training.trainer import Trainer
 
 
@@ -67,17 +73,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     ranker, preparation = trainer.fit_ranker(fitted, early, rank_outcomes, shown)
     twin, _ = trainer.fit_transformer(late, sequences, num_epochs=curve.best_epoch)
 
-    ndcg, metrics, num_users = evaluate(
-        NextItemModel(twin.item_ids, twin.sasrec, ranker, preparation),
-        champion[0] if champion else None,
-        late,
-        sequences,
-        sequences.between(unseen_after, day),
-        impressions.between(unseen_after, day),
-        trainer,
-    )
-    rng = np.random.default_rng(chosen["seed"])
-    verdict = judge(ndcg, margin=settings.promote_margin, min_users=settings.promote_min_users, rng=rng)
+    judged = NextItemModel(twin.item_ids, twin.sasrec, ranker, preparation)
 
     if recent is not late:
         twin, _ = trainer.fit_transformer(recent, sequences, num_epochs=curve.best_epoch)
@@ -92,9 +88,38 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
         "repeats_allowed": repeats_allowed,
     }
     folder, digest = save_model(model, facts, settings.home / "models")
+    bounds = load_bounds()
+    evaluation = evaluate(
+        judged,
+        champion[0] if champion else None,
+        late,
+        sequences,
+        sequences.between(unseen_after, day),
+        impressions.between(unseen_after, day),
+        trainer,
+        registered=load_model(folder, digest),
+        groups_of=partial(
+            read_groups, lake, day, min_users=bounds.slices.min_users, threads=settings.threads
+        ),
+    )
+    origin = Facts(
+        day=day,
+        last_event=sequences.last_day,
+        trained_to=late.cutoff,
+        judged_from=unseen_after + timedelta(days=1),
+        num_bytes=size_of_folder(folder),
+        num_unconsented=num_unconsented(context, day, sequences.user_ids, manifest["feed"]),
+    )
+    verdict = judge(
+        evaluation,
+        origin,
+        bounds,
+        min_users=settings.promote_min_users,
+        rng=np.random.default_rng(chosen["seed"]),
+    )
     flat = {
         f"judge.{name}.{metric}": value
-        for name, values in metrics.items()
+        for name, values in evaluation.metrics.items()
         for metric, value in values.items()
     }
     with open_registry(settings) as registry:
@@ -103,20 +128,20 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
             digest,
             day=day.isoformat(),
             params={"day": day, "data": facts["data"], "best_epoch": curve.best_epoch, **chosen},
-            metrics={**flat, "judge.num_users": num_users},
+            metrics={**flat, "judge.num_users": evaluation.num_users},
             curves={"fit.loss": curve.losses, "validation.ndcg_at_10": curve.ndcg},
         )
         registry.log_verdict(version, as_record(verdict))
     record = dict(context.state.get(RETRAININGS, day.isoformat()) or {})
     record |= {
         "day": day.isoformat(),
-        "judged_from": (unseen_after + timedelta(days=1)).isoformat(),
+        "judged_from": origin.judged_from.isoformat(),
         "champion": manifest["champion"],
         "challenger": version,
         "sha256": digest,
         "mlflow_url": page,
-        "num_users": num_users,
-        "metrics": metrics,
+        "num_users": evaluation.num_users,
+        "metrics": evaluation.metrics,
         "verdict": as_record(verdict),
     }
     context.state.put(RETRAININGS, day.isoformat(), record)
@@ -124,7 +149,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
         "version": version,
         "is_promotable": verdict.is_promoted,
         "reasons": list(verdict.reasons),
-        "users": num_users,
+        "users": evaluation.num_users,
         "impressions": len(shown),
         "mlflow_url": page,
     }

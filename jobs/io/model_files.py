@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from contracts import names
 from contracts.errors import ModelRefused
 from jobs.io.commit import digest_of, fsync_path, sha256_of_file
 from jobs.ranking.next_item import FEATURES, NextItemModel
 from jobs.ranking.preparation import Preparation
 
 DESCRIPTION = "model.json"
+_TASK = names.NEXT_ITEM_TASK
 _FILES = (DESCRIPTION, "ranker.safetensors", "sasrec.safetensors")
 _MAX_BYTES = 4 << 30
 
@@ -35,7 +37,7 @@ def save_model(model: NextItemModel, facts: dict[str, Any], root: Path) -> tuple
     save_file(_contiguous(model.sasrec.state()), staged / "sasrec.safetensors")
     save_file(_contiguous(model.ranker.state()), staged / "ranker.safetensors")
     description = {
-        "task": "next-item",
+        "task": _TASK,
         "item_ids": list(model.item_ids),
         "features": list(model.reads),
         "preparation": model.preparation.state(),
@@ -61,6 +63,11 @@ def digest_of_folder(folder: Path) -> str:
     return digest_of([[name, sha256_of_file(folder / name)] for name in _FILES])
 
 
+def size_of_folder(folder: Path) -> int:
+    """Bytes of the model's files."""
+    return sum((folder / name).stat().st_size for name in _FILES)
+
+
 def load_model(folder: Path, digest: str) -> NextItemModel:
     """Load a model whose bytes are those that the digest names.
 
@@ -73,12 +80,12 @@ def load_model(folder: Path, digest: str) -> NextItemModel:
     from models.mlp_ranker import MLPRanker, MLPRankerConfig
     from models.sasrec import SASRec, SASRecConfig
 
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    if names != sorted(_FILES):
+    found_files = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    if found_files != sorted(_FILES):
         raise ModelRefused(
-            f"{folder} holds {names or 'nothing'}; a model is exactly {', '.join(_FILES)}. Retrain."
+            f"{folder} holds {found_files or 'nothing'}; a model is exactly {', '.join(_FILES)}. Retrain."
         )
-    if sum((folder / name).stat().st_size for name in _FILES) > _MAX_BYTES:
+    if size_of_folder(folder) > _MAX_BYTES:
         raise ModelRefused(f"{folder} is larger than {_MAX_BYTES >> 30} GiB. Retrain with a smaller width.")
     found = digest_of_folder(folder)
     if found != digest:
@@ -86,6 +93,10 @@ def load_model(folder: Path, digest: str) -> NextItemModel:
             f"{folder} has digest {found[:12]}…, registered was {digest[:12]}…. Remove it; it is fetched again."
         )
     description = json.loads((folder / DESCRIPTION).read_text())
+    if description.get("task") != _TASK:
+        raise ModelRefused(
+            f"{folder} is a model of the task {description.get('task')!r}, not {_TASK!r}. Retrain."
+        )
     if unknown := sorted(set(description["features"]) - set(FEATURES)):
         raise ModelRefused(
             f"{folder} was trained on {unknown[0]}, which nothing computes any more. Declare it again in "
