@@ -31,6 +31,7 @@ from jobs.io.state import PROMOTIONS, RETRAININGS
 from jobs.judge import as_record, judge
 from jobs.judging.bounds import load_bounds
 from jobs.judging.evidence import Facts
+from jobs.model_card import artifacts_of
 from jobs.ranking.next_item import NextItemModel
 from jobs.ranking.world import load_world
 from jobs.runs import StepContext, manifest_of, settings_in
@@ -122,6 +123,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
         for name, values in evaluation.metrics.items()
         for metric, value in values.items()
     }
+    curves = {"fit.loss": curve.losses, "validation.ndcg_at_10": curve.ndcg}
     with open_registry(settings) as registry:
         version, page = registry.log_challenger(
             folder,
@@ -129,21 +131,22 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
             day=day.isoformat(),
             params={"day": day, "data": facts["data"], "best_epoch": curve.best_epoch, **chosen},
             metrics={**flat, "judge.num_users": evaluation.num_users},
-            curves={"fit.loss": curve.losses, "validation.ndcg_at_10": curve.ndcg},
+            curves=curves,
         )
-        registry.log_verdict(version, as_record(verdict))
-    record = dict(context.state.get(RETRAININGS, day.isoformat()) or {})
-    record |= {
-        "day": day.isoformat(),
-        "judged_from": origin.judged_from.isoformat(),
-        "champion": manifest["champion"],
-        "challenger": version,
-        "sha256": digest,
-        "mlflow_url": page,
-        "num_users": evaluation.num_users,
-        "metrics": evaluation.metrics,
-        "verdict": as_record(verdict),
-    }
+        record = dict(context.state.get(RETRAININGS, day.isoformat()) or {})
+        record |= {
+            "day": day.isoformat(),
+            "judged_from": origin.judged_from.isoformat(),
+            "champion": manifest["champion"],
+            "challenger": version,
+            "sha256": digest,
+            "mlflow_url": page,
+            "num_users": evaluation.num_users,
+            "metrics": evaluation.metrics,
+            "verdict": as_record(verdict),
+            "curves": curves,
+        }
+        registry.log_verdict(version, record["verdict"], artifacts_of(record | {"manifest": manifest}))
     context.state.put(RETRAININGS, day.isoformat(), record)
     return {
         "version": version,

@@ -112,7 +112,7 @@ def test_popularity_in_disguise_is_refused(shop: Shop) -> None:
     def nearly_popular(noise: float) -> Scores:
         return Scores(shop.world.popularity_N + rng.normal(0, noise, (NUM_USERS, NUM_ITEMS)))
 
-    assert failed(shop.verdict(nearly_popular(0.7), nearly_popular(1.5))) == ["personal"]
+    assert failed(shop.verdict(nearly_popular(0.2), nearly_popular(1.0))) == ["personal"]
 
 
 def test_a_model_whose_items_were_swapped_on_the_way_is_refused(shop: Shop) -> None:
