@@ -232,10 +232,6 @@ class Settings(BaseSettings):
     )
 
     # Promotion and retraining
-    promote_margin: Share = Field(
-        default=0.05,
-        description="How much worse than the champion, as a share of its NDCG@10, a challenger may be.",
-    )
     promote_min_users: Annotated[int, Field(ge=2)] = Field(
         default=100, description="Users with outcomes that a judgement needs; with fewer the champion stays."
     )

@@ -7,13 +7,15 @@ With h = judge_days and g = rank_days (``jobs/features/cutoffs.py``), a retraini
    that ranker or these weights on D - h + 1 … D, against the champion given the same histories and against recent
    popularity, EASE and ALS;
 3. does the same again h days later: a ranker or weights by what followed D - g, over recommenders fitted up to there, and
-   recommenders fitted up to D. That model is registered; what was judged is its twin.
+   recommenders fitted up to D. That model is registered; what was judged is its twin. Read back from its bytes it is tried
+   on the days that judge as well: it has seen them, and has to know what its twin foretold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,20 +27,25 @@ from jobs.features.cutoffs import Cutoffs, cutoffs_of
 from jobs.io.checkpoints import Checkpoints
 from jobs.io.commit import digest_of
 from jobs.io.lake import Lake
-from jobs.io.model_files import load_model, save_model
+from jobs.io.model_files import load_model, save_model, size_of_folder
 from jobs.io.registry import model_folder, open_registry
 from jobs.io.state import PROMOTIONS, RETRAININGS
 from jobs.judge import as_record, judge
+from jobs.judging.bounds import load_bounds
+from jobs.judging.evidence import Facts
+from jobs.model_card import artifacts_of
 from jobs.ranking.score_model import Model
 from jobs.ranking.world import load_world
 from jobs.runs import StepContext, manifest_of, settings_in
 from jobs.stale import refuse_mixed
+from jobs.training.consent import num_unconsented
 from jobs.training.contest import Contest
 from jobs.training.evaluation import evaluate
 from jobs.training.impressions import read_impressions
 from jobs.training.overfitting import Gap, overfitting_reasons
 from jobs.training.recommenders import SASREC, load_recommenders
 from jobs.training.sequences import read_sequences
+from jobs.training.slices import read_groups
 from jobs.training.trainer import Trainer
 
 
@@ -74,21 +81,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     lesson = contest.learn(choice.name, choice.fits, early, rank_outcomes, shown)
     twin = contest.refit(choice, late)
 
-    ndcg, metrics, num_users = evaluate(
-        contest.model(choice.name, twin, lesson),
-        champion[0] if champion else None,
-        late,
-        sequences,
-        sequences.between(unseen_after, day),
-        impressions.between(unseen_after, day),
-        trainer,
-    )
-    rng = np.random.default_rng(chosen["seed"])
-    verdict = judge(ndcg, margin=settings.promote_margin, min_users=settings.promote_min_users, rng=rng)
-    curve = choice.fits.curve
-    # What a transformer knows by heart is held against a challenger that is made of it.
-    gap = curve.gap if curve and SASREC in contest.chosen.parts(choice.name) else None
-    verdict = verdict.refused_for(overfitting_reasons(gap))
+    judged = contest.model(choice.name, twin, lesson)
 
     if recent is not late:
         twin = contest.refit(choice, recent)
@@ -103,9 +96,42 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
         "repeats_allowed": repeats_allowed,
     }
     folder, digest = save_model(model, facts, settings.home / "models")
+    bounds = load_bounds()
+    evaluation = evaluate(
+        judged,
+        champion[0] if champion else None,
+        late,
+        sequences,
+        sequences.between(unseen_after, day),
+        impressions.between(unseen_after, day),
+        trainer,
+        registered=load_model(folder, digest),
+        groups_of=partial(
+            read_groups, lake, day, min_users=bounds.slices.min_users, threads=settings.threads
+        ),
+    )
+    origin = Facts(
+        day=day,
+        last_event=sequences.last_day,
+        trained_to=late.cutoff,
+        judged_from=unseen_after + timedelta(days=1),
+        num_bytes=size_of_folder(folder),
+        num_unconsented=num_unconsented(context, day, sequences.user_ids, manifest["feed"]),
+    )
+    verdict = judge(
+        evaluation,
+        origin,
+        bounds,
+        min_users=settings.promote_min_users,
+        rng=np.random.default_rng(chosen["seed"]),
+    )
+    curve = choice.fits.curve
+    # What a transformer knows by heart is held against a challenger that is made of it.
+    gap = curve.gap if curve and SASREC in contest.chosen.parts(choice.name) else None
+    verdict = verdict.refused_for(overfitting_reasons(gap))
     flat = {
         f"judge.{name}.{metric}": value
-        for name, values in metrics.items()
+        for name, values in evaluation.metrics.items()
         for metric, value in values.items()
     }
     with open_registry(settings) as registry:
@@ -114,26 +140,32 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
             digest,
             day=day.isoformat(),
             params={"day": day, "data": facts["data"], **choice.as_params(), **chosen},
-            metrics={**flat, "judge.num_users": num_users, **choice.as_metrics(), **_gap_metrics(gap)},
+            metrics={
+                **flat,
+                "judge.num_users": evaluation.num_users,
+                **choice.as_metrics(),
+                **_gap_metrics(gap),
+            },
             curves=choice.curves,
         )
-        registry.log_verdict(version, as_record(verdict))
-    record = dict(context.state.get(RETRAININGS, day.isoformat()) or {})
-    record |= {
-        "day": day.isoformat(),
-        "judged_from": (unseen_after + timedelta(days=1)).isoformat(),
-        "champion": manifest["champion"],
-        "challenger": version,
-        "recommender": choice.name,
-        "validation": choice.as_record(),
-        "weights": lesson.weights,
-        "sha256": digest,
-        "mlflow_url": page,
-        "num_users": num_users,
-        "metrics": metrics,
-        "verdict": as_record(verdict),
-        "gap": gap and gap.as_record(),
-    }
+        record = dict(context.state.get(RETRAININGS, day.isoformat()) or {})
+        record |= {
+            "day": day.isoformat(),
+            "judged_from": origin.judged_from.isoformat(),
+            "champion": manifest["champion"],
+            "challenger": version,
+            "recommender": choice.name,
+            "validation": choice.as_record(),
+            "weights": lesson.weights,
+            "sha256": digest,
+            "mlflow_url": page,
+            "num_users": evaluation.num_users,
+            "metrics": evaluation.metrics,
+            "verdict": as_record(verdict),
+            "gap": gap and gap.as_record(),
+            "curves": choice.curves,
+        }
+        registry.log_verdict(version, record["verdict"], artifacts_of(record | {"manifest": manifest}))
     context.state.put(RETRAININGS, day.isoformat(), record)
     checkpoints.clear()  # not before: until here a kill means that all of this is done again
     return {
@@ -141,7 +173,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
         "recommender": choice.name,
         "is_promotable": verdict.is_promoted,
         "reasons": list(verdict.reasons),
-        "users": num_users,
+        "users": evaluation.num_users,
         "impressions": len(shown),
         "mlflow_url": page,
     }

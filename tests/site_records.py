@@ -276,6 +276,7 @@ def _retraining(key: str, champion: int, is_promoted: bool) -> Record:
             "ndcg_at_10": ndcg,
             "hit_rate_at_10": ndcg * 3.6,
             "recall_at_10": ndcg * 1.4,
+            "ndcg_at_20": ndcg * 1.2,
             "coverage_at_10": 0.41,
         }
         for name, ndcg in (
@@ -293,5 +294,15 @@ def _retraining(key: str, champion: int, is_promoted: bool) -> Record:
         "validation": {"num_users": 412, "ndcg_at_10": {"ranker": 0.0731, "blend": 0.0792, "ease": 0.0688}},
         "trigger": "alarm", "is_promoted": is_promoted, "num_users": 1734, "judged_from": str(date.fromisoformat(key) - timedelta(days=6)),
         "mlflow_url": "http://127.0.0.1:5000/#/experiments/1/runs/abc", "sha256": "c0ffee" * 10 + "beef", "metrics": metrics,
-        "verdict": {"is_promoted": is_promoted, "reasons": [reason], "differences": differences},
+        "verdict": {"is_promoted": is_promoted, "reasons": [reason], "differences": differences,
+                    "slices": [_slice("new users (up to 4 items seen)", 0.01 * sign), _slice("country: France", 0.004)],
+                    "checks": [{"name": "champion", "has_passed": is_promoted, "told": reason, "value": 0.1, "bound": -0.01}]},
+        "curves": {"fit.loss": [8.1, 6.4, 5.9, 5.7], "validation.ndcg_at_10": [0.03, 0.06, 0.07, 0.069]},
+    }  # fmt: skip
+
+
+def _slice(name: str, mean: float) -> Record:
+    return {
+        "kind": "people", "name": name, "num_users": 411, "other": "champion", "ndcg_at_10": 0.08, "ndcg_at_10_of_other": 0.08 - mean,
+        "difference": {"mean": mean, "low": mean - 0.02, "high": mean + 0.02, "lower": mean - 0.018}, "is_below_floor": False,
     }  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from contracts import names
 from contracts.errors import ModelRefused
 from jobs.io.commit import digest_of, fsync_path, sha256_of_file
 from jobs.ranking.next_item import FEATURES, NextItemModel
@@ -49,7 +50,12 @@ def save_model(model: Model, facts: dict[str, Any], root: Path) -> tuple[Path, s
     described, states = _described(model) if isinstance(model, NextItemModel) else _described_scores(model)
     for name, state in states.items():
         save_file(_contiguous(state), staged / f"{name}{_WEIGHTS}")
-    description = {"task": "next-item", "item_ids": list(model.item_ids), **described, "facts": facts}
+    description = {
+        "task": names.NEXT_ITEM_TASK,
+        "item_ids": list(model.item_ids),
+        **described,
+        "facts": facts,
+    }
     (staged / DESCRIPTION).write_text(json.dumps(description, sort_keys=True, ensure_ascii=False))
     digest = digest_of_folder(staged)
     folder = root / digest
@@ -95,6 +101,11 @@ def digest_of_folder(folder: Path) -> str:
     return digest_of([[path.name, sha256_of_file(path)] for path in sorted(folder.iterdir())])
 
 
+def size_of_folder(folder: Path) -> int:
+    """Bytes of the model's files."""
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
 def load_model(folder: Path, digest: str) -> Model:
     """Load a model whose bytes are those that the digest names.
 
@@ -104,13 +115,13 @@ def load_model(folder: Path, digest: str) -> Model:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    found_files = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     known = {f"{part}{_WEIGHTS}" for part in _PARTS}
-    if DESCRIPTION not in names or set(names) - known - {DESCRIPTION}:
+    if DESCRIPTION not in found_files or set(found_files) - known - {DESCRIPTION}:
         raise ModelRefused(
-            f"{folder} holds {names or 'nothing'}; a model is {DESCRIPTION} and some of {', '.join(sorted(known))}. Retrain."
+            f"{folder} holds {found_files or 'nothing'}; a model is {DESCRIPTION} and some of {', '.join(sorted(known))}. Retrain."
         )
-    if sum((folder / name).stat().st_size for name in names) > _MAX_BYTES:
+    if size_of_folder(folder) > _MAX_BYTES:
         raise ModelRefused(f"{folder} is larger than {_MAX_BYTES >> 30} GiB. Retrain with a smaller width.")
     found = digest_of_folder(folder)
     if found != digest:
@@ -118,6 +129,10 @@ def load_model(folder: Path, digest: str) -> Model:
             f"{folder} has digest {found[:12]}…, registered was {digest[:12]}…. Remove it; it is fetched again."
         )
     description = json.loads((folder / DESCRIPTION).read_text())
+    if description.get("task") != names.NEXT_ITEM_TASK:
+        raise ModelRefused(
+            f"{folder} is a model of the task {description.get('task')!r}, not {names.NEXT_ITEM_TASK!r}. Retrain."
+        )
     if unknown := sorted(set(description.get("features", ())) - set(FEATURES)):
         raise ModelRefused(
             f"{folder} was trained on {unknown[0]}, which nothing computes any more. Declare it again in "

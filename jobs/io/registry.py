@@ -113,10 +113,12 @@ class Registry:
         with lease.guard():
             self._client.set_registered_model_alias(self._name, names.CHAMPION, version)
 
-    def log_verdict(self, version: str, verdict: Mapping[str, Any]) -> None:
-        """Keep the verdict and its reasons beside the model."""
+    def log_verdict(self, version: str, verdict: Mapping[str, Any], texts: Mapping[str, str]) -> None:
+        """Keep the verdict with its reasons, and texts by file name, beside the model."""
         run_id = self._client.get_model_version(self._name, version).run_id
         self._client.log_dict(run_id, dict(verdict), "verdict.json")
+        for name, text in texts.items():
+            self._client.log_text(run_id, text, name)
 
     def champion(self) -> str | None:
         """The version that the alias names."""

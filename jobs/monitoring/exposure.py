@@ -19,6 +19,7 @@ from jobs.monitoring.columns import DRIFT, OK, Measure, rounded
 from jobs.monitoring.engine import engine, source
 from jobs.monitoring.thresholds import Loop
 from jobs.monitoring.verdict import unjudged
+from models.metrics import gini
 
 _FIRST_ITEMS = 10
 
@@ -52,16 +53,6 @@ def exposure_of(shown_N: npt.NDArray[np.float64], popularity_N: npt.NDArray[np.f
         gini=gini(shown_N),
         popularity_lift=of_shown / of_wanted if of_wanted else 0.0,
     )
-
-
-def gini(counts_N: npt.NDArray[np.float64]) -> float:
-    """The Gini coefficient of some counts; 0 where there is nothing to share."""
-    ordered = np.sort(counts_N)
-    total = float(ordered.sum())
-    if not total:
-        return 0.0
-    ranks = np.arange(1, len(ordered) + 1)
-    return float((2 * (ranks * ordered).sum()) / (len(ordered) * total) - (len(ordered) + 1) / len(ordered))
 
 
 def read_exposure(lake: Lake, table: str, day: date, *, threads: int) -> Exposure | None:

@@ -46,6 +46,12 @@ class NextItemModel:
     preparation: Preparation
 
     def __post_init__(self) -> None:
+        if len(self.item_ids) != self.sasrec.config.num_items:
+            raise ValueError(f"{len(self.item_ids)} item ids but {self.sasrec.config.num_items} embeddings")
+        if not (self.item_ids[1:] > self.item_ids[:-1]).all():
+            raise ValueError(
+                "the item ids are not sorted, or not each there once: what an index means is lost"
+            )
         prepared, learnt = set(self.preparation.columns), set(self.ranker.feature_names) - set(PAIR_FEATURES)
         if strange := sorted(prepared ^ learnt):
             lack = "not learnt by the ranker" if strange[0] in prepared else "not prepared for the ranker"

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
 from jobs.report_pages.figures import count
 from jobs.report_pages.intervals import intervals_of
+from jobs.report_pages.model_plots import learning_plot, slices_plot
 from jobs.report_pages.views import Record, outcome_of
 
+#: What is told of the first ten places, in this order; of other numbers of places the accuracy is.
 _METRIC_LABELS = {
     "ndcg_at_10": "NDCG@10",
+    "map_at_10": "MAP@10",
     "hit_rate_at_10": "Hit rate@10",
     "recall_at_10": "Recall@10",
+    "mrr_at_10": "MRR@10",
     "coverage_at_10": "Coverage@10",
+    "novelty_at_10": "Novelty@10, bits",
+    "diversity_at_10": "Diversity@10",
+    "popularity_lift_at_10": "Popularity lift@10",
+    "gini_at_10": "Gini@10",
 }
+_ACCURACIES = {label.partition("_at_")[0]: told.partition("@")[0] for label, told in _METRIC_LABELS.items()}
+_LENGTH = re.compile(r"_at_([0-9]{1,4})$")
 #: What a challenger is, by the name of its recommender; what was trained before there was a choice has a ranker.
 _KINDS = {
     "ranker": "a transformer over a person's history (SASRec) and other sources propose candidates, a ranker orders them.",
@@ -32,23 +43,34 @@ _MODEL_ORDER = ("challenger", "champion", "popularity", "ease", "als")
 def retraining_values(record: Record) -> dict[str, Any]:
     """What the template of a retraining shows."""
     metrics: dict[str, Record] = record.get("metrics") or {}
-    order = [name for name in _MODEL_ORDER if name in metrics] + sorted(set(metrics) - set(_MODEL_ORDER))
     found = {name for values in metrics.values() for name in values}
     verdict = record.get("verdict") or {}
     link = str(record.get("mlflow_url") or "")
+    lengths = sorted({int(match[1]) for name in found if (match := _LENGTH.search(name))})
     return {
         # What is clicked comes from a record: a web address or nothing.
         "record": {**record, "mlflow_url": link if urlsplit(link).scheme in ("http", "https") else ""},
         "outcome": {"promoted": "promoted", "refused": "refused"}.get(outcome_of(record), "none"),
         "competitors": _competitors(record),
-        "models": [(name, metrics[name]) for name in order],
-        "metric_names": [name for name in _METRIC_LABELS if name in found]
-        + sorted(found - set(_METRIC_LABELS)),
+        "models": ordered_metrics(metrics),
+        "metric_names": [name for name in _METRIC_LABELS if name in found],
         "metric_labels": _METRIC_LABELS,
+        "lengths": lengths if len(lengths) > 1 else [],
+        "kinds": [(kind, label) for kind, label in _ACCURACIES.items() if f"{kind}_at_{lengths[0]}" in found]
+        if lengths
+        else [],
         "intervals": intervals_of(verdict.get("differences") or {}),
+        "slices_plot": slices_plot(verdict.get("slices") or []),
+        "learning_plot": learning_plot(record.get("curves") or {}),
         "card": model_card(record),
         "settings": sorted(((record.get("manifest") or {}).get("settings") or {}).items()),
     }
+
+
+def ordered_metrics(metrics: dict[str, Record]) -> list[tuple[str, Record]]:
+    """The metrics of each model, the challenger first."""
+    order = [name for name in _MODEL_ORDER if name in metrics] + sorted(set(metrics) - set(_MODEL_ORDER))
+    return [(name, metrics[name]) for name in order]
 
 
 def _competitors(record: Record) -> list[Record]:

@@ -7,68 +7,189 @@ place of anybody's list: it is left out of both, and lists move up (condensed li
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from jobs.judging.evidence import CHALLENGER, CHAMPION, POPULARITY, Evaluation
+from jobs.ranking.next_item import RankedLists
 from jobs.ranking.proposer import allowed_items
-from jobs.ranking.score_model import Model
 from jobs.ranking.world import IntArray, World, each_index_of
 from jobs.training.impressions import Impressions
 from jobs.training.sequences import Sequences, targets_of
+from jobs.training.slices import slices_of, tail_of
 from jobs.training.trainer import Trainer
 from models.als import ALS
 from models.ease import EASE
-from models.metrics import coverage, hit_rate_at, ndcg_at, recall_at
+from models.metrics import accuracy, coverage, diversity, exposure, gini, novelty, popularity_lift
 from models.recommender import history_matrix
 from models.topk import top_k
 
 K = 10
+#: Metrics are told of so many first places, as far as lists are that long.
+KS = (5, K, 20, 100)
 #: Users that a challenger is judged by: more make the interval no narrower than anybody needs.
 _JUDGED_USERS = 20_000
 _BLOCK = 1024  # users whose scores are in memory at once
+#: Speed is measured on so many users, in turns, and the best of some tries counts: others use the machine as well.
+_TIMED_USERS = 1024
+_TRIES = 3
+
+#: By attribute: each user's group, -1 without one, and the groups' names.
+Groups = Mapping[str, tuple[IntArray, list[str]]]
+
+
+class Ranks(Protocol):
+    """Whatever gives each user a list."""
+
+    def rank(
+        self, world: World, users: IntArray, *, length: int, num_candidates: int, repeats_allowed: bool
+    ) -> RankedLists:
+        """The ``length`` best items for each of the users, who are indices into the world's."""
 
 
 def evaluate(
-    challenger: Model,
-    champion: Model | None,
+    challenger: Ranks,
+    champion: Ranks | None,
     world: World,
     sequences: Sequences,
     outcomes: dict[str, npt.NDArray[np.object_]],
     shown: Impressions,
     trainer: Trainer,
-) -> tuple[dict[str, npt.NDArray[np.float64]], dict[str, dict[str, float]], int]:
-    """Per-user NDCG@10 by name, all metrics by name, and the number of users: everyone on the same users.
+    *,
+    registered: Ranks | None = None,
+    groups_of: Callable[[npt.NDArray[np.object_]], Groups] = lambda user_ids: {},
+    clock: Callable[[], float] = time.perf_counter,
+) -> Evaluation:
+    """How good everybody's lists are on the same users, as long as they are served.
 
     Args:
         outcomes: what each user acted upon on the days that judge.
         shown: what was shown on these days, and what came of it.
+        registered: what is registered if the challenger, its twin, is found worthy; it has seen the days that judge.
+        groups_of: the groups of users, given their ids.
     """
     prompted = Prompted.of(shown, world)
     users, targets = prompted.without(*targets_of(world, outcomes, trainer.repeats_allowed))
     users, targets = trainer.sample(users, targets, _JUDGED_USERS)
-    length = K + prompted.most(users)
-    lists = {"challenger": _list_of(challenger, world, users, trainer, length)}
-    if champion is not None:
-        lists["champion"] = _list_of(champion, world, users, trainer, length)
+    length = max(K, trainer.chosen["list_length"]) + prompted.most(users)
+    judged = _Judged(world, users, trainer, length)
+    models = {CHALLENGER: challenger} | ({CHAMPION: champion} if champion else {})
+    lists = {CHAMPION: judged.lists_of(champion)} if champion else {}
+    lists[CHALLENGER], broken = judged.tried(challenger)
     lists |= _baseline_lists(world, sequences, users, trainer, length)
-    lists = {name: prompted.condensed(users, items_UX)[:, :K] for name, items_UX in lists.items()}
+    of_registered: dict[str, IntArray] = {}
+    if registered is not None:
+        of_registered["registered"], of_itself = judged.tried(registered)
+        broken = broken or of_itself
+    most = max(k for k in KS if k <= max(K, trainer.chosen["list_length"]))
+    lists, of_registered = (
+        {name: prompted.condensed(users, items_UX)[:, :most] for name, items_UX in found.items()}
+        for found in (lists, of_registered)
+    )
+    if not len(users):
+        return Evaluation(ndcg={name: np.empty(0) for name in lists}, broken=broken)
     wanted = [set(items.tolist()) for items in targets]
-    if not wanted:
-        return {name: np.empty(0) for name in lists}, {}, 0
-    ndcg = {name: ndcg_at(items_UK, wanted, K) for name, items_UK in lists.items()}
-    metrics = {
-        name: {
-            "ndcg_at_10": float(ndcg[name].mean()),
-            "hit_rate_at_10": float(hit_rate_at(items_UK, wanted, K).mean()),
-            "recall_at_10": float(recall_at(items_UK, wanted, K).mean()),
-            "coverage_at_10": coverage(items_UK, world.num_items),
-        }
-        for name, items_UK in lists.items()
+    of_users = {
+        name: accuracy(items_UK, wanted, [k for k in KS if k <= most]) for name, items_UK in lists.items()
     }
-    return ndcg, metrics, len(users)
+    ndcg = {name: found[f"ndcg_at_{K}"] for name, found in of_users.items()}
+    groups, is_tail_N = groups_of(world.user_ids[users]), tail_of(world)
+    return Evaluation(
+        ndcg=ndcg,
+        metrics={
+            name: {metric: float(values_U.mean()) for metric, values_U in found.items()}
+            | _beyond_accuracy(lists[name], world, users, [k for k in KS if k <= most])
+            for name, found in of_users.items()
+        },
+        slices=slices_of(world, users, targets, lists, ndcg, groups, K),
+        tail_share={name: _share_of(lists[name][:, :K], is_tail_N) for name in models},
+        groups={attribute: groups_U for attribute, (groups_U, _) in groups.items()},
+        popular_share=_shared(lists[CHALLENGER][:, :K], lists[POPULARITY][:, :K]),
+        twin=_mean_ndcg(of_registered.get("registered"), wanted),
+        users_per_second={} if broken else judged.speeds(models, clock),
+        broken=broken,
+    )
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The users that every model gives lists to."""
+
+    world: World
+    users: IntArray
+    trainer: Trainer
+    length: int
+
+    def lists_of(self, model: Ranks, users: IntArray | None = None) -> IntArray:
+        ranked = model.rank(
+            self.world,
+            self.users if users is None else users,
+            length=self.length,
+            num_candidates=self.trainer.chosen["num_candidates"],
+            repeats_allowed=self.trainer.repeats_allowed,
+        )
+        if not np.isfinite(ranked.scores_UK[ranked.items_UK >= 0]).all():
+            raise ValueError("a score is not a number")
+        return ranked.items_UK
+
+    def tried(self, model: Ranks) -> tuple[IntArray, str]:
+        """The lists, and why there are none where scores cannot be put in order."""
+        try:
+            return self.lists_of(model), ""
+        except ValueError as error:
+            nothing = np.full((len(self.users), self.length), -1, np.int64)
+            return nothing, f"scores cannot be put in order: {error}"
+
+    def speeds(self, models: Mapping[str, Ranks], clock: Callable[[], float]) -> dict[str, float]:
+        """Users a second that each model ranks, all of them in turns."""
+        timed = self.users[:_TIMED_USERS]
+        least = dict.fromkeys(models, np.inf)
+        for _ in range(_TRIES):
+            for name, model in models.items():
+                begun = clock()
+                self.lists_of(model, timed)
+                least[name] = min(least[name], clock() - begun)
+        return {name: len(timed) / max(seconds, 1e-9) for name, seconds in least.items()}
+
+
+def _beyond_accuracy(
+    lists_UX: IntArray, world: World, users: IntArray, ks: Sequence[int]
+) -> dict[str, float]:
+    """What lists are like, whether they are right or not."""
+    histories = [world.histories[user] for user in users.tolist()]
+    found: dict[str, float] = {}
+    for k in ks:
+        lists_UK = lists_UX[:, :k]
+        found[f"coverage_at_{k}"] = coverage(lists_UK, world.num_items)
+        found[f"gini_at_{k}"] = gini(exposure(lists_UK, world.num_items)[world.is_available_N])
+        found[f"novelty_at_{k}"] = float(novelty(lists_UK, world.popularity_N).mean())
+        found[f"popularity_lift_at_{k}"] = popularity_lift(lists_UK, histories, world.popularity_N)
+        diversity_U = diversity(lists_UK, world.category_N)
+        if not np.isnan(diversity_U).all():  # a catalogue without categories has none
+            found[f"diversity_at_{k}"] = float(np.nanmean(diversity_U))
+    return found
+
+
+def _share_of(lists_UK: IntArray, is_in_N: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Of each list the share of its places that hold one of some items."""
+    is_item_UK = lists_UK >= 0
+    is_in_UK = is_in_N[np.maximum(lists_UK, 0)] & is_item_UK
+    return np.asarray(is_in_UK.sum(axis=1) / np.maximum(is_item_UK.sum(axis=1), 1))
+
+
+def _shared(ours_UK: IntArray, theirs_UK: IntArray) -> float:
+    """The share of our places whose item is on the same user's other list."""
+    is_shared_UK = (ours_UK[:, :, None] == theirs_UK[:, None, :]).any(axis=2) & (ours_UK >= 0)
+    return float(is_shared_UK.sum() / max(int((ours_UK >= 0).sum()), 1))
+
+
+def _mean_ndcg(lists_UK: IntArray | None, wanted: Sequence[set[int]]) -> float | None:
+    return None if lists_UK is None else float(accuracy(lists_UK, wanted, [K])[f"ndcg_at_{K}"].mean())
 
 
 @dataclass(frozen=True)
@@ -102,17 +223,6 @@ class Prompted:
         is_out_UX = np.isin(users[:, None] * self.num_items + items_UX, self.pairs) & (items_UX >= 0)
         order_UX = np.argsort(is_out_UX, axis=1, kind="stable")
         return np.take_along_axis(np.where(is_out_UX, -1, items_UX), order_UX, axis=1)
-
-
-def _list_of(model: Model, world: World, users: IntArray, trainer: Trainer, length: int) -> IntArray:
-    ranked = model.rank(
-        world,
-        users,
-        length=length,
-        num_candidates=trainer.chosen["num_candidates"],
-        repeats_allowed=trainer.repeats_allowed,
-    )
-    return ranked.items_UK
 
 
 def _baseline_lists(

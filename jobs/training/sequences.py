@@ -27,6 +27,12 @@ class Sequences:
     items_S: npt.NDArray[np.object_]
     days_S: npt.NDArray[np.datetime64]
 
+    @property
+    def last_day(self) -> date:
+        """The day of the last step of all; the beginning of time where there is none."""
+        found: date = self.days_S.max().astype("datetime64[D]").item() if len(self.days_S) else date.min
+        return found
+
     def between(self, after: date | None, until: date) -> dict[str, npt.NDArray[np.object_]]:
         """Each user's items later than ``after`` and not later than ``until``; users without any are left out."""
         users, items_of_each, _ = self._steps(after, until)

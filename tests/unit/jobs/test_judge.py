@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+import json
+from datetime import date, timedelta
+from typing import Any
+
 import numpy as np
 import pytest
 
-from jobs.judge import judge
+from jobs.judge import as_record, judge
+from jobs.judging.bounds import load_bounds
+from jobs.judging.evidence import ITEMS, PEOPLE, Evaluation, Facts, Slice
+
+DAY = date(2011, 3, 1)
+FACTS = Facts(
+    day=DAY,
+    last_event=DAY,
+    trained_to=DAY - timedelta(days=7),
+    judged_from=DAY - timedelta(days=6),
+    num_bytes=1000,
+    num_unconsented=0,
+)
+METRICS = {"popularity_lift_at_10": 1.0, "coverage_at_10": 0.4}
 
 
 def per_user(mean: float, num_users: int, seed: int, spread: float = 0.1) -> np.ndarray:
     return np.random.default_rng(seed).normal(mean, spread, num_users)
 
 
-def verdict(ndcg: dict[str, np.ndarray], min_users: int = 100):
-    return judge(ndcg, margin=0.05, min_users=min_users, rng=np.random.default_rng(0))
+def evaluation(ndcg: dict[str, np.ndarray], **known: Any) -> Evaluation:
+    return Evaluation(ndcg, **{"metrics": dict.fromkeys(ndcg, METRICS), **known})
+
+
+def verdict(ndcg: dict[str, np.ndarray], min_users: int = 100, facts: Facts = FACTS, **known: Any):
+    found = evaluation(ndcg, **known)
+    return judge(found, facts, load_bounds(), min_users=min_users, rng=np.random.default_rng(0))
 
 
 def test_a_first_model_above_popularity_is_promoted() -> None:
@@ -78,14 +100,97 @@ def test_an_undecided_difference_of_few_users_is_insufficient_data() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_same_seed_gives_the_same_verdict(seed: int) -> None:
     ndcg = with_champion(0.0)
-    one, two = (judge(ndcg, margin=0.05, min_users=100, rng=np.random.default_rng(seed)) for _ in range(2))
+    one, two = (
+        judge(evaluation(ndcg), FACTS, load_bounds(), min_users=100, rng=np.random.default_rng(seed))
+        for _ in range(2)
+    )
     assert one == two
 
 
+@pytest.mark.parametrize("mean", [0.1, 0.5])
 @pytest.mark.parametrize(("delta", "is_promoted"), [(-0.003, True), (-0.02, False)])
-def test_of_a_small_mean_a_hundredth_may_be_lost(delta: float, is_promoted: bool) -> None:
-    champion = per_user(0.10, 4000, 1)  # five percent of it would be 0.005
-    others = {"champion": champion, "popularity": per_user(0.05, 4000, 3)}
+def test_a_hundredth_may_be_lost_whatever_the_champion_reaches(
+    mean: float, delta: float, is_promoted: bool
+) -> None:
+    champion = per_user(mean, 4000, 1)
+    others = {"champion": champion, "popularity": per_user(mean / 2, 4000, 3)}
     answer = verdict({"challenger": champion + per_user(delta, 4000, 2), **others})
     assert answer.is_promoted is is_promoted
     assert "(floor -0.0100)" in answer.reasons[0]
+
+
+def test_every_check_is_told_with_its_figures_passed_or_not() -> None:
+    ndcg = with_champion(0.0)
+    people = {name: values[:200] for name, values in ndcg.items()}
+    record = as_record(
+        verdict(
+            ndcg,
+            slices=(Slice(PEOPLE, "new users", people),),
+            tail_share=dict.fromkeys(("challenger", "champion"), np.tile([0.2, 0.4], 2000)),
+            groups={"country": np.tile([0, 0, 1, 1], 1000)},
+            users_per_second={"challenger": 900.0, "champion": 800.0},
+            twin=0.5,
+        )
+    )
+    json.dumps(record)
+    assert [check["name"] for check in record["checks"]] == [
+        "champion", "popularity", "users", "scores", "plausible", "slice new users", "personal", "popularity lift",
+        "coverage", "exposure by country", "speed", "registered", "leak", "consent", "staleness", "size",
+    ]  # fmt: skip
+    assert all(check["has_passed"] and check["told"] for check in record["checks"])
+    assert record["slices"][0]["num_users"] == 200
+    assert set(record["slices"][0]["difference"]) == {"mean", "low", "high", "lower"}
+
+
+def sliced(*shortfalls: float, num_users: int = 400) -> tuple[Slice, ...]:
+    champion = per_user(0.3, num_users, 11)
+    return tuple(
+        Slice(
+            ITEMS,
+            f"slice {number}",
+            {"challenger": champion + per_user(shortfall, num_users, 20 + number), "champion": champion},
+        )
+        for number, shortfall in enumerate(shortfalls)
+    )
+
+
+def test_a_slice_that_surely_falls_below_its_floor_refuses_a_challenger_that_is_better_for_all() -> None:
+    answer = verdict(with_champion(+0.02), slices=sliced(0.0, -0.08))
+    assert not answer.is_promoted
+    assert answer.reasons[0].endswith("better")
+    assert "slice 1: ndcg@10" in answer.reasons[1]
+    assert answer.reasons[1].endswith("surely below it")
+    assert len(answer.reasons) == 2
+
+
+def test_many_slices_are_corrected_for_being_many() -> None:
+    # The lowest of twenty lies where one alone would be called surely below its floor, at 95 %.
+    low = -0.02 - 1.9 * 0.1 / 20
+    spread = per_user(0.0, 400, 5)
+    champion = per_user(0.3, 400, 11)
+    slices = [
+        Slice(
+            ITEMS,
+            f"{number}",
+            {"challenger": champion + shift + spread - spread.mean(), "champion": champion},
+        )
+        for number, shift in enumerate([low, *[0.0] * 19])
+    ]
+    assert not verdict(with_champion(0.0), slices=tuple(slices[:1])).is_promoted
+    assert verdict(with_champion(0.0), slices=tuple(slices)).is_promoted
+
+
+def test_a_slice_of_few_people_is_not_told_of() -> None:
+    answer = verdict(with_champion(0.0), slices=sliced(-0.5, num_users=49))
+    assert answer.is_promoted
+    assert answer.slices == ()
+
+
+def test_without_a_champion_slices_are_shown_beside_popularity_and_judge_nobody() -> None:
+    ndcg = {"challenger": per_user(0.30, 500, 1), "popularity": per_user(0.20, 500, 2)}
+    part = Slice(
+        PEOPLE, "new users", {name: values[:100] - (name == "challenger") for name, values in ndcg.items()}
+    )
+    answer = verdict(ndcg, slices=(part,))
+    assert answer.is_promoted
+    assert (answer.slices[0].other, answer.slices[0].is_below_floor) == ("popularity", None)

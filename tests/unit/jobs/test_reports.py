@@ -231,6 +231,25 @@ def test_a_retraining_says_how_much_of_what_it_knows_holds_on_days_it_has_not_se
     )
 
 
+def test_a_retraining_shows_its_checks_its_slices_and_how_it_learnt() -> None:
+    part = {
+        "kind": "group", "name": f"country: {EVIL}", "num_users": 411, "other": "champion", "ndcg_at_10": 0.08,
+        "ndcg_at_10_of_other": 0.09, "difference": {"mean": -0.01, "low": -0.03, "high": 0.01}, "is_below_floor": False,
+    }  # fmt: skip
+    check = {"name": "speed", "has_passed": None, "told": "scores 900 people a second"}
+    told = {**retraining()["verdict"], "slices": [part], "checks": [check]}
+    metrics = {"challenger": {"ndcg_at_10": 0.0912, "ndcg_at_20": 0.11, "gini_at_10": 0.7}}
+    page = pages(
+        day_view(), retrainings=[retraining(verdict=told, metrics=metrics, curves={"loss": [3.0, 2.0]})]
+    )["retrainings/2011-03-01.html"]
+    text = text_of(page)
+    assert "411 0.0800 0.0900 −0.0300 to +0.0100 kept" in text
+    assert "speed not judged scores 900 people a second" in text
+    assert "NDCG 0.0912 0.1100" in text
+    assert "Learning curves: loss from 3 to 2" in page
+    assert EVIL not in page
+
+
 def test_a_refused_retraining_says_that_the_champion_stays() -> None:
     page = pages(day_view(), retrainings=[retraining(is_promoted=False)])["retrainings/2011-03-01.html"]
     assert "Challenger 2 was refused; the champion stays." in text_of(page)

@@ -11,9 +11,17 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
 from models.metrics import (
+    accuracy,
+    chance_of_no_shortfall,
     coverage,
+    diversity,
+    exposure,
+    gini,
+    group_gap,
     hit_rate_at,
+    holm,
     map_at,
+    mrr_at,
     ndcg_at,
     novelty,
     paired_bootstrap,
@@ -60,7 +68,7 @@ def test_an_empty_place_is_no_hit_of_another_users_target():
 
 def test_targets_may_be_a_sparse_matrix():
     matrix = csr_matrix((np.ones(5), ([0, 1, 2, 2, 3], [5, 9, 3, 7, 1])), shape=(4, 12))
-    for metric in (ndcg_at, hit_rate_at, recall_at, map_at):
+    for metric in (ndcg_at, hit_rate_at, recall_at, map_at, mrr_at):
         np.testing.assert_array_equal(metric(LISTS, matrix, 3), metric(LISTS, TARGETS, 3))
 
 
@@ -90,7 +98,7 @@ def test_metrics_stay_between_nothing_and_one(data):
     lists = data.draw(st.lists(st.permutations(range(8)), min_size=1, max_size=4))
     targets = [data.draw(st.sets(st.integers(0, 9), min_size=1)) for _ in lists]
     k = data.draw(st.integers(1, 9))
-    for metric in (ndcg_at, hit_rate_at, recall_at, map_at):
+    for metric in (ndcg_at, hit_rate_at, recall_at, map_at, mrr_at):
         values = metric(np.array(lists), targets, k)
         assert values.shape == (len(lists),)
         assert ((values >= 0) & (values <= 1 + 1e-12)).all()
@@ -106,11 +114,66 @@ def test_novelty_is_the_mean_surprise_in_bits():
     assert novelty(np.array([[0, 1, -1], [2, 3, 1]]), popularity).tolist() == [1.5, (3 + 3 + 2) / 3]
 
 
-def test_popularity_lift_compares_a_list_with_its_users_history():
+def test_popularity_lift_compares_lists_with_histories_in_the_mean_of_users():
     popularity = np.array([10, 20, 40])
-    lists = np.array([[2, 2 - 1], [0, -1], [2, 1]])
+    lists = np.array([[2, 1], [0, -1], [2, 1]])
     histories = [np.array([0, 1]), np.array([0]), np.array([], dtype=int)]
-    assert popularity_lift(lists, histories, popularity).tolist() == [30 / 15 - 1, 0.0, 0.0]
+    # lists (40 + 20) / 2 and 10, histories (10 + 20) / 2 and 10; the third has none and says nothing
+    assert popularity_lift(lists, histories, popularity) == pytest.approx(40 / 25 - 1)
+    assert popularity_lift(lists, [np.array([], dtype=int)] * 3, popularity) == 0.0
+    assert popularity_lift(lists, histories, np.zeros(3)) == 0.0
+
+
+def test_mrr_is_one_over_the_rank_of_the_first_hit():
+    assert mrr_at(LISTS, [{5}, {9, 3}, {9}, {1}], 3).tolist() == [1, 1 / 2, 1 / 3, 0]
+    assert mrr_at(LISTS[:1], [{9}], 2).tolist() == [0]
+
+
+def test_all_metrics_at_once_are_those_of_each():
+    found = accuracy(LISTS, TARGETS, [1, 3])
+    singly = {"ndcg": ndcg_at, "map": map_at, "hit_rate": hit_rate_at, "recall": recall_at, "mrr": mrr_at}
+    assert set(found) == {f"{name}_at_{k}" for name in singly for k in (1, 3)}
+    for name, of in singly.items():
+        for k in (1, 3):
+            np.testing.assert_array_equal(found[f"{name}_at_{k}"], of(LISTS, TARGETS, k))
+
+
+def test_diversity_is_the_share_of_pairs_that_differ_in_category():
+    category = np.array([0, 0, 1, 2, -1])
+    lists = np.array([[0, 1, 2], [2, 3, 4], [0, 1, -1], [4, 0, -1]])
+    np.testing.assert_allclose(diversity(lists, category), [2 / 3, 1, 0, np.nan])
+
+
+def test_gini_is_nothing_where_all_are_shown_alike_and_near_one_where_one_is_alone():
+    assert gini(np.array([3, 3, 3])) == pytest.approx(0)
+    assert gini(np.array([0, 0, 0, 8])) == pytest.approx(3 / 4)
+    assert gini(np.zeros(3)) == 0
+    assert exposure(np.array([[2, 0], [2, -1]]), 4).tolist() == [1, 0, 2, 0]
+
+
+def test_groups_lie_as_far_apart_as_their_means_do_beyond_chance(rng):
+    groups = np.repeat([0, 1, -1], 100)
+    apart = np.concatenate([rng.normal(0, 0.1, 100), rng.normal(1, 0.1, 100), np.full(100, 50.0)])
+    assert group_gap(apart, groups, 50, rng) == pytest.approx(1, abs=0.1)
+    alike = rng.normal(0, 1, 300)
+    assert group_gap(alike, groups, 50, rng) < abs(alike[:100].mean() - alike[100:200].mean())
+    assert group_gap(apart, np.zeros(300, int), 50, rng) == 0
+
+
+def test_a_shortfall_is_as_likely_as_students_t_says():
+    difference = np.array([-1.0, 0.0, 1.0])  # mean 0, standard error 1/√3
+    assert chance_of_no_shortfall(difference, 0.0) == pytest.approx(0.5)
+    # t = -1.7320508 with two degrees of freedom: 1/2 - t / (2 √(2 + t²))
+    assert chance_of_no_shortfall(difference, 1.0) == pytest.approx(0.5 - math.sqrt(3 / 5) / 2)
+    assert chance_of_no_shortfall(np.full(5, -1.0), 0.0) == 0
+    assert chance_of_no_shortfall(np.full(5, -1.0), -1.0) == 1
+    assert chance_of_no_shortfall(np.array([-9.0]), 0.0) == 1  # one user says nothing
+
+
+def test_holm_rejects_the_smallest_first_and_stops_at_the_first_that_stands():
+    assert holm([0.04, 0.01, 0.03], 0.05) == [False, True, False]  # 0.01 ≤ 0.05/3; 0.03 > 0.05/2
+    assert holm([0.02, 0.01, 0.04], 0.05) == [True, True, True]
+    assert holm([], 0.05) == []
 
 
 def test_bootstrap_is_the_same_number_for_the_same_rng(rng):
