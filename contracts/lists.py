@@ -1,7 +1,7 @@
 """How a published list is packed and unpacked: jobs write it, readers read it.
 
-A list is little-endian: one byte of flags and width (bit 0: personal, bit 1: short, bit 7: 4-byte
-indices instead of 2), then n indices into the version's vocabulary, then n float32 scores; n follows
+A list is little-endian: one byte of flags and width (bit 0: personal, bit 1: short, bits 2 and 3: where a list
+that is not personal comes from, bit 7: 4-byte indices instead of 2), then n indices into the version's vocabulary, then n float32 scores; n follows
 from the length. The vocabulary is the version's ``items`` hash: index → JSON of the item.
 
 A reader takes the version from ``ft:live`` once for each answer and reads nothing of another one. A version
@@ -17,9 +17,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 PERSONAL = "personal"
+SESSION = "session"
+CONTENT = "content"
+SEGMENT = "segment"
 POPULAR = "popular"
+#: Where a list comes from, the rungs of a ladder from the top; see jobs/ranking/ladder.py.
+SOURCES = (PERSONAL, SESSION, CONTENT, SEGMENT, POPULAR)
 
-_IS_PERSONAL = 0x01
+#: What the first byte says of the source. Lists that were packed before there were rungs say personal or popular.
+_FLAGS_OF = {POPULAR: 0x00, PERSONAL: 0x01, SESSION: 0x04, CONTENT: 0x08, SEGMENT: 0x0C}
+_OF_FLAGS = {flags: source for source, flags in _FLAGS_OF.items()}
+_IS_ANY_SOURCE = 0x0D
 _IS_SHORT = 0x02
 _IS_WIDE = 0x80
 _MOST_NARROW = 0xFFFF  # items that 2-byte indices can tell apart
@@ -38,11 +46,7 @@ class PackedList:
 def flags(source: str, is_short: bool, num_items: int) -> int:
     """The first byte of a packed list."""
     is_wide = num_items > _MOST_NARROW
-    return (
-        (_IS_PERSONAL if source == PERSONAL else 0)
-        | (_IS_SHORT if is_short else 0)
-        | (_IS_WIDE if is_wide else 0)
-    )
+    return _FLAGS_OF[source] | (_IS_SHORT if is_short else 0) | (_IS_WIDE if is_wide else 0)
 
 
 def index_type(num_items: int) -> str:
@@ -71,11 +75,13 @@ def unpack(packed: bytes) -> PackedList:
     count, rest = divmod(len(packed) - 1, width + 4)
     if rest:
         raise ValueError(f"{len(packed)} bytes are no packed list with {width}-byte indices")
+    if first & _IS_ANY_SOURCE not in _OF_FLAGS:
+        raise ValueError(f"a packed list begins with {first:#04x}, which names no source")
     values = struct.unpack(f"<{count}{'I' if width == 4 else 'H'}{count}f", packed[1:])
     return PackedList(
         indices=values[:count],
         scores=values[count:],
-        source=PERSONAL if first & _IS_PERSONAL else POPULAR,
+        source=_OF_FLAGS[first & _IS_ANY_SOURCE],
         is_short=bool(first & _IS_SHORT),
     )
 

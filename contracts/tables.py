@@ -275,7 +275,7 @@ TRAINING_IMPRESSIONS = Table(
 )
 _LIST_COLUMNS = {
     "user_id": "text",
-    "source": "text",  # personal or popular
+    "source": "text",  # one of contracts.lists.SOURCES: what the list was made from
     "is_short": "boolean",
     "item_ids": "text[]",
     "scores": "double[]",  # rounded to 1e-6, never rising

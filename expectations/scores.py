@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from contracts.lists import PERSONAL, POPULAR
+from contracts.lists import SOURCES
 from expectations import rules
 from expectations.frames import as_frame
 from expectations.rules import Suite
@@ -119,7 +119,7 @@ def lists(length: int) -> Suite:
             *rules.never_missing("user_id", "source", "is_short"),
             *rules.ids("user_id"),
             rules.one_row_per("user_id"),
-            rules.one_of((PERSONAL, POPULAR), "source"),
+            rules.one_of(SOURCES, "source"),
             *rules.between(0, length, "num_items"),
             rules.equal("num_items", "num_scores", "as many scores as items"),
             rules.equal(

@@ -17,14 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.errors import GateRefused
-from contracts.lists import PERSONAL, POPULAR, flags, index_type, pack
+from contracts.lists import POPULAR, SOURCES, flags, index_type, pack
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 #: Lists handled at once: few enough for the caches, many enough for NumPy.
 _BLOCK = 4096
-_SOURCES = (PERSONAL, POPULAR)
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Lists:
     """Everybody's list: user u has ``items_T[offsets_U1[u] : offsets_U1[u + 1]]``, best first."""
 
     user_ids: list[str]  # rising
-    is_personal_U: BoolArray
+    source_U: IntArray  # places in SOURCES
     is_short_U: BoolArray
     offsets_U1: IntArray
     items_T: IntArray  # places in a vocabulary, -1 for what is not in it
@@ -126,15 +125,12 @@ def read_lists(rows: pa.Table, vocabulary: pa.Array) -> Lists:
         users,
         "is nobody's, or out of order, or a second one",
     )
-    _refuse(
-        ~_numpy(pc.is_in(rows["source"], pa.array(_SOURCES))),
-        users,
-        f"has a source other than {' and '.join(_SOURCES)}",
-    )
+    source_U = _numpy(pc.fill_null(pc.index_in(rows["source"], pa.array(SOURCES)), -1)).astype(np.int64)
+    _refuse(source_U < 0, users, f"has a source that is none of {', '.join(SOURCES)}")
     items_T = pc.fill_null(pc.index_in(pc.list_flatten(rows["item_ids"]), vocabulary), -1)
     return Lists(
         user_ids=users.to_pylist(),
-        is_personal_U=_numpy(pc.equal(rows["source"], PERSONAL)),
+        source_U=source_U,
         is_short_U=_numpy(rows["is_short"]),
         offsets_U1=np.concatenate([[0], np.cumsum(_numpy(lengths_U), dtype=np.int64)]),
         items_T=_numpy(items_T).astype(np.int64),
@@ -213,9 +209,9 @@ def pack_all(lists: Lists, index_N: IntArray, num_items: int) -> list[bytes]:
     """``contracts.lists.pack`` of every list, many at once; ``index_N`` is each item's index in the version."""
     index_dtype = np.dtype(index_type(num_items))
     flags_U = np.array(
-        [[flags(source, short, num_items) for short in (False, True)] for source in (POPULAR, PERSONAL)],
+        [[flags(source, short, num_items) for short in (False, True)] for source in SOURCES],
         np.uint8,
-    )[lists.is_personal_U.astype(int), lists.is_short_U.astype(int)]
+    )[lists.source_U, lists.is_short_U.astype(int)]
     packed: list[bytes] = [b""] * len(lists.user_ids)
     for users_M, at_MK in lists.blocks():
         num, length = at_MK.shape

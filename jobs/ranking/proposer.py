@@ -47,7 +47,7 @@ class Candidates:
     rows_R: IntArray  # index into the block
     items_R: IntArray
     pair_RF: npt.NDArray[np.float32]  # PAIR_FEATURES
-    is_personal_B: npt.NDArray[np.bool_]  # does anything about this user speak for some item?
+    is_personal_B: npt.NDArray[np.bool_]  # does the transformer know an item of this user's history?
 
 
 class Proposer:
@@ -143,9 +143,7 @@ class Proposer:
         pair_RF[:, 7] = np.nan_to_num(gap_R)
         pair_RF[:, 8] = np.log1p(1000 * _dense(bought_with_BN).take(flat_R))
         pair_RF[:, 9:] = self._deeds(block, flat_R, seen_BN.take(flat_R))
-        num_neighbours_B = np.diff(neighbours_BN.indptr) + np.diff(bought_with_BN.indptr)
-        is_personal_B = has_history_B | (num_neighbours_B > 0)
-        return Candidates(block, rows_R, items_R, pair_RF, is_personal_B)
+        return Candidates(block, rows_R, items_R, pair_RF, has_history_B)
 
     def _seen(self, block: IntArray) -> npt.NDArray[np.bool_]:
         seen = [self.world.seen[user] for user in block]

@@ -9,7 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts import names
-from contracts.lists import PERSONAL, POPULAR, Pointer, list_digest, pack, unpack
+from contracts.lists import (
+    CONTENT,
+    PERSONAL,
+    POPULAR,
+    SEGMENT,
+    SESSION,
+    SOURCES,
+    Pointer,
+    list_digest,
+    pack,
+    unpack,
+)
 
 POINTER = Pointer(
     version="v0007", day="2011-03-01", kind="daily", fence=12, sha256="ab", num_users=3, num_items=9, num_buckets=4,
@@ -21,7 +32,7 @@ POINTER = Pointer(
 @given(
     st.data(),
     st.sampled_from([2, 0xFFFF, 0x10000, 1 << 31]),
-    st.sampled_from([PERSONAL, POPULAR]),
+    st.sampled_from(SOURCES),
     st.booleans(),
 )
 def test_what_is_packed_is_unpacked(data: st.DataObject, num_items: int, source: str, is_short: bool) -> None:
@@ -45,6 +56,19 @@ def test_a_packed_list_is_the_documented_bytes() -> None:
         [0b11, 5, 0, 2, 1, 0, 0, 128, 63, 0, 0, 0, 63]
     )
     assert pack([5], [1.0], POPULAR, False, 70_000) == bytes([0b1000_0000, 5, 0, 0, 0, 0, 0, 128, 63])
+
+
+def test_what_was_packed_before_there_was_a_ladder_is_still_read() -> None:
+    """A version outlives the upgrade that follows it: bit 0 said personal, and without it a list was popular."""
+    assert [unpack(bytes([first])).source for first in (0b00, 0b01, 0b10, 0b11)] == [
+        POPULAR, PERSONAL, POPULAR, PERSONAL,
+    ]  # fmt: skip
+    assert [pack([], [], source, False, 9)[0] for source in (SESSION, CONTENT, SEGMENT)] == [4, 8, 12]
+
+
+def test_a_first_byte_that_names_no_source_is_refused() -> None:
+    with pytest.raises(ValueError, match="0x05, which names no source"):
+        unpack(bytes([0b0101]))
 
 
 @pytest.mark.parametrize("torn", [b"", b"\x01\x00", b"\x01" + bytes(7), b"\x81" + bytes(12)])

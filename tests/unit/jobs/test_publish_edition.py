@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.errors import GateRefused
-from contracts.lists import PERSONAL, POPULAR, list_digest, pack, unpack
+from contracts.lists import PERSONAL, POPULAR, SESSION, SOURCES, list_digest, pack, unpack
 from contracts.tables import LISTS
 from jobs.edition import Edition, edition_of, pack_all, popular_list, read_lists
 from jobs.io.schemas import arrow_schema
@@ -49,7 +49,7 @@ def edition(rows: list[Row]) -> Edition:
 
 
 def test_an_edition_holds_every_list_and_the_items_they_name() -> None:
-    made = edition([row("u1", "dca"), row("u2", "", source=POPULAR), row("u3", "a")])
+    made = edition([row("u1", "dca"), row("u2", "", source=POPULAR), row("u3", "a", source=SESSION)])
     items = [json.loads(item) for item in made.items]
     # What no list names is no part of the version; the popular list names b.
     assert [item["item_id"] for item in items] == ["a", "b", "c", "d"]
@@ -59,7 +59,7 @@ def test_an_edition_holds_every_list_and_the_items_they_name() -> None:
         "u1": ["d", "c", "a"], "u2": [], "u3": ["a"],
     }  # fmt: skip
     assert [(found.source, found.is_short) for found in lists.values()] == [
-        (PERSONAL, False), (POPULAR, True), (PERSONAL, True),
+        (PERSONAL, False), (POPULAR, True), (SESSION, True),
     ]  # fmt: skip
     assert lists["u1"].scores == (3.0, 2.0, 1.0)
 
@@ -84,7 +84,7 @@ def ragged_rows(draw: st.DrawFn) -> list[Row]:
     for number, length in enumerate(lengths):
         items = draw(st.permutations("abcde"))[:length]
         scores = sorted(draw(st.lists(st.floats(-1e4, 1e4), min_size=length, max_size=length)), reverse=True)
-        source = draw(st.sampled_from([PERSONAL, POPULAR]))
+        source = draw(st.sampled_from(SOURCES))
         rows.append(
             row(f"u{number:02d}", "".join(items), scores=scores, source=source, is_short=draw(st.booleans()))
         )
@@ -129,7 +129,7 @@ def test_the_digest_of_an_edition_is_the_contracts(rows: list[Row]) -> None:
         (row("u5", "ab", is_short=False), "'u5' holds 2 of 3 items and says is_short=False"),
         (row("u5", "abc", is_short=True), "'u5' holds 3 of 3 items and says is_short=True"),
         (row("u5", "abcd", is_short=False), "'u5' holds 4 of 3 items"),
-        (row("u5", source="guess"), "'u5' has a source other than personal and popular"),
+        (row("u5", source="guess"), "'u5' has a source that is none of personal, session, content, segment, popular"),
         (row("u4"), "'u4' is nobody's, or out of order, or a second one"),
         (row("u3"), "'u3' is nobody's, or out of order, or a second one"),
         (row("u5", scores=[3.0, None, 1.0]), "column scores of the lists has missing values"),

@@ -1,0 +1,187 @@
+"""Whom the champion knows nothing about goes down a ladder, and each list says from which rung it comes.
+
+personal: the champion's own list.
+session: it knows none of the user's items, or there is no champion: what others took within one day, or bought, together
+with what this user took lately.
+content: these items have no neighbours either: items like them, by what the catalogue says of them. A new item that
+nobody has acted upon has its place here.
+segment: nothing is known of the user's items: what is popular now in the category that the user likes most.
+popular: what is popular now.
+
+A list that a rung leaves short is filled up from the rungs below it.
+
+U users · B users of a block · N items of the catalogue · K places
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_matrix
+
+from contracts.lists import CONTENT, PERSONAL, POPULAR, SEGMENT, SESSION, SOURCES
+from jobs.ranking.next_item import RankedLists
+from jobs.ranking.proposer import COPURCHASE_RECENT, allowed_items
+from jobs.ranking.world import IntArray, World
+from models.covisitation import CoVisitation
+from models.topk import DECIMALS, top_k, top_k_sparse
+
+FloatArray = npt.NDArray[np.float64]
+#: The best items (-1: none) of some users, and their scores.
+Places = tuple[IntArray, FloatArray]
+_BLOCK = 1024
+
+
+class Ranks(Protocol):
+    """A model in one world."""
+
+    def rank(self, users: IntArray) -> RankedLists: ...
+
+
+@dataclass(frozen=True)
+class LadderLists:
+    """One list a user: catalogue indices (-1: none) and scores, best first, and where it comes from."""
+
+    users: IntArray
+    items_UK: IntArray
+    scores_UK: FloatArray
+    source_U: IntArray  # places in contracts.lists.SOURCES
+
+
+class Ladder:
+    """Lists for everybody in a world: of each user from the highest rung that has one."""
+
+    def __init__(self, world: World, ranking: Ranks | None, *, length: int, repeats_allowed: bool) -> None:
+        self.world = world
+        self._ranking = ranking
+        self._length = length
+        self._repeats_allowed = repeats_allowed
+        self._covisitation = CoVisitation().fit(world.neighbours_NN)
+        self._copurchase = CoVisitation(num_recent=COPURCHASE_RECENT).fit(world.bought_with_NN)
+        self._popularity_N = world.popularity_N / max(float(world.popularity_N.sum()), 1.0)
+        self._rungs: tuple[tuple[str, Callable[[IntArray], Places]], ...] = (
+            (PERSONAL, self._personal),
+            (SESSION, self._session),
+            (SEGMENT, self._segment),
+            (POPULAR, self._popular),
+        )
+
+    def rank(self, users: IntArray) -> LadderLists:
+        """The list of each of the users, who are indices into the world's; none depends on who else is asked for."""
+        items_UK = np.full((len(users), self._length), -1, np.int64)
+        scores_UK = np.full((len(users), self._length), -np.inf)
+        source_U = np.full(len(users), SOURCES.index(POPULAR))
+        goal_U = self._most_items(users)
+        for source, rung in self._rungs:
+            short = np.flatnonzero((items_UK >= 0).sum(axis=1) < goal_U)
+            if not len(short):
+                break
+            found_SK, scores_SK = rung(users[short])
+            begins = (items_UK[short, 0] < 0) & (found_SK[:, 0] >= 0)
+            source_U[short[begins]] = SOURCES.index(source)
+            items_UK[short], scores_UK[short] = filled_up(
+                items_UK[short], scores_UK[short], found_SK, scores_SK
+            )
+        return LadderLists(users, items_UK, scores_UK, source_U)
+
+    def _most_items(self, users: IntArray) -> IntArray:
+        """How many items a list can have: what is for sale and, where nobody is shown an item again, not seen."""
+        for_sale = self.world.is_available_N
+        most_U = np.full(len(users), int(for_sale.sum()))
+        if not self._repeats_allowed:
+            most_U -= np.array([int(for_sale[self.world.seen[user]].sum()) for user in users], np.int64)
+        return np.minimum(most_U, self._length)
+
+    def _personal(self, users: IntArray) -> Places:
+        if self._ranking is None:
+            return _nothing(len(users), self._length)
+        ranked = self._ranking.rank(users)
+        is_personal_U1 = ranked.is_personal_U[:, None]
+        return np.where(is_personal_U1, ranked.items_UK, -1), np.where(
+            is_personal_U1, ranked.scores_UK, -np.inf
+        )
+
+    def _session(self, users: IntArray) -> Places:
+        histories = [self.world.histories[user] for user in users]
+        both_UN = self._covisitation.score_neighbours(histories) + self._copurchase.score_neighbours(histories)
+        return top_k_sparse(self._allowed(both_UN, users), self._length)
+
+    def _segment(self, users: IntArray) -> Places:
+        """Recent popularity within a user's dearest category, as a share of what is popular in it."""
+        affinity_UC = self.world.affinity_UC[users].toarray()
+        dearest_U = np.where(affinity_UC.max(axis=1) > 0, affinity_UC.argmax(axis=1), -1)
+        category_N, popularity_N = self.world.category_N, self._popularity_N
+        total_C = np.bincount(category_N + 1, popularity_N, minlength=affinity_UC.shape[1] + 1)[1:]
+
+        def within(block: slice) -> npt.NDArray[np.bool_]:
+            is_dear_BN = (dearest_U[block, None] >= 0) & (category_N == dearest_U[block, None])
+            return is_dear_BN & (popularity_N > 0)
+
+        share_N = np.where(category_N >= 0, popularity_N / np.maximum(total_C, 1e-12)[category_N], 0.0)
+        return self._best(share_N, users, within)
+
+    def _popular(self, users: IntArray) -> Places:
+        return self._best(self._popularity_N, users)
+
+    def _best(
+        self,
+        scores_N: npt.NDArray[np.floating],
+        users: IntArray,
+        within: Callable[[slice], npt.NDArray[np.bool_]] | None = None,
+    ) -> Places:
+        """The best items of each user, by scores that all share, among what the user may be shown."""
+        if within is None and self._repeats_allowed:  # everybody may be shown the same
+            for_sale_1N = np.where(self.world.is_available_N, scores_N, -np.inf)[None, :]
+            items_1K, scores_1K = top_k(for_sale_1N, self._length)
+            return np.repeat(items_1K, len(users), axis=0), np.repeat(scores_1K, len(users), axis=0)
+        parts = []
+        for start in range(0, len(users), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            allowed_BN = allowed_items(self.world, users[block], self._repeats_allowed)
+            if within is not None:
+                allowed_BN &= within(block)
+            parts.append(top_k(np.where(allowed_BN, scores_N[None, :], -np.inf), self._length))
+        return np.concatenate([items for items, _ in parts]), np.concatenate([scores for _, scores in parts])
+
+    def _allowed(self, scores_UN: csr_matrix, users: IntArray) -> csr_matrix:
+        """The scores of what each user may be shown."""
+        rows = np.repeat(np.arange(len(users)), np.diff(scores_UN.indptr))
+        is_allowed = self.world.is_available_N[scores_UN.indices] & (scores_UN.data > 0)
+        if not self._repeats_allowed:
+            seen = [self.world.seen[user] for user in users]
+            of_seen = np.repeat(np.arange(len(users)), [len(items) for items in seen])
+            flat_seen = of_seen * self.world.num_items + np.concatenate([*seen, np.empty(0, np.int64)])
+            is_allowed &= ~np.isin(rows * self.world.num_items + scores_UN.indices, flat_seen)
+        ends = np.concatenate([[0], np.cumsum(np.bincount(rows[is_allowed], minlength=len(users)))])
+        return csr_matrix((scores_UN.data[is_allowed], scores_UN.indices[is_allowed], ends), scores_UN.shape)
+
+
+def filled_up(items_UK: IntArray, scores_UK: FloatArray, below_UK: IntArray, lower_UK: FloatArray) -> Places:
+    """Lists, and after their last items what a rung below has that they lack.
+
+    Scores of two rungs have nothing to do with each other: those of the lower one are moved down to where the upper one
+    ends, so that they never rise within a list.
+    """
+    num_users, length = items_UK.shape
+    count_U = (items_UK >= 0).sum(axis=1)
+    ids = np.arange(num_users)[:, None] * (max(items_UK.max(initial=0), below_UK.max(initial=0)) + 1)
+    is_new_UK = (below_UK >= 0) & ~np.isin(below_UK + ids, (items_UK + ids)[items_UK >= 0])
+    place_UK = count_U[:, None] + np.cumsum(is_new_UK, axis=1) - 1
+    rows, ranks = np.nonzero(is_new_UK & (place_UK < length))
+    places = place_UK[rows, ranks]
+    down_U = np.zeros(num_users)
+    goes_on = np.flatnonzero((count_U > 0) & is_new_UK.any(axis=1))
+    first = lower_UK[goes_on, is_new_UK[goes_on].argmax(axis=1)]
+    down_U[goes_on] = np.minimum(scores_UK[goes_on, count_U[goes_on] - 1] - first, 0.0)
+    items_UK, scores_UK = items_UK.copy(), scores_UK.copy()
+    items_UK[rows, places] = below_UK[rows, ranks]
+    scores_UK[rows, places] = np.round(lower_UK[rows, ranks] + down_U[rows], DECIMALS)
+    return items_UK, scores_UK
+
+
+def _nothing(num_users: int, length: int) -> Places:
+    return np.full((num_users, length), -1, np.int64), np.full((num_users, length), -np.inf)
