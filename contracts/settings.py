@@ -316,6 +316,10 @@ class Settings(BaseSettings):
         return self.home / "reports"
 
     @property
+    def states_path(self) -> Path:
+        return self.home / "states"
+
+    @property
     def marts_path(self) -> Path:
         return self.home / "marts"
 

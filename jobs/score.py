@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,17 +15,20 @@ from contracts.lists import SOURCES
 from contracts.tables import TABLES
 from jobs.guard import guard_champion
 from jobs.io.commit import digest_of
+from jobs.io.kept_states import KeptStates
 from jobs.io.model_files import load_model
 from jobs.io.registry import model_folder
 from jobs.io.state import PROMOTIONS
 from jobs.ranking.ladder import Ladder
 from jobs.ranking.next_item import NextItemModel
 from jobs.ranking.shares import each_share
-from jobs.ranking.world import IntArray, World, load_world
+from jobs.ranking.states import Encode, States, brought_up_to_date
+from jobs.ranking.world import FloatArray, IntArray, World, load_world
 from jobs.runs import StepContext, champion_of_run, lists_table, manifest_of, promoted_on
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
 
 def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str, Any]:
     """Score every user with the champion of the run's manifest; write the day's lists to the lake."""
@@ -45,7 +48,8 @@ def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str
             "unchanged": True,
         }
     world = load_world(context.lake, day)
-    model = _load_champion(context, version)
+    model, digest = _load_champion(context, version)
+    states, told = _encoded(context, world, model, digest)
     rows = rank_everyone(
         world,
         model,
@@ -53,6 +57,7 @@ def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str
         num_candidates=manifest["settings"]["num_candidates"],
         repeats_allowed=bool(manifest["feed"]["repeats_allowed"]),
         processes=context.settings.threads,
+        states=states,
     )
     written = context.lake.replace(table.name, day, rows, inputs=inputs)
     return {
@@ -61,6 +66,7 @@ def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str
         "champion": version,
         "items": world.num_items,
         "demotion": demotion,
+        **told,
     }
 
 
@@ -80,12 +86,21 @@ def rank_everyone(
     num_candidates: int,
     repeats_allowed: bool,
     processes: int = 1,
+    states: States | None = None,
 ) -> pa.Table:
-    """One list for each user of the world, as rows of ``contracts.tables.LISTS``, users in order."""
+    """One list for each user of the world, as rows of ``contracts.tables.LISTS``, users in order.
+
+    Args:
+        states: of all their histories, where they are known already; the lists are the same without.
+    """
     ranking = None
     if model is not None:
         ranking = model.ranking(
-            world, length=length, num_candidates=num_candidates, repeats_allowed=repeats_allowed
+            world,
+            length=length,
+            num_candidates=num_candidates,
+            repeats_allowed=repeats_allowed,
+            encode=states.encode if states is not None else None,
         )
     ladder = Ladder(world, ranking, length=length, repeats_allowed=repeats_allowed)
     shares = each_share(partial(rows_of_share, ladder), len(world.user_ids), processes)
@@ -124,15 +139,41 @@ def together(shares: Iterable[pa.Table]) -> pa.Table:
     return pa.concat_tables([empty, *shares]).combine_chunks()
 
 
-def _load_champion(context: StepContext, version: str | None) -> NextItemModel | None:
+def _encoded(
+    context: StepContext, world: World, model: NextItemModel | None, digest: str
+) -> tuple[States | None, dict[str, int]]:
+    """The states of everybody's history; only those are encoded that the last run with this model has not left."""
+    if model is None:
+        return None, {}
+    kept = KeptStates(context.settings, digest)
+    encode = partial(encode_in_shares, model.sasrec.encode, processes=context.settings.threads)
+    states, encoded = brought_up_to_date(kept.read(), model.histories(world), encode)
+    if encoded:
+        kept.write(states)
+    return states, {"histories": len(states.digests_S2), "encoded": encoded}
+
+
+def encode_in_shares(encode: Encode, histories: Sequence[IntArray], processes: int) -> FloatArray:
+    """The states of histories, by so many processes; those of like length come together."""
+    order = np.argsort([len(items) for items in histories], kind="stable")
+    parts = each_share(
+        lambda share: encode([histories[place] for place in order[share]]), len(histories), processes
+    )
+    states_UD = np.concatenate([encode([]), *parts])
+    return states_UD[np.argsort(order)]
+
+
+def _load_champion(context: StepContext, version: str | None) -> tuple[NextItemModel | None, str]:
+    """The champion and its digest."""
     if version is None:
-        return None
+        return None, ""
     promoted = context.state.get(PROMOTIONS, version)
     if promoted is None:
         raise PartitionMissing(
             f"champion version {version} has no record of its promotion. Retrain: foretaste retrain"
         )
-    return load_model(model_folder(context.settings, version, promoted["sha256"]), promoted["sha256"])
+    digest = str(promoted["sha256"])
+    return load_model(model_folder(context.settings, version, digest), digest), digest
 
 
 def _input_digests(context: StepContext, day: date) -> list[str]:

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
-from contracts.lists import CONTENT, PERSONAL, POPULAR, SEGMENT, SESSION, SOURCES
+from contracts.lists import PERSONAL, POPULAR, SEGMENT, SESSION, SOURCES
 from jobs.ranking.next_item import RankedLists
 from jobs.ranking.proposer import COPURCHASE_RECENT, allowed_items
 from jobs.ranking.world import IntArray, World
@@ -107,7 +107,9 @@ class Ladder:
 
     def _session(self, users: IntArray) -> Places:
         histories = [self.world.histories[user] for user in users]
-        both_UN = self._covisitation.score_neighbours(histories) + self._copurchase.score_neighbours(histories)
+        both_UN = self._covisitation.score_neighbours(histories) + self._copurchase.score_neighbours(
+            histories
+        )
         return top_k_sparse(self._allowed(both_UN, users), self._length)
 
     def _segment(self, users: IntArray) -> Places:

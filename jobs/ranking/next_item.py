@@ -12,8 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from jobs.ranking.preparation import Preparation
-from jobs.ranking.proposer import PAIR_FEATURES, Proposer, places_in_rows
-from jobs.ranking.world import ITEM_FEATURES, ITEM_WORDS, USER_FEATURES, FloatArray, IntArray, World
+from jobs.ranking.proposer import PAIR_FEATURES, Proposer, known_histories, places_in_rows
+from jobs.ranking.states import Encode
+from jobs.ranking.world import (
+    ITEM_FEATURES,
+    ITEM_WORDS,
+    USER_FEATURES,
+    FloatArray,
+    IntArray,
+    World,
+    index_of,
+)
 from models.mlp_ranker import MLPRanker
 from models.sasrec import SASRec
 from models.topk import top_k
@@ -60,8 +69,26 @@ class NextItemModel:
         )
         return ranking.rank(users)
 
-    def ranking(self, world: World, *, length: int, num_candidates: int, repeats_allowed: bool) -> Ranking:
-        """This model in a world, ready to rank users: what is true of all of them is computed once."""
+    def histories(self, world: World) -> list[IntArray]:
+        """What the transformer reads of each user of a world."""
+        to_vocabulary_N = index_of(world.item_ids, self.item_ids)
+        users = np.arange(len(world.user_ids))
+        return known_histories(world, users, to_vocabulary_N, self.sasrec.config.max_length)
+
+    def ranking(
+        self,
+        world: World,
+        *,
+        length: int,
+        num_candidates: int,
+        repeats_allowed: bool,
+        encode: Encode | None = None,
+    ) -> Ranking:
+        """This model in a world, ready to rank users: what is true of all of them is computed once.
+
+        Args:
+            encode: gives the states of histories instead of the transformer, the same as this would.
+        """
         proposer = Proposer(
             self.sasrec,
             self.item_ids,
@@ -69,6 +96,7 @@ class NextItemModel:
             num_candidates=num_candidates,
             length=length,
             repeats_allowed=repeats_allowed,
+            encode=encode,
         )
         of_item_NS = self.ranker.project(self.preparation.of_items(world), self.preparation.item_columns)
         # A pair feature that came after the ranker was trained is one that it has not learnt.

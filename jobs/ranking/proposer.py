@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
 from contracts.tables import BOUGHT, IN_CART
+from jobs.ranking.states import Encode
 from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, IntArray, World, index_of
 from models.covisitation import CoVisitation
 from models.sasrec import SASRec
@@ -68,10 +69,12 @@ class Proposer:
         num_candidates: int,
         length: int,
         repeats_allowed: bool,
+        encode: Encode | None = None,  # instead of the transformer's own: kept states
     ) -> None:
         self.world = world
         self.length = length
-        self._sasrec = sasrec
+        self._max_length = sasrec.config.max_length
+        self._encode = encode or sasrec.encode
         self._num_candidates = num_candidates
         self._repeats_allowed = repeats_allowed
         self._covisitation = CoVisitation().fit(world.neighbours_NN)
@@ -92,9 +95,8 @@ class Proposer:
     def propose(self, users: IntArray, also: Sequence[IntArray] | None = None) -> Iterator[Candidates]:
         """Candidates of the users, block by block; with ``also``, further items of each that are to be among them."""
         # Read together, histories of like length share a batch; ranked in blocks, their scores fit in memory.
-        known_U = [self._to_vocabulary_N[self.world.histories[user]] for user in users]
-        known_U = [items[items >= 0] for items in known_U]
-        states_UD = self._sasrec.encode(known_U)
+        known_U = known_histories(self.world, users, self._to_vocabulary_N, self._max_length)
+        states_UD = self._encode(known_U)
         for start in range(0, len(users), _BLOCK):
             block = slice(start, start + _BLOCK)
             has_history_B = np.array([len(items) > 0 for items in known_U[block]])
@@ -245,6 +247,14 @@ class Proposer:
         if len(unknown):
             scores_R[unknown] = scores_BM.min(axis=1)[rows_R[unknown]]
         return scores_R
+
+
+def known_histories(
+    world: World, users: IntArray, to_vocabulary_N: IntArray, max_length: int
+) -> list[IntArray]:
+    """What the transformer reads of each user: the last items of the history that are in its vocabulary, by this."""
+    known_U = (to_vocabulary_N[world.histories[user]] for user in users)
+    return [items[items >= 0][-max_length:] for items in known_U]
 
 
 def allowed_items(world: World, users: IntArray, repeats_allowed: bool) -> npt.NDArray[np.bool_]:

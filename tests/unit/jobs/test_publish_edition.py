@@ -129,7 +129,10 @@ def test_the_digest_of_an_edition_is_the_contracts(rows: list[Row]) -> None:
         (row("u5", "ab", is_short=False), "'u5' holds 2 of 3 items and says is_short=False"),
         (row("u5", "abc", is_short=True), "'u5' holds 3 of 3 items and says is_short=True"),
         (row("u5", "abcd", is_short=False), "'u5' holds 4 of 3 items"),
-        (row("u5", source="guess"), "'u5' has a source that is none of personal, session, content, segment, popular"),
+        (
+            row("u5", source="guess"),
+            "'u5' has a source that is none of personal, session, content, segment, popular",
+        ),
         (row("u4"), "'u4' is nobody's, or out of order, or a second one"),
         (row("u3"), "'u3' is nobody's, or out of order, or a second one"),
         (row("u5", scores=[3.0, None, 1.0]), "column scores of the lists has missing values"),
