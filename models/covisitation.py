@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
-from models.recommender import Histories, State, checked_items, checked_state, fitted
+from models.recommender import Histories, State, checked_items, checked_state, fitted, recency_matrix
 
 
 class CoVisitation:
@@ -52,15 +52,8 @@ class CoVisitation:
     def score_neighbours(self, histories: Histories) -> csr_matrix:
         """One row for each history; what it does not hold has no score."""
         neighbours_NN = self._checked_neighbours()
-        recent = [np.asarray(history[-self.num_recent :], np.int64) for history in histories]
-        lengths = np.fromiter(map(len, recent), dtype=np.int64, count=len(recent))
-        items = checked_items(np.concatenate([*recent, np.empty(0, np.int64)]), neighbours_NN.shape[0])
-        rows = np.repeat(np.arange(len(recent)), lengths)
-        ages = np.repeat(np.cumsum(lengths), lengths) - 1 - np.arange(len(items))
-        weights_UN = csr_matrix(
-            (0.5 ** (ages / self.half_life), (rows, items)), shape=(len(recent), neighbours_NN.shape[0])
-        )
-        return weights_UN @ neighbours_NN
+        num_items = neighbours_NN.shape[0]
+        return recency_matrix(histories, num_items, self.num_recent, self.half_life) @ neighbours_NN
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         neighbours_NN = self._checked_neighbours()

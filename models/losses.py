@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 #: Logits are made, used and dropped this many at a time, so that they never leave the processor's cache.
 _LOGITS_AT_ONCE = 1 << 19
@@ -95,3 +96,41 @@ def sampled_softmax(
     others_PM = others_PM.masked_fill(negatives_M == targets_P.unsqueeze(1), -torch.inf)
     losses_P = torch.logaddexp(own_P, torch.logsumexp(others_PM, dim=1)) - own_P
     return (losses_P if weights_P is None else losses_P * weights_P).mean()
+
+
+def generalised_bce(
+    states_PD: Tensor,
+    items_ND: Tensor,
+    targets_P: Tensor,
+    negatives_M: Tensor,
+    log_q_N: Tensor,
+    calibration: float,
+    weights_P: Tensor | None = None,
+) -> Tensor:
+    """gBCE: binary cross-entropy that does not grow too sure of itself, the mean over positions.
+
+    L = -1/P Σ_p w_p/(M + 1) [ β log σ(s_p·e_t(p)) + Σ_m log(1 - σ(s_p·e_m)) / (N q_m) ]
+
+    with β = α (t (1 - 1/α) + 1/α) = 1 - t (1 - α), t the calibration and α = M/N the share of the items that are
+    negatives (Petrov and Macdonald, RecSys 2023). Trained on a few of all negatives, a model takes every item for
+    likelier than it is: at its best σ(s·e) is β P / (β P + α (1 - P)), where P is the item's probability. At t = 0
+    that is plain binary cross-entropy, at t = 1 it is P itself; the authors recommend .75.
+
+    The paper draws negatives alike from all items. Here item m was drawn with probability q_m, M times, with
+    replacement, for all positions together, as in :func:`sampled_softmax`, and counts 1/(N q_m) times, so that each
+    item weighs M/N, however often it is drawn; a negative that is the target does not count.
+
+    Raises:
+        ValueError: the calibration lies outside [0, 1].
+    """
+    if not 0 <= calibration <= 1:
+        raise ValueError(f"calibration is {calibration}; it has to lie in [0, 1], 0 is plain BCE")
+    num_items, num_negatives = len(items_ND), len(negatives_M)
+    beta = 1 - calibration * (1 - num_negatives / num_items)
+    own_P = (states_PD * items_ND[targets_P]).sum(dim=1)
+    others_PM = states_PD @ items_ND[negatives_M].T
+    is_other_PM = negatives_M != targets_P.unsqueeze(1)
+    counts_PM = torch.exp(-log_q_N[negatives_M]) / num_items * is_other_PM
+    # -log σ(x) is softplus(-x), -log(1 - σ(x)) is softplus(x): neither overflows.
+    losses_P = beta * functional.softplus(-own_P) + (counts_PM * functional.softplus(others_PM)).sum(dim=1)
+    return (losses_P if weights_P is None else losses_P * weights_P).mean() / (num_negatives + 1)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
-from models.recommender import Histories, State, checked_state, fitted
+from models.recommender import Histories, State, checked_items, checked_state, fitted
 
 
 class Popularity:
@@ -32,7 +32,10 @@ class Popularity:
 
     def score(self, histories: Histories) -> npt.NDArray[np.float32]:
         """The same row for everybody."""
-        return np.tile(fitted(self._weights_N), (len(histories), 1))
+        weights_N = fitted(self._weights_N)
+        for history in histories:
+            checked_items(history, len(weights_N))
+        return np.tile(weights_N, (len(histories), 1))
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         return {"weights": fitted(self._weights_N)}

@@ -21,8 +21,8 @@ Histories: TypeAlias = Sequence[IntArray]
 class Recommender(Protocol):
     """Something that learns from a sparse matrix over items and scores histories.
 
-    What a row of ``evidence_XN`` is, each model says: a user (EASE, ALS), an item (co-visitation), or
-    nothing in particular (popularity, which adds the rows up).
+    What a row of ``evidence_XN`` is, each model says: a user (EASE, ALS), an item (co-visitation), a word
+    (content), or nothing in particular (popularity, which adds the rows up).
     """
 
     def fit(self, evidence_XN: csr_matrix) -> Self:
@@ -62,6 +62,22 @@ def history_matrix(histories: Histories, num_items: int) -> csr_matrix:
     matrix_UN.sum_duplicates()
     matrix_UN.data[:] = 1.0
     return matrix_UN
+
+
+def recency_matrix(histories: Histories, num_items: int, num_recent: int, half_life: float) -> csr_matrix:
+    """The last ``num_recent`` items of histories as a users × items matrix; an item of age a weighs 2^(-a / half_life).
+
+    Ages count items from the end: the last one has age 0. An item that a history holds twice weighs both together.
+
+    Raises:
+        ValueError: one of these items is outside 0 … num_items-1.
+    """
+    recent = [np.asarray(history[-num_recent:], np.int64) for history in histories]
+    lengths = np.fromiter(map(len, recent), dtype=np.int64, count=len(recent))
+    items = checked_items(np.concatenate([*recent, np.empty(0, np.int64)]), num_items)
+    rows = np.repeat(np.arange(len(recent)), lengths)
+    ages = np.repeat(np.cumsum(lengths), lengths) - 1 - np.arange(len(items))
+    return csr_matrix((0.5 ** (ages / half_life), (rows, items)), shape=(len(recent), num_items))
 
 
 def checked_items(items: IntArray, num_items: int) -> IntArray:

@@ -1,13 +1,12 @@
 """SASRec: a causal transformer over a user's history (Kang and McAuley, ICDM 2018).
 
 B batch · L length · D width · H heads · N items · U users. Inside, item 0 is padding and items are 1 … N; outside
-(histories, scores) items are 0 … N-1, and ``pad`` is the only place that adds the one.
+(histories, scores) items are 0 … N-1, and :func:`models.sequence_model.pad` is the only place that adds the one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -18,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.dropout import MaskPool, PooledDropout
-from models.recommender import Histories, State, checked_items, checked_state
+from models.recommender import Histories, State, checked_state
+from models.sequence_model import pad
 
 
 @dataclass(frozen=True)
@@ -209,21 +209,3 @@ class SASRec(nn.Module):
                 nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std, generator=generator)
         with torch.no_grad():
             self.embedding.weight[0].zero_()
-
-
-def pad(
-    histories: Sequence[npt.NDArray[Any]], config: SASRecConfig, min_width: int = 1
-) -> tuple[Tensor, Tensor]:
-    """The last ``max_length`` items of each history as history_BL (1 … N, zeros on the right) and lengths_B.
-
-    L is the longest of them, or ``min_width`` where that is more.
-
-    Raises:
-        ValueError: a history holds an item that the model does not know.
-    """
-    recent = [np.asarray(history[-config.max_length :], np.int64) for history in histories]
-    lengths_B = np.fromiter(map(len, recent), dtype=np.int64, count=len(recent))
-    history_BL = np.zeros((len(recent), int(lengths_B.max(initial=min_width))), np.int64)
-    items = checked_items(np.concatenate([*recent, np.empty(0, np.int64)]), config.num_items)
-    history_BL[np.arange(history_BL.shape[1]) < lengths_B[:, None]] = items + 1
-    return torch.from_numpy(history_BL), torch.from_numpy(lengths_B)

@@ -19,7 +19,7 @@ from torch import Tensor
 from models.losses import full_cross_entropy, sampled_softmax
 from models.metrics import Targets, ndcg_at
 from models.recommender import Histories
-from models.sasrec import SASRec, pad
+from models.sequence_model import SequenceModel, pad
 from models.topk import top_k
 
 #: A stretch of a sequence: inputs are all but its last item, targets all but its first.
@@ -82,7 +82,7 @@ class Epoch:
 
 
 def fit(
-    model: SASRec,
+    model: SequenceModel,
     sequences: Histories,
     config: TrainConfig,
     validation: Validation | None = None,
@@ -141,7 +141,7 @@ class _Trainer:
 
     def __init__(
         self,
-        model: SASRec,
+        model: SequenceModel,
         config: TrainConfig,
         windows: list[Window],
         weights: list[Weights] | None,
@@ -164,7 +164,7 @@ class _Trainer:
         )
         self._log_q_N = _log_proposal(windows, model.config.num_items) if config.num_negatives else None
         self._num_steps = 0
-        self.average = SASRec.from_state(model.config, model.state())
+        self.average = type(model).from_state(model.config, model.state())
 
     def run_epoch(self, batches: Iterator[Window]) -> float:
         """One pass; the loss summed over all positions."""
@@ -211,7 +211,7 @@ class _Trainer:
             torch._foreach_lerp_(list(self.average.parameters()), self._weights, 1 - averaging)
 
 
-def _validate(model: SASRec, validation: Validation) -> float:
+def _validate(model: SequenceModel, validation: Validation) -> float:
     scores_UN = model.score(validation.histories)
     if validation.is_seen_excluded:
         for scores_N, history in zip(scores_UN, validation.histories, strict=True):

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from models.losses import full_cross_entropy
-from models.sasrec import SASRec, SASRecConfig, pad
+from models.sasrec import SASRec, SASRecConfig
+from models.sequence_model import pad
 from models.training import TrainConfig, fit
 
 CONFIG = SASRecConfig(num_items=20, width=16, blocks=2, heads=2, dropout=0.1, max_length=12)
