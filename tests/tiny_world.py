@@ -33,6 +33,7 @@ def tiny_world() -> World:
         is_available_N=is_available_N,
         category_N=np.arange(NUM_ITEMS) % 4,
         brand_N=np.arange(NUM_ITEMS) % 3,
+        titles_N=np.array([f"thing {index}" for index in range(NUM_ITEMS)], dtype=object),
         item_words={
             "category": np.array([f"category-{index % 4}" for index in range(NUM_ITEMS)], dtype=object),
             "brand": np.array(

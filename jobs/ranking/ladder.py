@@ -10,30 +10,34 @@ popular: what is popular now.
 
 A list that a rung leaves short is filled up from the rungs below it.
 
-U users · B users of a block · N items of the catalogue · K places
+U users · B users of a block · N items of the catalogue · C categories · K places
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
-from contracts.lists import PERSONAL, POPULAR, SEGMENT, SESSION, SOURCES
+from contracts.lists import CONTENT, PERSONAL, POPULAR, SEGMENT, SESSION, SOURCES
 from jobs.ranking.next_item import RankedLists
 from jobs.ranking.proposer import COPURCHASE_RECENT, allowed_items
 from jobs.ranking.world import IntArray, World
+from models.content import Content
 from models.covisitation import CoVisitation
+from models.item_words import ItemWords
 from models.topk import DECIMALS, top_k, top_k_sparse
 
 FloatArray = npt.NDArray[np.float64]
 #: The best items (-1: none) of some users, and their scores.
 Places = tuple[IntArray, FloatArray]
 _BLOCK = 1024
+_POPULARITY_IN_TIES = 1e-3
 
 
 class Ranks(Protocol):
@@ -66,6 +70,7 @@ class Ladder:
         self._rungs: tuple[tuple[str, Callable[[IntArray], Places]], ...] = (
             (PERSONAL, self._personal),
             (SESSION, self._session),
+            (CONTENT, self._content),
             (SEGMENT, self._segment),
             (POPULAR, self._popular),
         )
@@ -112,41 +117,50 @@ class Ladder:
         )
         return top_k_sparse(self._allowed(both_UN, users), self._length)
 
+    def _content(self, users: IntArray) -> Places:
+        """What is most like the user's last items; of what is equally alike, the more popular."""
+        _, places_N = np.unique(self.world.popularity_N, return_inverse=True)
+        in_ties_N = _POPULARITY_IN_TIES * places_N / (places_N.max(initial=0) + 1)
+
+        def alike(block: IntArray) -> FloatArray:
+            scores_BN = self._words.score([self.world.histories[user] for user in block])
+            return np.where(scores_BN > 0, scores_BN + in_ties_N, -np.inf)
+
+        return self._best(alike, users)
+
+    @cached_property
+    def _words(self) -> Content:
+        """Titles take a while to read, and most days nobody comes this far."""
+        texts = {"title": self.world.titles_N, **self.world.item_words}
+        return Content().fit(ItemWords.fit(texts).prepare(texts).T)
+
     def _segment(self, users: IntArray) -> Places:
         """Recent popularity within a user's dearest category, as a share of what is popular in it."""
-        affinity_UC = self.world.affinity_UC[users].toarray()
-        dearest_U = np.where(affinity_UC.max(axis=1) > 0, affinity_UC.argmax(axis=1), -1)
         category_N, popularity_N = self.world.category_N, self._popularity_N
-        total_C = np.bincount(category_N + 1, popularity_N, minlength=affinity_UC.shape[1] + 1)[1:]
+        total_C = np.bincount(category_N + 1, popularity_N, minlength=self.world.affinity_UC.shape[1] + 1)[1:]
+        share_N = np.where(popularity_N > 0, popularity_N / np.maximum(total_C, 1e-12)[category_N], -np.inf)
 
-        def within(block: slice) -> npt.NDArray[np.bool_]:
-            is_dear_BN = (dearest_U[block, None] >= 0) & (category_N == dearest_U[block, None])
-            return is_dear_BN & (popularity_N > 0)
+        def within(block: IntArray) -> FloatArray:
+            affinity_BC = self.world.affinity_UC[block].toarray()
+            dearest_B = np.where(affinity_BC.max(axis=1) > 0, affinity_BC.argmax(axis=1), -1)
+            is_dear_BN = (dearest_B[:, None] >= 0) & (category_N == dearest_B[:, None])
+            return np.where(is_dear_BN, share_N, -np.inf)
 
-        share_N = np.where(category_N >= 0, popularity_N / np.maximum(total_C, 1e-12)[category_N], 0.0)
-        return self._best(share_N, users, within)
+        return self._best(within, users)
 
     def _popular(self, users: IntArray) -> Places:
-        return self._best(self._popularity_N, users)
-
-    def _best(
-        self,
-        scores_N: npt.NDArray[np.floating],
-        users: IntArray,
-        within: Callable[[slice], npt.NDArray[np.bool_]] | None = None,
-    ) -> Places:
-        """The best items of each user, by scores that all share, among what the user may be shown."""
-        if within is None and self._repeats_allowed:  # everybody may be shown the same
-            for_sale_1N = np.where(self.world.is_available_N, scores_N, -np.inf)[None, :]
-            items_1K, scores_1K = top_k(for_sale_1N, self._length)
+        if self._repeats_allowed:  # everybody may be shown the same
+            items_1K, scores_1K = self._best(lambda block: self._popularity_N[None, :], users[:1])
             return np.repeat(items_1K, len(users), axis=0), np.repeat(scores_1K, len(users), axis=0)
+        return self._best(lambda block: self._popularity_N[None, :], users)
+
+    def _best(self, score: Callable[[IntArray], npt.NDArray[np.floating]], users: IntArray) -> Places:
+        """The best items of each user by scores of the whole catalogue, block by block, among what may be shown."""
         parts = []
         for start in range(0, len(users), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            allowed_BN = allowed_items(self.world, users[block], self._repeats_allowed)
-            if within is not None:
-                allowed_BN &= within(block)
-            parts.append(top_k(np.where(allowed_BN, scores_N[None, :], -np.inf), self._length))
+            block = users[start : start + _BLOCK]
+            allowed_BN = allowed_items(self.world, block, self._repeats_allowed)
+            parts.append(top_k(np.where(allowed_BN, score(block), -np.inf), self._length))
         return np.concatenate([items for items, _ in parts]), np.concatenate([scores for _, scores in parts])
 
     def _allowed(self, scores_UN: csr_matrix, users: IntArray) -> csr_matrix:

@@ -43,6 +43,7 @@ class World:
     is_available_N: npt.NDArray[np.bool_]
     category_N: IntArray  # code of the item's category, -1 without one
     brand_N: IntArray  # code of the item's brand, -1 without one
+    titles_N: npt.NDArray[np.object_]  # "" where an item has none
     item_words: dict[str, npt.NDArray[np.object_]]  # of each of ITEM_WORDS the item's; "" where it has none
     item_features_NF: FloatArray  # logarithms, see _compress; NaN where a value is missing
     popularity_N: FloatArray  # weights of the last seven days: "recent popularity"
@@ -79,7 +80,7 @@ def load_world(lake: Lake, cutoff: date) -> World:
     Raises:
         PartitionMissing: one of them was never built.
     """
-    items = _frame(lake, names.DIM_ITEMS, cutoff, ("item_id", *ITEM_WORDS, "is_available"))
+    items = _frame(lake, names.DIM_ITEMS, cutoff, ("item_id", "title", *ITEM_WORDS, "is_available"))
     items = items.sort_values("item_id").reset_index(drop=True)
     item_ids = items["item_id"].to_numpy(dtype=object)
     item_features = _frame(lake, names.FEAT_ITEM_DAILY, cutoff, ("item_id", *ITEM_FEATURES))
@@ -101,6 +102,7 @@ def load_world(lake: Lake, cutoff: date) -> World:
         is_available_N=items["is_available"].to_numpy(dtype=bool),
         category_N=category_N,
         brand_N=brand_N,
+        titles_N=items["title"].fillna("").to_numpy(dtype=object),
         item_words={name: items[name].fillna("").to_numpy(dtype=object) for name in ITEM_WORDS},
         item_features_NF=_compress(item_features[list(ITEM_FEATURES)]),
         popularity_N=item_features["popularity_7d"].fillna(0).to_numpy(dtype=np.float32),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix, lil_matrix
 
-from contracts.lists import PERSONAL, POPULAR, SEGMENT, SESSION
+from contracts.lists import CONTENT, PERSONAL, POPULAR, SEGMENT, SESSION
 from jobs.ranking.ladder import filled_up
 from jobs.ranking.next_item import NextItemModel
 from jobs.ranking.world import World
@@ -28,7 +28,7 @@ def model() -> NextItemModel:
 
 @pytest.fixture
 def world() -> World:
-    """A tiny world in which nothing is known of anybody: no history, no neighbours, no affinity."""
+    """A tiny world in which nothing is known of anybody: no history, no neighbours, no affinity, no words."""
     return dataclasses.replace(
         tiny_world(),
         histories=[NOTHING] * NUM_USERS,
@@ -36,6 +36,8 @@ def world() -> World:
         neighbours_NN=csr_matrix((NUM_ITEMS, NUM_ITEMS)),
         bought_with_NN=csr_matrix((NUM_ITEMS, NUM_ITEMS)),
         affinity_UC=csr_matrix((NUM_USERS, 5)),
+        titles_N=np.full(NUM_ITEMS, "", dtype=object),
+        item_words={name: np.full(NUM_ITEMS, "", dtype=object) for name in ("category", "brand")},
     )
 
 
@@ -105,6 +107,48 @@ def test_a_neighbour_that_was_seen_or_is_sold_out_is_not_shown(world: World, mod
     assert without_champion[1][0] == 9
     assert not {3, 7} & set(without_champion[1])
     assert list_of(world, None, 5, repeats_allowed=True)[1][0] == 7
+
+
+def described(world: World, **titles: str) -> World:
+    titles_N = world.titles_N.copy()
+    for item, title in titles.items():
+        titles_N[int(item.removeprefix("item"))] = title
+    return dataclasses.replace(world, titles_N=titles_N)
+
+
+def test_a_user_whose_items_nobody_else_took_gets_what_is_like_them(
+    world: World, model: NextItemModel
+) -> None:
+    """Among them an item that nobody has acted upon yet: that is how it gets its first place."""
+    world = described(
+        acted_upon(world, 5, NEW),
+        item29="Red clay teapot",
+        item28="teapot of clay",
+        item6="Red scarf",
+        item8="Blue scarf",
+    )
+    popularity_N = world.popularity_N.copy()
+    popularity_N[ALSO_NEW] = 0
+    world = dataclasses.replace(world, popularity_N=popularity_N)
+    source, items = list_of(world, model, 5)
+    assert (source, items[:2]) == (CONTENT, [ALSO_NEW, 6])
+    assert items[2:] == popular(world, without=(ALSO_NEW, 6, NEW))[:3]
+
+
+def test_of_what_is_equally_alike_the_more_popular_comes_first(world: World, model: NextItemModel) -> None:
+    categories = np.array(["lamps" if item % 2 else "" for item in range(NUM_ITEMS)], dtype=object)
+    world = dataclasses.replace(
+        acted_upon(world, 5, NEW), item_words={**world.item_words, "category": categories}
+    )
+    lamps = [item for item in popular(world, without=(NEW,)) if item % 2]
+    assert list_of(world, model, 5) == (CONTENT, lamps[:K])
+
+
+def test_what_others_took_comes_before_what_is_alike(world: World, model: NextItemModel) -> None:
+    world = described(acted_upon(world, 5, NEW), item29="Red scarf", item6="Red scarf")
+    world = with_neighbours(world, "neighbours_NN", NEW, item7=3)
+    source, items = list_of(world, model, 5)
+    assert (source, items[:2]) == (SESSION, [7, 6])
 
 
 def test_a_user_of_whom_only_a_taste_is_known_gets_what_is_popular_in_the_dearest_category(
