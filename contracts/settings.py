@@ -210,6 +210,11 @@ class Settings(BaseSettings):
         default=1, description="Threads of torch and DuckDB, processes of scoring."
     )
 
+    score_with: Literal["processes", "spark"] = Field(
+        default="processes",
+        description="Who ranks everybody: processes of this machine, or Spark's workers. The lists are the same.",
+    )
+
     # Promotion and retraining
     promote_margin: Share = Field(
         default=0.05,

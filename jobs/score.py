@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import shutil
+from collections.abc import Sequence
 from datetime import date
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,12 +18,13 @@ from contracts.tables import TABLES
 from jobs.guard import guard_champion
 from jobs.io.commit import digest_of
 from jobs.io.kept_states import KeptStates
-from jobs.io.model_files import load_model
 from jobs.io.registry import model_folder
 from jobs.io.state import PROMOTIONS
 from jobs.ranking.ladder import Ladder
+from jobs.ranking.list_rows import rows_of_share, together
 from jobs.ranking.next_item import NextItemModel
 from jobs.ranking.shares import each_share
+from jobs.ranking.spark_shares import Scene, encode_on_spark, rank_on_spark
 from jobs.ranking.states import Encode, States, brought_up_to_date
 from jobs.ranking.world import FloatArray, IntArray, World, load_world
 from jobs.runs import StepContext, champion_of_run, lists_table, manifest_of, promoted_on
@@ -48,17 +51,19 @@ def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str
             "unchanged": True,
         }
     world = load_world(context.lake, day)
-    model, digest = _load_champion(context, version)
-    states, told = _encoded(context, world, model, digest)
-    rows = rank_everyone(
-        world,
-        model,
+    digest, folder = _champion_files(context, version)
+    scene = Scene(
+        context.lake.root,
+        day,
+        inputs,
+        folder,
+        digest,
         length=manifest["settings"]["list_length"],
         num_candidates=manifest["settings"]["num_candidates"],
         repeats_allowed=bool(manifest["feed"]["repeats_allowed"]),
-        processes=context.settings.threads,
-        states=states,
     )
+    rank = _on_spark if context.settings.score_with == "spark" else _by_processes
+    rows, told = rank(context, scene, world)
     written = context.lake.replace(table.name, day, rows, inputs=inputs)
     return {
         "lists": written.num_rows,
@@ -107,47 +112,47 @@ def rank_everyone(
     return together(shares)
 
 
-def rows_of_share(ladder: Ladder, users: IntArray) -> pa.Table:
-    """The lists of some users as rows of ``contracts.tables.LISTS``: the same wherever, and beside whatever, it is computed."""
-    import pyarrow as pa
-
-    from jobs.io.schemas import schema_of
-
-    ranked, world = ladder.rank(users), ladder.world
-    is_item_UK = ranked.items_UK >= 0
-    lengths_U = is_item_UK.sum(axis=1)
-    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths_U)]).astype(np.int32))
-    columns = {
-        "user_id": pa.array(world.user_ids[users], pa.string()),
-        "source": pa.array(SOURCES).take(pa.array(ranked.source_U)),
-        "is_short": pa.array(lengths_U < ranked.items_UK.shape[1]),
-        "item_ids": pa.ListArray.from_arrays(
-            offsets, pa.array(world.item_ids, pa.string()).take(pa.array(ranked.items_UK[is_item_UK]))
-        ),
-        "scores": pa.ListArray.from_arrays(offsets, pa.array(ranked.scores_UK[is_item_UK], pa.float64())),
-    }
-    return pa.table(columns, schema=schema_of(TABLES[names.LISTS].columns))
+def _by_processes(context: StepContext, scene: Scene, world: World) -> tuple[pa.Table, dict[str, int]]:
+    model, processes = scene.load_model(), context.settings.threads
+    states, told = None, dict[str, int]()
+    if model is not None:
+        encode = partial(encode_in_shares, model.sasrec.encode, processes=processes)
+        kept = KeptStates(context.settings, scene.model_digest)
+        states, told = _encoded(kept, model.histories(world), encode)
+    rows = rank_everyone(
+        world,
+        model,
+        length=scene.length,
+        num_candidates=scene.num_candidates,
+        repeats_allowed=scene.repeats_allowed,
+        processes=processes,
+        states=states,
+    )
+    return rows, told
 
 
-def together(shares: Iterable[pa.Table]) -> pa.Table:
-    """The rows of all shares as one table, as if there had been one share."""
-    import pyarrow as pa
+def _on_spark(context: StepContext, scene: Scene, world: World) -> tuple[pa.Table, dict[str, int]]:
+    """The same by Spark's workers, who find the champion, its states and the day's tables below the home folder."""
+    from jobs.io.spark import spark_context
 
-    from jobs.io.schemas import schema_of
-
-    empty = schema_of(TABLES[names.LISTS].columns).empty_table()
-    return pa.concat_tables([empty, *shares]).combine_chunks()
+    staged = context.lake.staging("recommendations/shares", scene.day)
+    model, told, states = scene.load_model(), dict[str, int](), None
+    with spark_context(context.settings) as spark:
+        if model is not None:
+            kept = KeptStates(context.settings, scene.model_digest)
+            encode = partial(encode_on_spark, spark, scene, staged)
+            _, told = _encoded(kept, model.histories(world), encode)
+            states = kept.path
+        rows = together(rank_on_spark(spark, scene, staged, len(world.user_ids), states))
+    shutil.rmtree(staged)
+    return rows, told
 
 
 def _encoded(
-    context: StepContext, world: World, model: NextItemModel | None, digest: str
-) -> tuple[States | None, dict[str, int]]:
+    kept: KeptStates, histories: Sequence[IntArray], encode: Encode
+) -> tuple[States, dict[str, int]]:
     """The states of everybody's history; only those are encoded that the last run with this model has not left."""
-    if model is None:
-        return None, {}
-    kept = KeptStates(context.settings, digest)
-    encode = partial(encode_in_shares, model.sasrec.encode, processes=context.settings.threads)
-    states, encoded = brought_up_to_date(kept.read(), model.histories(world), encode)
+    states, encoded = brought_up_to_date(kept.read(), histories, encode)
     if encoded:
         kept.write(states)
     return states, {"histories": len(states.digests_S2), "encoded": encoded}
@@ -163,17 +168,16 @@ def encode_in_shares(encode: Encode, histories: Sequence[IntArray], processes: i
     return states_UD[np.argsort(order)]
 
 
-def _load_champion(context: StepContext, version: str | None) -> tuple[NextItemModel | None, str]:
-    """The champion and its digest."""
+def _champion_files(context: StepContext, version: str | None) -> tuple[str, Path | None]:
+    """The champion's digest, and the folder that holds it on this machine."""
     if version is None:
-        return None, ""
+        return "", None
     promoted = context.state.get(PROMOTIONS, version)
     if promoted is None:
         raise PartitionMissing(
             f"champion version {version} has no record of its promotion. Retrain: foretaste retrain"
         )
-    digest = str(promoted["sha256"])
-    return load_model(model_folder(context.settings, version, digest), digest), digest
+    return promoted["sha256"], model_folder(context.settings, version, promoted["sha256"])
 
 
 def _input_digests(context: StepContext, day: date) -> list[str]:

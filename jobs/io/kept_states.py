@@ -36,20 +36,7 @@ class KeptStates:
 
     def read(self) -> States:
         """What was kept; nothing where there is nothing that can be trusted."""
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
-
-        try:
-            held = self.path.read_bytes()
-            if hashlib.sha256(memoryview(held)[32:]).digest() != held[:32]:
-                raise ValueError("the bytes are not those of its digest")
-            arrays = load(held[32:])
-            return States(arrays["digests"], arrays["states"])
-        except FileNotFoundError:
-            return States.none()
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            log.warning("states_unreadable path=%s: %s", self.path, error)
-            return States.none()
+        return read_states(self.path)
 
     def write(self, states: States) -> None:
         """Keep these and no others of this model, and no more models than a demotion could go back to."""
@@ -73,3 +60,21 @@ class KeptStates:
 
         for outdated in sorted(self._folder.glob(f"*{_SUFFIX}"), key=age)[_FILES_KEPT:]:
             outdated.unlink(missing_ok=True)
+
+
+def read_states(path: Path) -> States:
+    """The states of a file; none where it is not there, or not whole."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        held = path.read_bytes()
+        if hashlib.sha256(memoryview(held)[32:]).digest() != held[:32]:
+            raise ValueError("the bytes are not those of its digest")
+        arrays = load(held[32:])
+        return States(arrays["digests"], arrays["states"])
+    except FileNotFoundError:
+        return States.none()
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        log.warning("states_unreadable path=%s: %s", path, error)
+        return States.none()
