@@ -5,8 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from contracts.lists import CONTENT, POPULAR, SEGMENT, SESSION
 from contracts.settings import Settings
 from jobs.io.online import open_online_store
+
+#: What a list was made from where the champion knows nothing of the user's items.
+_MADE_FROM = {
+    SESSION: "The champion knows none of this user's items: this is what others took together with them.",
+    CONTENT: "The champion knows none of this user's items, and nobody took others with them: these are items like them.",
+    SEGMENT: "Of this user only a taste is known: this is what is popular now in the dearest category.",
+    POPULAR: "Of this user's taste nothing is known: these are the items that are popular now.",
+}
 
 
 def recommend(settings: Settings, user_id: str, count: int) -> dict[str, Any]:
@@ -43,6 +52,8 @@ def render(answer: dict[str, Any]) -> str:
         )
     elif not answer["is_known"]:
         lines.append("We do not know this user: these are the items that are popular now.")
+    elif answer["source"] in _MADE_FROM:
+        lines.append(_MADE_FROM[answer["source"]])
     if not answer["items"]:
         lines.append("There is nothing that we may recommend.")
     width = max((len(item["item_id"]) for item in answer["items"]), default=0)

@@ -13,13 +13,13 @@ import numpy as np
 
 from contracts import names
 from contracts.errors import PartitionMissing
-from contracts.lists import SOURCES
 from contracts.tables import TABLES
 from jobs.guard import guard_champion
 from jobs.io.commit import digest_of
 from jobs.io.kept_states import KeptStates
 from jobs.io.registry import model_folder
 from jobs.io.state import PROMOTIONS
+from jobs.monitoring.list_sources import count_sources
 from jobs.ranking.ladder import Ladder
 from jobs.ranking.list_rows import rows_of_share, together
 from jobs.ranking.next_item import NextItemModel
@@ -67,20 +67,12 @@ def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str
     written = context.lake.replace(table.name, day, rows, inputs=inputs)
     return {
         "lists": written.num_rows,
-        "sources": sources_of(rows),
+        "sources": count_sources(rows),
         "champion": version,
         "items": world.num_items,
         "demotion": demotion,
         **told,
     }
-
-
-def sources_of(rows: pa.Table) -> dict[str, int]:
-    """How many lists come from each source, from the top of the ladder down."""
-    import pyarrow.compute as pc
-
-    counts = {row["values"]: row["counts"] for row in pc.value_counts(rows.column("source")).to_pylist()}
-    return {source: counts[source] for source in SOURCES if source in counts}
 
 
 def rank_everyone(
