@@ -144,8 +144,9 @@ def _encoded(
     kept: KeptStates, histories: Sequence[IntArray], encode: Encode
 ) -> tuple[States, dict[str, int]]:
     """The states of everybody's history; only those are encoded that the last run with this model has not left."""
-    states, encoded = brought_up_to_date(kept.read(), histories, encode)
-    if encoded:
+    before = kept.read()
+    states, encoded = brought_up_to_date(before, histories, encode)
+    if encoded or len(states.digests_S2) != len(before.digests_S2):  # what nobody has any more is forgotten
         kept.write(states)
     return states, {"histories": len(states.digests_S2), "encoded": encoded}
 

@@ -12,6 +12,7 @@ from contracts import names
 from contracts.lists import CONTENT, PERSONAL, POPULAR, SEGMENT, SESSION, SOURCES
 from contracts.settings import load_settings
 from jobs import score
+from jobs.io.kept_states import read_states
 from jobs.io.state import State
 from jobs.runs import StepContext
 from tests.scoring import write_day, write_histories
@@ -84,3 +85,14 @@ def test_without_a_champion_nothing_is_encoded(context: StepContext) -> None:
     assert "encoded" not in told
     assert told["sources"][PERSONAL] == 0
     assert told["sources"][SESSION] > 30
+
+
+def test_what_nobody_has_in_their_history_any_more_is_forgotten(context: StepContext) -> None:
+    """Of whoever is erased, or has withdrawn, nothing is left behind here."""
+    _, _ = scored(context)
+    [kept] = context.settings.states_path.iterdir()
+    before = len(read_states(kept).digests_S2)
+    write_histories(context, NUM_USERS - 20)
+    told, _ = scored(context)
+    assert told["encoded"] == 0
+    assert len(read_states(kept).digests_S2) == told["histories"] < before
