@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from contracts import names
 from contracts.errors import PartitionMissing
-from contracts.lists import PERSONAL, POPULAR
+from contracts.lists import EXPLAINED_PLACES, PERSONAL, POPULAR, REASONS_PER_PLACE
 from contracts.tables import TABLES
 from jobs.guard import guard_champion
 from jobs.io.commit import digest_of
@@ -24,6 +24,7 @@ from jobs.io.registry import model_folder
 from jobs.io.state import PROMOTIONS
 from jobs.ranking.next_item import NextItemModel, RankedLists
 from jobs.ranking.proposer import allowed_items
+from jobs.ranking.reasons import reason_columns
 from jobs.ranking.world import World, load_world
 from jobs.runs import StepContext, champion_of_run, lists_table, manifest_of, promoted_on
 from models.topk import top_k
@@ -46,7 +47,10 @@ def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str
     else:
         version = promoted_on(context.state, day)
     table = TABLES[lists_table(kind)]
-    inputs = digest_of([manifest["settings"], manifest["feed"], version, *_input_digests(context, day)])
+    columns = list(table.columns)  # lists that were made before there was one are made anew
+    inputs = digest_of(
+        [manifest["settings"], manifest["feed"], version, columns, *_input_digests(context, day)]
+    )
     if context.lake.is_current(table.name, day, inputs):
         return {
             "lists": context.lake.verify(table.name, day).num_rows,
@@ -91,16 +95,23 @@ def rank_everyone(
     items_UK = np.full((num_users, length), -1, np.int64)
     scores_UK = np.full((num_users, length), -np.inf)
     is_personal_U = np.zeros(num_users, bool)
+    reasons_UKE = np.full((num_users, min(EXPLAINED_PLACES, length), REASONS_PER_PLACE), -1, np.int64)
     if model is not None:
         ranking = model.ranking(
-            world, length=length, num_candidates=num_candidates, repeats_allowed=repeats_allowed
+            world,
+            length=length,
+            num_candidates=num_candidates,
+            repeats_allowed=repeats_allowed,
+            num_explained=EXPLAINED_PLACES,
         )
         for ranked in _shares(ranking.rank, num_users, processes):
             items_UK[ranked.users], scores_UK[ranked.users] = ranked.items_UK, ranked.scores_UK
             is_personal_U[ranked.users] = ranked.is_personal_U
+            reasons_UKE[ranked.users] = ranked.reasons_UKE
     others = np.flatnonzero(~is_personal_U)
     items_UK[others], scores_UK[others] = _popular(world, others, length, repeats_allowed)
-    return _as_rows(world, items_UK, scores_UK, is_personal_U)
+    reasons_UKE[others] = -1
+    return _as_rows(world, items_UK, scores_UK, is_personal_U, reasons_UKE)
 
 
 def _shares(
@@ -163,6 +174,7 @@ def _as_rows(
     items_UK: npt.NDArray[np.int64],
     scores_UK: npt.NDArray[np.float64],
     is_personal_U: npt.NDArray[np.bool_],
+    reasons_UKE: npt.NDArray[np.int64],
 ) -> pa.Table:
     import pyarrow as pa
 
@@ -179,6 +191,7 @@ def _as_rows(
             offsets, pa.array(world.item_ids, pa.string()).take(pa.array(items_UK[is_item_UK]))
         ),
         "scores": pa.ListArray.from_arrays(offsets, pa.array(scores_UK[is_item_UK], pa.float64())),
+        **reason_columns(reasons_UKE, world.item_ids),
     }
     return pa.table(columns, schema=schema_of(TABLES[names.LISTS].columns))
 

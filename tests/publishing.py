@@ -100,6 +100,11 @@ def listed(user: int, day: date) -> list[str]:
     return [ITEMS[(user + place * step) % NUM_ITEMS] for place in range(K)]
 
 
+def reasons(user: int, day: date) -> list[str]:
+    """What speaks for the first place, and for the second."""
+    return [ITEMS[(user + day.toordinal() + step) % NUM_ITEMS] for step in range(3)]
+
+
 def score(
     settings: Settings, day: date, kind: str = names.DAILY, champion: str = "1", bonus: float = 0.0
 ) -> None:
@@ -120,6 +125,8 @@ def score(
             is_short=[False] * NUM_USERS,
             item_ids=[listed(user, day) for user in range(NUM_USERS)],
             scores=[[K - place + bonus for place in range(K)] for _ in range(NUM_USERS)],
+            reason_places=[[1, 2, 2] for _ in range(NUM_USERS)],
+            reason_item_ids=[reasons(user, day) for user in range(NUM_USERS)],
         )  # fmt: skip
     manifest = {
         "day": str(day),
