@@ -13,7 +13,7 @@ import numpy.typing as npt
 from contracts.lists import REASONS_PER_PLACE
 from jobs.ranking.preparation import Preparation
 from jobs.ranking.proposer import PAIR_FEATURES, Candidates, Proposer
-from jobs.ranking.reasons import EXPLAINED_EVENTS, falls_of, side_by_side, strongest
+from jobs.ranking.reasons import EXPLAINED_EVENTS, Explained, falls_of, side_by_side, strongest
 from jobs.ranking.world import ITEM_FEATURES, ITEM_WORDS, USER_FEATURES, FloatArray, IntArray, World
 from models.mlp_ranker import MLPRanker
 from models.sasrec import SASRec
@@ -128,6 +128,29 @@ class Ranking:
                 users, np.empty((0, length), np.int64), np.empty((0, length)), np.empty(0, bool), none
             )
         return RankedLists(users, *map(np.concatenate, zip(*parts, strict=True)))
+
+    def explain(self, user: int, item: int) -> Explained:
+        """How one item stands with one user; the ranking has to have been asked for reasons."""
+        (plain,) = self.proposer.propose(np.array([user]))
+        (candidates,) = self.proposer.propose(np.array([user]), [np.array([item])])
+        assert candidates.deleted is not None
+        scores_R, row = self.scores(candidates), int(np.searchsorted(candidates.items_R, item))
+        (places_K,), _ = top_k(scores_R[None, :], len(scores_R))
+        ((falls_T1,), items_T) = (
+            falls_of(self, candidates, candidates.deleted, np.array([[row]]), scores_R),
+            candidates.deleted.items_BT[0],
+        )
+        falls = [
+            (int(each), float(fall)) for each, (fall,) in zip(items_T, falls_T1, strict=True) if each >= 0
+        ]
+        return Explained(
+            score=float(scores_R[row]),
+            rank=1 + int(np.flatnonzero(places_K == row)[0]),
+            num_candidates=len(scores_R),
+            is_candidate=bool(np.isin(item, plain.items_R)),
+            features=dict(zip(PAIR_FEATURES, map(float, candidates.pair_RF[row]), strict=True)),
+            falls=sorted(falls, key=lambda pair: -pair[1]),
+        )
 
     def scores(self, candidates: Candidates) -> npt.NDArray[np.float64]:
         """The score of each candidate."""

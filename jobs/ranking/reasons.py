@@ -12,6 +12,7 @@ C candidates of a user · E reasons of a place · F pair features · S sums of t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +39,20 @@ _FAR = 1e3  # no standardised score is so far out
 _COLUMN = {name: place for place, name in enumerate(PAIR_FEATURES)}
 #: What a user did with an item: gone with its events.
 _DEEDS = [_COLUMN[name] for name in ("is_seen", "seen_freshness", "is_left_in_cart", "is_bought")]
+
+
+@dataclass(frozen=True)
+class Explained:
+    """How an item stands with a user, whether it would be a candidate by itself or not."""
+
+    score: float
+    rank: int  # from 1, among the candidates and itself
+    num_candidates: int  # among them itself
+    is_candidate: bool  # does a source propose it?
+    features: dict[str, float]  # PAIR_FEATURES
+    falls: list[
+        tuple[int, float]
+    ]  # each of the last items, and how far the score falls without it; the farthest first
 
 
 def strongest(falls_BTK: npt.NDArray[np.float64], items_BT: IntArray) -> IntArray:
