@@ -118,6 +118,10 @@ def read_lists(rows: pa.Table, vocabulary: pa.Array, is_for_sale_N: BoolArray) -
     users = rows["user_id"]
     if rows.num_rows == 0:
         raise GateRefused("there is not one list: nothing is published. Look at the features of the day")
+    if lacking := [name for name in LISTS.columns if name not in rows.column_names]:
+        raise GateRefused(
+            f"the lists have no column {lacking[0]}: they were scored before there was one. Score the day again"
+        )
     for name in LISTS.columns:
         column = rows[name]
         is_list = pa.types.is_list(column.type)

@@ -178,10 +178,6 @@ class OnlineStore:
         """Does a version hold as many lists, items and features as were published?"""
         return is_whole(self._client, pointer)
 
-    def why_withheld(self, user_id: str, pointer: Pointer) -> str:
-        """Why a version may not be served to a user, or ""."""
-        return _why_withheld(self._client.hmget(names.CONSENT_KEY, _asked_of_consent(user_id)), pointer)
-
     # What readers have to know of consent
 
     def consent_mark(self) -> str:

@@ -50,9 +50,7 @@ class Explained:
     num_candidates: int  # among them itself
     is_candidate: bool  # does a source propose it?
     features: dict[str, float]  # PAIR_FEATURES
-    falls: list[
-        tuple[int, float]
-    ]  # each of the last items, and how far the score falls without it; the farthest first
+    falls: list[tuple[int, float]]  # of each of the last items, the farthest first
 
 
 def strongest(falls_BTK: npt.NDArray[np.float64], items_BT: IntArray) -> IntArray:

@@ -31,6 +31,7 @@ from jobs.io.online_content import Content
 from jobs.io.state import LANDINGS, PROMOTIONS, PUBLICATIONS, ROLLBACKS, RUNS, State
 from jobs.published_features import published_features, render
 from jobs.runs import StepContext
+from simulator.published import read_published
 from tests.publishing import (
     BUCKETS,
     DAY,
@@ -434,6 +435,9 @@ def test_a_user_gets_the_published_list_and_a_stranger_popular_items_and_is_told
     assert first.endswith(f"   (because of {one})")
     assert second.endswith(f"   (because of {two} and {three})")
     assert "because" not in third
+    published = read_published(shop)
+    assert published is not None
+    assert published.reasons["u0007"] == [reasons(7, DAY)[:1], reasons(7, DAY)[1:], *[[]] * (K - 2)]
     stranger = recommend.recommend(shop, "nobody", 100)
     assert (stranger["source"], stranger["is_known"], len(stranger["items"])) == ("popular", False, K)
     assert [item["item_id"] for item in stranger["items"][:2]] == [ITEMS[-1], ITEMS[-2]]

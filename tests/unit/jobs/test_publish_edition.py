@@ -183,6 +183,12 @@ def test_one_list_that_nobody_may_be_given_stops_the_publication(wrong: Row, mes
         edition(rows)
 
 
+def test_lists_that_were_scored_before_there_was_a_column_are_refused_by_its_name() -> None:
+    rows = pa.Table.from_pylist([row("u1")], schema=arrow_schema(LISTS)).drop_columns(["reason_places"])
+    with pytest.raises(GateRefused, match="the lists have no column reason_places"):
+        edition_of(rows, CATALOGUE, POPULARITY, LENGTH)
+
+
 def test_a_list_of_nobody_and_no_list_at_all_are_refused() -> None:
     with pytest.raises(GateRefused, match="'' is nobody's"):
         edition([row("")])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from contracts.lists import EXPLAINED_PLACES, PERSONAL, REASONS_PER_PLACE
+from contracts.lists import EXPLAINED_PLACES, PERSONAL, POPULAR, REASONS_PER_PLACE
 from jobs.ranking.next_item import NextItemModel, Ranking
 from jobs.ranking.proposer import PAIR_FEATURES, Proposer
 from jobs.ranking.reasons import EXPLAINED_EVENTS, strongest
@@ -155,7 +155,12 @@ def test_asking_for_reasons_changes_no_list(world: World, model: NextItemModel) 
 
 
 def test_reasons_are_of_the_user_s_own_last_items_and_popular_lists_have_none() -> None:
-    world = tiny_world()
+    world, stranger = tiny_world(), NUM_ITEMS - 1  # no model knows the last item
+    nothing_NN = csr_matrix((NUM_ITEMS, NUM_ITEMS))
+    without = {"neighbours_NN": nothing_NN, "bought_with_NN": nothing_NN}
+    world = dataclasses.replace(
+        of_people(world, [np.array([stranger]), *world.histories[1:]], range(NUM_USERS)), **without
+    )
     rows = rank_everyone(world, tiny_model(world), length=12, num_candidates=10, repeats_allowed=True)
     told = 0
     for row, history in zip(rows.to_pylist(), world.histories, strict=True):
@@ -167,6 +172,7 @@ def test_reasons_are_of_the_user_s_own_last_items_and_popular_lists_have_none() 
         )
         assert row["source"] == PERSONAL or not places
         told += len(places)
+    assert rows.column("source")[0].as_py() == POPULAR
     assert told > 50
 
 
