@@ -2,7 +2,7 @@
 
 ``score.unchanged``: seconds of encoding everybody, the day after, when one person in ten has taken something; the reference
 is encoding everybody anew, in the same run. The states are the same to the last bit, which is checked. Both use a
-transformer of the default shape, histories of up to 50 items, and one thread; kept states are written and read as a run does.
+transformer of the default shape, histories of up to 50 items, one thread, and what reasons need; kept states are written and read as a run does.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ import numpy as np
 from benchmarks.figure import Figure, figure
 from contracts.settings import load_settings
 from jobs.io.kept_states import KeptStates
+from jobs.ranking.proposer import encoder_of
+from jobs.ranking.reasons import EXPLAINED_EVENTS
 from jobs.ranking.states import States, brought_up_to_date
 from jobs.score import encode_in_shares
 from models.sasrec import SASRec, SASRecConfig
 
-NUM_USERS, NUM_ITEMS, CHANGED = 50_000, 5_000, 0.1
+NUM_USERS, NUM_ITEMS, CHANGED = 20_000, 5_000, 0.1
 _REPEATS = 5
 
 
@@ -36,10 +38,10 @@ def unchanged(folder: Path) -> Iterator[Figure]:
         np.append(items, rng.integers(0, NUM_ITEMS))[-50:] if has_changed else items
         for items, has_changed in zip(before, has_changed_U, strict=True)
     ]
-    kept = KeptStates(load_settings(home=folder), "benchmark")
+    kept = KeptStates(load_settings(home=folder), "benchmark", EXPLAINED_EVENTS)
 
     def encode(histories: list[np.ndarray]) -> np.ndarray:
-        return encode_in_shares(model.encode, histories, processes=1)
+        return encode_in_shares(encoder_of(model, EXPLAINED_EVENTS), histories, processes=1)
 
     kept.write(brought_up_to_date(States.none(), before, encode)[0])
     yesterday = kept.path.read_bytes()

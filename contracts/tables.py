@@ -279,6 +279,9 @@ _LIST_COLUMNS = {
     "is_short": "boolean",
     "item_ids": "text[]",
     "scores": "double[]",  # rounded to 1e-6, never rising
+    # Why: past items that speak most for a place, a place's side by side, the strongest first (jobs/ranking/reasons.py).
+    "reason_places": "integer[]",  # from 1 to EXPLAINED_PLACES, never falling; none in a popular list
+    "reason_item_ids": "text[]",  # of each of them an item of the user's own history
 }
 LISTS = Table(names.LISTS, "One row per user: the ranked list of the day.", ("user_id",), dict(_LIST_COLUMNS))
 LISTS_RETRAINED = Table(

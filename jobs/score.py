@@ -20,9 +20,10 @@ from jobs.io.kept_states import KeptStates
 from jobs.io.registry import model_folder
 from jobs.io.state import PROMOTIONS
 from jobs.monitoring.list_sources import count_sources
-from jobs.ranking.ladder import Ladder
+from jobs.ranking.ladder import ladder_of
 from jobs.ranking.list_rows import rows_of_share, together
 from jobs.ranking.next_item import NextItemModel
+from jobs.ranking.reasons import EXPLAINED_EVENTS
 from jobs.ranking.shares import each_share
 from jobs.ranking.spark_shares import Scene, encode_on_spark, rank_on_spark
 from jobs.ranking.states import Encode, States, brought_up_to_date
@@ -31,6 +32,10 @@ from jobs.runs import StepContext, champion_of_run, lists_table, manifest_of, pr
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+#: Bytes of states that are kept at most: about 1.4 million people with the default settings.
+_MOST_BYTES = 2 << 30
 
 
 def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str, Any]:
@@ -42,7 +47,10 @@ def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str
     else:
         version = promoted_on(context.state, day)
     table = TABLES[lists_table(kind)]
-    inputs = digest_of([manifest["settings"], manifest["feed"], version, *_input_digests(context, day)])
+    columns = list(table.columns)  # lists that were made before there was one are made anew
+    inputs = digest_of(
+        [manifest["settings"], manifest["feed"], version, columns, *_input_digests(context, day)]
+    )
     if context.lake.is_current(table.name, day, inputs):
         return {
             "lists": context.lake.verify(table.name, day).num_rows,
@@ -90,16 +98,14 @@ def rank_everyone(
     Args:
         states: of all their histories, where they are known already; the lists are the same without.
     """
-    ranking = None
-    if model is not None:
-        ranking = model.ranking(
-            world,
-            length=length,
-            num_candidates=num_candidates,
-            repeats_allowed=repeats_allowed,
-            encode=states.encode if states is not None else None,
-        )
-    ladder = Ladder(world, ranking, length=length, repeats_allowed=repeats_allowed)
+    ladder = ladder_of(
+        world,
+        model,
+        length=length,
+        num_candidates=num_candidates,
+        repeats_allowed=repeats_allowed,
+        encode=states.encode if states is not None else None,
+    )
     shares = each_share(partial(rows_of_share, ladder), len(world.user_ids), processes)
     return together(shares)
 
@@ -108,9 +114,8 @@ def _by_processes(context: StepContext, scene: Scene, world: World) -> tuple[pa.
     model, processes = scene.load_model(), context.settings.threads
     states, told = None, dict[str, int]()
     if model is not None:
-        encode = partial(encode_in_shares, model.sasrec.encode, processes=processes)
-        kept = KeptStates(context.settings, scene.model_digest)
-        states, told = _encoded(kept, model.histories(world), encode)
+        encode = partial(encode_in_shares, model.encode, processes=processes)
+        states, told = _encoded(_kept_states(context, scene), model.histories(world), encode)
     rows = rank_everyone(
         world,
         model,
@@ -128,22 +133,31 @@ def _on_spark(context: StepContext, scene: Scene, world: World) -> tuple[pa.Tabl
     from jobs.io.spark import spark_context
 
     staged = context.lake.staging("recommendations/shares", scene.day)
-    model, told, states = scene.load_model(), dict[str, int](), None
+    model, told, path = scene.load_model(), dict[str, int](), None
     with spark_context(context.settings) as spark:
         if model is not None:
-            kept = KeptStates(context.settings, scene.model_digest)
+            kept = _kept_states(context, scene)
             encode = partial(encode_on_spark, spark, scene, staged)
-            _, told = _encoded(kept, model.histories(world), encode)
-            states = kept.path
-        rows = together(rank_on_spark(spark, scene, staged, len(world.user_ids), states))
+            states, told = _encoded(kept, model.histories(world), encode)
+            path = kept.path if states is not None else None
+        rows = together(rank_on_spark(spark, scene, staged, len(world.user_ids), path))
     shutil.rmtree(staged)
     return rows, told
 
 
+def _kept_states(context: StepContext, scene: Scene) -> KeptStates:
+    return KeptStates(context.settings, scene.model_digest, EXPLAINED_EVENTS)
+
+
 def _encoded(
     kept: KeptStates, histories: Sequence[IntArray], encode: Encode
-) -> tuple[States, dict[str, int]]:
-    """The states of everybody's history; only those are encoded that the last run with this model has not left."""
+) -> tuple[States | None, dict[str, int]]:
+    """The states of everybody's history; only those are encoded that the last run with this model has not left.
+
+    Of more people than fit into the bound nothing is kept, and whoever ranks them encodes them.
+    """
+    if encode([]).shape[1] * 4 * len(histories) > _MOST_BYTES:
+        return None, {}
     before = kept.read()
     states, encoded = brought_up_to_date(before, histories, encode)
     if encoded or len(states.digests_S2) != len(before.digests_S2):  # what nobody has any more is forgotten

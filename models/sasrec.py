@@ -69,7 +69,7 @@ class Block(nn.Module):
         # Padding is on the right, so that "nothing later" already hides it: no mask tensor is needed.
         seen_BHLd = functional.scaled_dot_product_attention(query_BHLd, key_BHLd, value_BHLd, is_causal=True)
         seen_BLD = seen_BHLd.transpose(1, 2).reshape(B, L, D)
-        return self._thought(states_BLD + self.dropout(self.attention_out(seen_BLD)))
+        return self.thought(states_BLD + self.dropout(self.attention_out(seen_BLD)))
 
     def at(self, states_BLD: Tensor, last_B: Tensor) -> Tensor:
         """The states after this layer at one position of each history only: state_BD."""
@@ -85,9 +85,10 @@ class Block(nn.Module):
         query_BH1d = query_BD.view(B, self.heads, 1, D // self.heads)
         is_earlier_B11L = (torch.arange(L) <= last_B[:, None])[:, None, None, :]
         seen_BH1d = functional.scaled_dot_product_attention(query_BH1d, key_BHLd, value_BHLd, is_earlier_B11L)
-        return self._thought(state_BD + self.dropout(self.attention_out(seen_BH1d.reshape(B, D))))
+        return self.thought(state_BD + self.dropout(self.attention_out(seen_BH1d.reshape(B, D))))
 
-    def _thought(self, states: Tensor) -> Tensor:
+    def thought(self, states: Tensor) -> Tensor:
+        """The states after the half that looks at each position by itself."""
         inner = functional.gelu(self.feed_in(self.feed_norm(states)))
         thought: Tensor = self.dropout(self.feed_out(inner))
         return states + thought

@@ -1,7 +1,7 @@
 """Kept states as files below ``HOME/states``, one for each of the last models: a cache that may be removed at any time.
 
 A file is the sha256 of what follows, and then safetensors. What cannot be read, or is not what its digest says, is as good
-as not there. Its name is the digest of all that a state depends on beside the history: model, torch, and the processor's
+as not there. Its name is the digest of all that a state depends on beside the history: model, events left out, torch, and the processor's
 instructions.
 """
 
@@ -29,9 +29,11 @@ _SUFFIX = ".states"
 class KeptStates:
     """The states that one model has made of histories on machines like this."""
 
-    def __init__(self, settings: Settings, model_digest: str) -> None:
+    def __init__(self, settings: Settings, model_digest: str, num_events: int) -> None:
+        """``num_events``: how many last events each state is told without as well."""
         self._folder = settings.states_path
-        made_by = digest_of([model_digest, torch.__version__, torch.backends.cpu.get_cpu_capability()])
+        machine = [torch.__version__, torch.backends.cpu.get_cpu_capability()]
+        made_by = digest_of([model_digest, num_events, *machine])
         self.path = self._folder / f"{made_by}{_SUFFIX}"
 
     def read(self) -> States:

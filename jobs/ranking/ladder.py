@@ -24,9 +24,19 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
-from contracts.lists import CONTENT, PERSONAL, POPULAR, SEGMENT, SESSION, SOURCES
-from jobs.ranking.next_item import RankedLists
+from contracts.lists import (
+    CONTENT,
+    EXPLAINED_PLACES,
+    PERSONAL,
+    POPULAR,
+    REASONS_PER_PLACE,
+    SEGMENT,
+    SESSION,
+    SOURCES,
+)
+from jobs.ranking.next_item import NextItemModel, RankedLists
 from jobs.ranking.proposer import COPURCHASE_RECENT, allowed_items
+from jobs.ranking.states import Encode
 from jobs.ranking.world import IntArray, World
 from models.content import Content
 from models.covisitation import CoVisitation
@@ -54,6 +64,7 @@ class LadderLists:
     items_UK: IntArray
     scores_UK: FloatArray
     source_U: IntArray  # places in contracts.lists.SOURCES
+    reasons_UKE: IntArray  # what speaks for the first places of a list that is personal (-1: nothing)
 
 
 class Ladder:
@@ -68,7 +79,6 @@ class Ladder:
         self._copurchase = CoVisitation(num_recent=COPURCHASE_RECENT).fit(world.bought_with_NN)
         self._popularity_N = world.popularity_N / max(float(world.popularity_N.sum()), 1.0)
         self._rungs: tuple[tuple[str, Callable[[IntArray], Places]], ...] = (
-            (PERSONAL, self._personal),
             (SESSION, self._session),
             (CONTENT, self._content),
             (SEGMENT, self._segment),
@@ -77,9 +87,8 @@ class Ladder:
 
     def rank(self, users: IntArray) -> LadderLists:
         """The list of each of the users, who are indices into the world's; none depends on who else is asked for."""
-        items_UK = np.full((len(users), self._length), -1, np.int64)
-        scores_UK = np.full((len(users), self._length), -np.inf)
-        source_U = np.full(len(users), SOURCES.index(POPULAR))
+        items_UK, scores_UK, reasons_UKE = self._personal(users)
+        source_U = np.where(items_UK[:, 0] >= 0, SOURCES.index(PERSONAL), SOURCES.index(POPULAR))
         goal_U = self._most_items(users)
         for source, rung in self._rungs:
             short = np.flatnonzero((items_UK >= 0).sum(axis=1) < goal_U)
@@ -91,7 +100,7 @@ class Ladder:
             items_UK[short], scores_UK[short] = filled_up(
                 items_UK[short], scores_UK[short], found_SK, scores_SK
             )
-        return LadderLists(users, items_UK, scores_UK, source_U)
+        return LadderLists(users, items_UK, scores_UK, source_U, reasons_UKE)
 
     def _most_items(self, users: IntArray) -> IntArray:
         """How many items a list can have: what is for sale and, where nobody is shown an item again, not seen."""
@@ -101,14 +110,22 @@ class Ladder:
             most_U -= np.array([int(for_sale[self.world.seen[user]].sum()) for user in users], np.int64)
         return np.minimum(most_U, self._length)
 
-    def _personal(self, users: IntArray) -> Places:
+    def _personal(self, users: IntArray) -> tuple[IntArray, FloatArray, IntArray]:
+        """The model's own lists of those whom it knows, with their reasons."""
         if self._ranking is None:
-            return _nothing(len(users), self._length)
+            num_explained = min(EXPLAINED_PLACES, self._length)
+            return (
+                np.full((len(users), self._length), -1, np.int64),
+                np.full((len(users), self._length), -np.inf),
+                np.full((len(users), num_explained, REASONS_PER_PLACE), -1, np.int64),
+            )
         ranked = self._ranking.rank(users)
-        is_personal_U1 = ranked.is_personal_U[:, None]
-        return np.where(is_personal_U1, ranked.items_UK, -1), np.where(
-            is_personal_U1, ranked.scores_UK, -np.inf
+        is_other_U = ~ranked.is_personal_U
+        items_UK, scores_UK, reasons_UKE = (
+            each.copy() for each in (ranked.items_UK, ranked.scores_UK, ranked.reasons_UKE)
         )
+        items_UK[is_other_U], scores_UK[is_other_U], reasons_UKE[is_other_U] = -1, -np.inf, -1
+        return items_UK, scores_UK, reasons_UKE
 
     def _session(self, users: IntArray) -> Places:
         histories = [self.world.histories[user] for user in users]
@@ -176,6 +193,33 @@ class Ladder:
         return csr_matrix((scores_UN.data[is_allowed], scores_UN.indices[is_allowed], ends), scores_UN.shape)
 
 
+def ladder_of(
+    world: World,
+    model: NextItemModel | None,
+    *,
+    length: int,
+    num_candidates: int,
+    repeats_allowed: bool,
+    encode: Encode | None = None,
+) -> Ladder:
+    """The ladder of a world below a model, if there is one, with reasons for its first places.
+
+    Args:
+        encode: gives what the model's own ``encode`` would, from kept states.
+    """
+    ranking = None
+    if model is not None:
+        ranking = model.ranking(
+            world,
+            length=length,
+            num_candidates=num_candidates,
+            repeats_allowed=repeats_allowed,
+            num_explained=EXPLAINED_PLACES,
+            encode=encode,
+        )
+    return Ladder(world, ranking, length=length, repeats_allowed=repeats_allowed)
+
+
 def filled_up(items_UK: IntArray, scores_UK: FloatArray, below_UK: IntArray, lower_UK: FloatArray) -> Places:
     """Lists, and after their last items what a rung below has that they lack.
 
@@ -197,7 +241,3 @@ def filled_up(items_UK: IntArray, scores_UK: FloatArray, below_UK: IntArray, low
     items_UK[rows, places] = below_UK[rows, ranks]
     scores_UK[rows, places] = np.round(lower_UK[rows, ranks] + down_U[rows], DECIMALS)
     return items_UK, scores_UK
-
-
-def _nothing(num_users: int, length: int) -> Places:
-    return np.full((num_users, length), -1, np.int64), np.full((num_users, length), -np.inf)

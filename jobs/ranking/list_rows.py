@@ -12,6 +12,7 @@ from contracts.lists import SOURCES
 from contracts.tables import TABLES
 from jobs.io.schemas import schema_of
 from jobs.ranking.ladder import Ladder
+from jobs.ranking.reasons import reason_columns
 from jobs.ranking.world import IntArray
 
 
@@ -29,6 +30,7 @@ def rows_of_share(ladder: Ladder, users: IntArray) -> pa.Table:
             offsets, pa.array(world.item_ids, pa.string()).take(pa.array(ranked.items_UK[is_item_UK]))
         ),
         "scores": pa.ListArray.from_arrays(offsets, pa.array(ranked.scores_UK[is_item_UK], pa.float64())),
+        **reason_columns(ranked.reasons_UKE, world.item_ids),
     }
     return pa.table(columns, schema=schema_of(TABLES[names.LISTS].columns))
 

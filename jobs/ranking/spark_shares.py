@@ -17,11 +17,11 @@ import numpy as np
 
 from jobs.features.tasks import file_of, run_on_spark
 from jobs.io.lake import Lake
-from jobs.ranking.ladder import Ladder
+from jobs.ranking.ladder import Ladder, ladder_of
 from jobs.ranking.list_rows import rows_of_share
 from jobs.ranking.next_item import NextItemModel
 from jobs.ranking.shares import one_thread, shares_of
-from jobs.ranking.world import FloatArray, IntArray, World, load_world
+from jobs.ranking.world import FloatArray, IntArray, load_world
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,7 +59,7 @@ class EncodeShare:
         model = _model(self.scene)
         assert model is not None
         with one_thread():
-            _write_array(model.sasrec.encode(self.histories), self.to)
+            _write_array(model.encode(self.histories), self.to)
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,13 @@ def encode_on_spark(
     spark: SparkContext, scene: Scene, folder: Path, histories: Sequence[IntArray]
 ) -> FloatArray:
     """The states of histories; those of like length come together."""
-    order = np.argsort([len(items) for items in histories], kind="stable")
+    order = np.argsort([len(items) for items in histories], kind="stable").astype(np.int64)
     shares = [tuple(histories[place] for place in order[share]) for share in shares_of(len(histories))]
     files = [folder / f"{number:05d}.npy" for number in range(len(shares))]
     run_on_spark(spark, [EncodeShare(scene, share, path) for share, path in zip(shares, files, strict=True)])
     model = scene.load_model()
     assert model is not None
-    states_UD = np.concatenate([model.sasrec.encode([]), *(np.load(path) for path in files)])
+    states_UD = np.concatenate([model.encode([]), *(np.load(path) for path in files)])
     return states_UD[np.argsort(order)]
 
 
@@ -102,7 +102,7 @@ def rank_on_spark(
     """The rows of each share, in order.
 
     Args:
-        states: of everybody's history, see ``jobs/io/kept_states.py``; none without a champion.
+        states: of everybody's history, see ``jobs/io/kept_states.py``; none where none are kept.
     """
     import pyarrow.parquet as pq
 
@@ -122,18 +122,14 @@ def _ladder(scene: Scene, states: Path | None) -> Ladder:
     """Everything that a worker needs, read once and not for each share."""
     from jobs.io.kept_states import read_states
 
-    world: World = load_world(Lake(scene.lake), scene.day)
-    model, ranking = _model(scene), None
-    if model is not None:
-        assert states is not None
-        ranking = model.ranking(
-            world,
-            length=scene.length,
-            num_candidates=scene.num_candidates,
-            repeats_allowed=scene.repeats_allowed,
-            encode=read_states(states).encode,
-        )
-    return Ladder(world, ranking, length=scene.length, repeats_allowed=scene.repeats_allowed)
+    return ladder_of(
+        load_world(Lake(scene.lake), scene.day),
+        _model(scene),
+        length=scene.length,
+        num_candidates=scene.num_candidates,
+        repeats_allowed=scene.repeats_allowed,
+        encode=read_states(states).encode if states is not None else None,
+    )
 
 
 def _write_array(states_UD: FloatArray, to: Path) -> None:

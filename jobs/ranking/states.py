@@ -1,10 +1,10 @@
 """What an encoder has made of histories, kept so that only those that have changed are read again.
 
 Reading histories is most of what scoring costs. A state follows from the model and the history alone, to the last bit
-(``SASRec.encode``), so lists made with kept states are byte for byte those made without. Everything else that a list
+(``SASRec.encode``, ``models.tails``), so lists made with kept states are byte for byte those made without. Everything else that a list
 depends on (features, popularity, what is for sale) changes daily, and is ranked anew for everybody.
 
-S kept states · U histories · D width
+S kept states · U histories · D width, of a state and of those without each of the last events together
 """
 
 from __future__ import annotations

@@ -451,6 +451,16 @@ GROUPS: tuple[tuple[str, tuple[Definition, ...]], ...] = (
                 "publications in the state store",
             ),
             Definition(
+                "explained",
+                "Places with a reason",
+                "Places among the first ten of personal lists that name past items of the person without which the "
+                "item would score less (docs/explanations.md).",
+                "places",
+                "the first ten places of all personal lists",
+                _NONE,
+                "recommendations/lists; runs in the state store",
+            ),
+            Definition(
                 "wrong_alarms",
                 "Alarms that were wrong",
                 "Alarms that a person has marked wrong in annotations.yml, of all alarms.",

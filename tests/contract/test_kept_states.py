@@ -32,20 +32,21 @@ def is_nothing(states: States) -> bool:
 
 
 def test_what_is_kept_is_read_again(settings: Settings, states: States) -> None:
-    kept = KeptStates(settings, "model")
+    kept = KeptStates(settings, "model", 5)
     assert is_nothing(kept.read())
     kept.write(states)
-    found = KeptStates(settings, "model").read()
+    found = KeptStates(settings, "model", 5).read()
     np.testing.assert_array_equal(found.digests_S2, states.digests_S2)
     np.testing.assert_array_equal(found.states_SD, states.states_SD)
-    assert is_nothing(KeptStates(settings, "another model").read())
+    assert is_nothing(KeptStates(settings, "another model", 5).read())
+    assert is_nothing(KeptStates(settings, "model", 0).read())
 
 
 @pytest.mark.parametrize(
     "harm", [lambda held: held[:-3], lambda held: held[:-1] + bytes([held[-1] ^ 1]), lambda held: b""]
 )
 def test_what_is_torn_or_changed_is_as_good_as_not_there(settings: Settings, states: States, harm) -> None:
-    kept = KeptStates(settings, "model")
+    kept = KeptStates(settings, "model", 5)
     kept.write(states)
     kept.path.write_bytes(harm(kept.path.read_bytes()))
     assert is_nothing(kept.read())
@@ -55,8 +56,8 @@ def test_what_is_torn_or_changed_is_as_good_as_not_there(settings: Settings, sta
 
 def test_the_states_of_two_models_are_kept_and_of_no_more(settings: Settings, states: States) -> None:
     for number in range(4):
-        KeptStates(settings, f"model {number}").write(states)
-    assert [is_nothing(KeptStates(settings, f"model {number}").read()) for number in range(4)] == [
+        KeptStates(settings, f"model {number}", 5).write(states)
+    assert [is_nothing(KeptStates(settings, f"model {number}", 5).read()) for number in range(4)] == [
         True, True, False, False,
     ]  # fmt: skip
     assert len(list(settings.states_path.iterdir())) == 2

@@ -50,9 +50,9 @@ def test_lists_from_kept_states_are_those_of_encoding_everybody(world: World, mo
     for user in (4, 7):
         histories[user] = histories[user][np.isin(histories[user], np.arange(NUM_ITEMS - 2))][:-1]
     before = dataclasses.replace(world, histories=histories)
-    kept, encoded = brought_up_to_date(States.none(), model.histories(before), model.sasrec.encode)
+    kept, encoded = brought_up_to_date(States.none(), model.histories(before), model.encode)
     assert encoded == NUM_USERS - 1  # two histories without an item that the model knows are one
-    states, encoded = brought_up_to_date(kept, model.histories(world), model.sasrec.encode)
+    states, encoded = brought_up_to_date(kept, model.histories(world), model.encode)
     assert encoded == 2
     assert rank_everyone(world, model, states=states, **OPTIONS) == rank_everyone(world, model, **OPTIONS)
 

@@ -1,4 +1,4 @@
-"""The demo takes a folder that is empty, and no folder that somebody has worked in."""
+"""The demo takes a folder that is empty, and no folder that somebody has worked in; it prints a list with its reasons."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from contracts.settings import load_settings
-from simulator.demo import MARKER, DemoFailed, fresh_home
+from simulator.demo import MARKER, DemoFailed, _list_table, fresh_home
+from simulator.published import Published
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,15 @@ def test_what_tests_leave_is_nobodys_state(tmp_path: Path, left: str, is_taken: 
         with pytest.raises(DemoFailed, match="holds state that no demo has written"):
             fresh_home(load_settings(home=home), world)
         assert not (home / MARKER).exists()
+
+
+def test_somebody_s_list_says_because_of_what() -> None:
+    titles = {"a": "Lamp", "b": "Rug", "c": "Vase"}
+    table = _list_table(Published("v0003", {"u1": ["a", "b"]}, {"u1": [["c", "b"], []]}, [], titles))
+    assert table.title == "The list of user u1, version v0003"
+    assert [(column.header, *column.cells) for column in table.columns] == [
+        ("rank", "1", "2"),
+        ("item", "a", "b"),
+        ("title", "Lamp", "Rug"),
+        ("because of", "Vase, Rug", ""),
+    ]
