@@ -23,7 +23,7 @@ from jobs.ranking.states import States, brought_up_to_date
 from jobs.score import encode_in_shares
 from models.sasrec import SASRec, SASRecConfig
 
-NUM_USERS, NUM_ITEMS, CHANGED = 20_000, 5_000, 0.1
+NUM_USERS, NUM_ITEMS, CHANGED = 10_000, 5_000, 0.1
 _REPEATS = 5
 
 
