@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jobs.features.tasks import file_of, run_on_spark
 from jobs.io.lake import Lake
 from jobs.ranking.ladder import Ladder, ladder_of
 from jobs.ranking.list_rows import rows_of_share
@@ -86,6 +85,8 @@ def encode_on_spark(
     spark: SparkContext, scene: Scene, folder: Path, histories: Sequence[IntArray]
 ) -> FloatArray:
     """The states of histories; those of like length come together."""
+    from jobs.features.tasks import run_on_spark
+
     order = np.argsort([len(items) for items in histories], kind="stable").astype(np.int64)
     shares = [tuple(histories[place] for place in order[share]) for share in shares_of(len(histories))]
     files = [folder / f"{number:05d}.npy" for number in range(len(shares))]
@@ -105,6 +106,8 @@ def rank_on_spark(
         states: of everybody's history, see ``jobs/io/kept_states.py``; none where none are kept.
     """
     import pyarrow.parquet as pq
+
+    from jobs.features.tasks import file_of, run_on_spark
 
     files = [file_of(folder, number) for number in range(len(shares_of(num_users)))]
     run_on_spark(spark, [RankShare(scene, states, number, path) for number, path in enumerate(files)])

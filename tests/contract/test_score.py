@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from contracts import names
 from contracts.lists import CONTENT, PERSONAL, POPULAR, SEGMENT, SESSION, SOURCES
 from contracts.settings import load_settings
 from jobs import score
+from jobs.features.tasks import Task
 from jobs.io.kept_states import read_states
 from jobs.io.state import State
 from jobs.runs import StepContext
@@ -96,3 +100,42 @@ def test_what_nobody_has_in_their_history_any_more_is_forgotten(context: StepCon
     told, _ = scored(context)
     assert told["encoded"] == 0
     assert len(read_states(kept).digests_S2) == told["histories"] < before
+
+
+def test_of_too_many_people_no_states_are_kept_and_the_lists_are_the_same(
+    context: StepContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, with_states = scored(context)
+    context.lake.drop(names.LISTS)
+    shutil.rmtree(context.settings.states_path)
+    monkeypatch.setattr("jobs.score._MOST_BYTES", 1000)
+    told, without = scored(context)
+    assert "encoded" not in told
+    assert not context.settings.states_path.exists()
+    assert without == with_states
+
+
+class _Shipped:
+    """Tasks as a worker gets them: by their bytes."""
+
+    def __call__(self, _: object, tasks: Sequence[Task]) -> None:
+        for task in tasks:
+            pickle.loads(pickle.dumps(task)).run()
+
+
+@pytest.mark.parametrize("champion", ["1", None])
+def test_the_tasks_that_spark_hands_out_give_the_bytes_of_processes(
+    context: StepContext, monkeypatch: pytest.MonkeyPatch, champion: str | None
+) -> None:
+    """One after the other in this process; a real Spark is in tests/integration."""
+    manifest = context.state.get("runs", f"daily/{DAY}")
+    context.state.put("runs", f"daily/{DAY}", {"manifest": {**manifest["manifest"], "champion": champion}})
+    told, by_processes = scored(context)
+    context.lake.drop(names.LISTS)
+    shutil.rmtree(context.settings.states_path, ignore_errors=True)
+    monkeypatch.setattr("jobs.ranking.shares.SHARE", 25)
+    monkeypatch.setattr("jobs.io.spark.spark_context", lambda settings: nullcontext())
+    monkeypatch.setattr("jobs.features.tasks.run_on_spark", _Shipped())
+    on_spark = replace(context, settings=context.settings.model_copy(update={"score_with": "spark"}))
+    assert scored(on_spark) == (told, by_processes)
+    assert not list((context.lake.root / "_staging").iterdir())
