@@ -62,6 +62,7 @@ def _world(num_users: int, num_items: int) -> World:
         is_available_N=np.ones(num_items, bool),
         category_N=np.arange(num_items) % 12,
         brand_N=np.arange(num_items) % 12,
+        titles_N=words,
         item_words={"category": words, "brand": words},
         item_features_NF=rng.random((num_items, len(ITEM_FEATURES)), np.float32),
         popularity_N=rng.random(num_items, np.float32),
