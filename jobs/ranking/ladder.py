@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -121,9 +121,8 @@ class Ladder:
             )
         ranked = self._ranking.rank(users)
         is_other_U = ~ranked.is_personal_U
-        items_UK, scores_UK, reasons_UKE = (
-            each.copy() for each in (ranked.items_UK, ranked.scores_UK, ranked.reasons_UKE)
-        )
+        items_UK, scores_UK = ranked.items_UK.copy(), ranked.scores_UK.copy()
+        reasons_UKE = ranked.reasons_UKE.copy()
         items_UK[is_other_U], scores_UK[is_other_U], reasons_UKE[is_other_U] = -1, -np.inf, -1
         return items_UK, scores_UK, reasons_UKE
 
@@ -171,7 +170,7 @@ class Ladder:
             return np.repeat(items_1K, len(users), axis=0), np.repeat(scores_1K, len(users), axis=0)
         return self._best(lambda block: self._popularity_N[None, :], users)
 
-    def _best(self, score: Callable[[IntArray], npt.NDArray[np.floating]], users: IntArray) -> Places:
+    def _best(self, score: Callable[[IntArray], npt.NDArray[np.floating[Any]]], users: IntArray) -> Places:
         """The best items of each user by scores of the whole catalogue, block by block, among what may be shown."""
         parts = []
         for start in range(0, len(users), _BLOCK):
