@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import features, item_words, loop, preparation, proof, publishing
+from benchmarks import features, item_words, loop, preparation, proof, publishing, reasons, rescoring
 from benchmarks.figure import Benchmark, keep
 from benchmarks.page import write_page
 from contracts.settings import load_settings
@@ -33,6 +33,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "publish.features": publishing.publish_features,
     "ranking.preparation": preparation.preparation,
     "ranking.item_words": item_words.item_words,
+    "ranking.reasons": reasons.reasons,
+    "score.unchanged": rescoring.unchanged,
     "proof.recovery": proof.proof_of_a_seed,
     "proof.share_of_daily": proof.proof_of_a_seed,
 }

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from benchmarks.figure import Figure, figure
-from contracts.lists import PERSONAL, Pointer
+from contracts.lists import EXPLAINED_PLACES, PERSONAL, REASONS_PER_PLACE, Pointer
 from contracts.settings import Settings, load_settings
 from contracts.tables import LISTS, Table
 from jobs.edition import Edition, edition_of
@@ -33,6 +33,7 @@ DAY = date(2026, 1, 5)
 NUM_USERS, NUM_ITEMS, LENGTH, ROWS_OF_EACH = 100_000, 5_000, 100, 3
 USERS = np.array([f"u{number:06d}" for number in range(NUM_USERS)], object)
 ITEMS = np.array([f"i{number:04d}" for number in range(NUM_ITEMS)], object)
+_PLACES = np.repeat(np.arange(1, EXPLAINED_PLACES + 1), REASONS_PER_PLACE)  # of the reasons of each list
 _SAMPLE = 100  # one in so many is read back
 
 
@@ -102,6 +103,8 @@ def _lists(rng: np.random.Generator) -> tuple[pa.Table, pa.Table, pa.Table]:
             offsets, pa.array(ITEMS, pa.string()).take(pa.array(places.ravel()))
         ),
         "scores": pa.ListArray.from_arrays(offsets, pa.array(scores)),
+        "reason_places": pa.array([_PLACES] * NUM_USERS, pa.list_(pa.int32())),
+        "reason_item_ids": pa.array([ITEMS[: len(_PLACES)]] * NUM_USERS, pa.list_(pa.string())),
     }
     catalogue = pa.table(
         {

@@ -1,8 +1,10 @@
 """How a published list is packed and unpacked: jobs write it, readers read it.
 
-A list is little-endian: one byte of flags and width (bit 0: personal, bit 1: short, bit 7: 4-byte
-indices instead of 2), then n indices into the version's vocabulary, then n float32 scores; n follows
-from the length. The vocabulary is the version's ``items`` hash: index → JSON of the item.
+A list is little-endian: one byte of flags and width (bit 0: personal, bit 1: short, bits 2 and 3: where a list
+that is not personal comes from, bit 4: reasons are told, bit 7: 4-byte indices instead of 2), then n indices into
+the version's vocabulary, then n float32 scores; n follows from the length. Where reasons are told, two bytes after
+the flags say n, and after the scores come the reasons: the place of each, from 1, as one byte, then the index of
+each. The vocabulary is the version's ``items`` hash: index → JSON of the item.
 
 A reader takes the version from ``ft:live`` once for each answer and reads nothing of another one. A version
 that has been let go stays readable for a minute; a reader that finds its keys gone starts again at the pointer.
@@ -17,10 +19,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 PERSONAL = "personal"
+SESSION = "session"
+CONTENT = "content"
+SEGMENT = "segment"
 POPULAR = "popular"
+#: Where a list comes from, the rungs of a ladder from the top; see jobs/ranking/ladder.py.
+SOURCES = (PERSONAL, SESSION, CONTENT, SEGMENT, POPULAR)
 
-_IS_PERSONAL = 0x01
+#: What the first byte says of the source. Lists that were packed before there were rungs say personal or popular.
+_FLAGS_OF = {POPULAR: 0x00, PERSONAL: 0x01, SESSION: 0x04, CONTENT: 0x08, SEGMENT: 0x0C}
+_OF_FLAGS = {flags: source for source, flags in _FLAGS_OF.items()}
+_IS_ANY_SOURCE = 0x0D
+
+#: Of how many places of a personal list, from the first on, it is told why; and by how many past items at most.
+EXPLAINED_PLACES = 10
+REASONS_PER_PLACE = 2
+
 _IS_SHORT = 0x02
+_HAS_REASONS = 0x10
 _IS_WIDE = 0x80
 _MOST_NARROW = 0xFFFF  # items that 2-byte indices can tell apart
 
@@ -33,14 +49,20 @@ class PackedList:
     scores: tuple[float, ...]
     source: str
     is_short: bool
+    reasons: tuple[tuple[int, int], ...] = ()  # place, from 1, and vocabulary index of what speaks for it
+
+    def reasons_of(self, place: int) -> tuple[int, ...]:
+        """What speaks most for a place, the strongest first."""
+        return tuple(index for of, index in self.reasons if of == place)
 
 
-def flags(source: str, is_short: bool, num_items: int) -> int:
+def flags(source: str, is_short: bool, num_items: int, has_reasons: bool = False) -> int:
     """The first byte of a packed list."""
     is_wide = num_items > _MOST_NARROW
     return (
-        (_IS_PERSONAL if source == PERSONAL else 0)
+        _FLAGS_OF[source]
         | (_IS_SHORT if is_short else 0)
+        | (_HAS_REASONS if has_reasons else 0)
         | (_IS_WIDE if is_wide else 0)
     )
 
@@ -51,11 +73,21 @@ def index_type(num_items: int) -> str:
 
 
 def pack(
-    indices: Sequence[int], scores: Sequence[float], source: str, is_short: bool, num_items: int
+    indices: Sequence[int],
+    scores: Sequence[float],
+    source: str,
+    is_short: bool,
+    num_items: int,
+    reasons: Sequence[tuple[int, int]] = (),
 ) -> bytes:
     """Pack a list; ``num_items`` is the size of the vocabulary and decides the width of an index."""
-    layout = f"<B{len(indices)}{index_type(num_items)[1]}{len(scores)}f"
-    return struct.pack(layout, flags(source, is_short, num_items), *indices, *scores)
+    first, of_index = flags(source, is_short, num_items, bool(reasons)), index_type(num_items)[1]
+    layout = f"{len(indices)}{of_index}{len(scores)}f"
+    if not reasons:
+        return struct.pack(f"<B{layout}", first, *indices, *scores)
+    places, because = zip(*reasons, strict=True)
+    layout = f"<BH{layout}{len(places)}B{len(because)}{of_index}"
+    return struct.pack(layout, first, len(indices), *indices, *scores, *places, *because)
 
 
 def unpack(packed: bytes) -> PackedList:
@@ -67,16 +99,28 @@ def unpack(packed: bytes) -> PackedList:
     if not packed:
         raise ValueError("a packed list has at least one byte")
     first = packed[0]
-    width = 4 if first & _IS_WIDE else 2
-    count, rest = divmod(len(packed) - 1, width + 4)
-    if rest:
-        raise ValueError(f"{len(packed)} bytes are no packed list with {width}-byte indices")
-    values = struct.unpack(f"<{count}{'I' if width == 4 else 'H'}{count}f", packed[1:])
+    width, of_index = (4, "I") if first & _IS_WIDE else (2, "H")
+    wrong = ValueError(f"{len(packed)} bytes are no packed list with {width}-byte indices")
+    if not first & _HAS_REASONS:
+        begin, num_reasons = 1, 0
+        count, rest = divmod(len(packed) - begin, width + 4)
+    elif len(packed) >= 3:
+        begin, count = 3, int.from_bytes(packed[1:3], "little")
+        num_reasons, rest = divmod(len(packed) - begin - count * (width + 4), width + 1)
+    else:
+        raise wrong
+    if rest or num_reasons < 0:
+        raise wrong
+    if first & _IS_ANY_SOURCE not in _OF_FLAGS:
+        raise ValueError(f"a packed list begins with {first:#04x}, which names no source")
+    values = struct.unpack(f"<{count}{of_index}{count}f{num_reasons}B{num_reasons}{of_index}", packed[begin:])
+    places, because = values[2 * count : 2 * count + num_reasons], values[2 * count + num_reasons :]
     return PackedList(
         indices=values[:count],
-        scores=values[count:],
-        source=PERSONAL if first & _IS_PERSONAL else POPULAR,
+        scores=values[count : 2 * count],
+        source=_OF_FLAGS[first & _IS_ANY_SOURCE],
         is_short=bool(first & _IS_SHORT),
+        reasons=tuple(zip(places, because, strict=True)),
     )
 
 
@@ -109,7 +153,7 @@ class Pointer:
 
 
 def list_digest(rows: Iterable[tuple[str, Sequence[str], Sequence[float]]]) -> str:
-    """sha256 over users, their items by rank, and scores rounded to 1e-6; version and clock are no part of it.
+    """sha256 over users, their items by rank, and scores rounded to 1e-6; version, clock and reasons are no part of it.
 
     One line a user: the id, then item and score in millionths, best first, with unit separators between.
     ``rows`` are (user_id, item_ids best first, scores); they have to come sorted by user id.

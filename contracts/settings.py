@@ -231,6 +231,11 @@ class Settings(BaseSettings):
         default=1, description="Threads of torch and DuckDB, processes of scoring."
     )
 
+    score_with: Literal["processes", "spark"] = Field(
+        default="processes",
+        description="Who ranks everybody: processes of this machine, or Spark's workers. The lists are the same.",
+    )
+
     # Promotion and retraining
     promote_min_users: Annotated[int, Field(ge=2)] = Field(
         default=100, description="Users with outcomes that a judgement needs; with fewer the champion stays."
@@ -331,6 +336,10 @@ class Settings(BaseSettings):
     @property
     def reports_path(self) -> Path:
         return self.home / "reports"
+
+    @property
+    def states_path(self) -> Path:
+        return self.home / "states"
 
     @property
     def marts_path(self) -> Path:

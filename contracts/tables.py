@@ -275,10 +275,13 @@ TRAINING_IMPRESSIONS = Table(
 )
 _LIST_COLUMNS = {
     "user_id": "text",
-    "source": "text",  # personal or popular
+    "source": "text",  # one of contracts.lists.SOURCES: what the list was made from
     "is_short": "boolean",
     "item_ids": "text[]",
     "scores": "double[]",  # rounded to 1e-6, never rising
+    # Why: past items that speak most for a place, a place's side by side, the strongest first (jobs/ranking/reasons.py).
+    "reason_places": "integer[]",  # from 1 to EXPLAINED_PLACES, never falling; none in a popular list
+    "reason_item_ids": "text[]",  # of each of them an item of the user's own history
 }
 LISTS = Table(names.LISTS, "One row per user: the ranked list of the day.", ("user_id",), dict(_LIST_COLUMNS))
 LISTS_RETRAINED = Table(

@@ -1,13 +1,13 @@
 """What has to hold of the ranked lists, of every user's, before anybody sees one.
 
-U users · E entries of all their lists
+U users · E entries of all their lists · X reasons of all their places
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from contracts.lists import PERSONAL, POPULAR
+from contracts.lists import EXPLAINED_PLACES, PERSONAL, REASONS_PER_PLACE, SOURCES
 from expectations import rules
 from expectations.frames import as_frame
 from expectations.rules import Suite
@@ -26,21 +26,30 @@ MIN_FILLED_SHARE = 0.5
 
 
 def lists_frame(
-    lists: pa.Table, catalogue: pa.Table, length: int, seen: pa.Table | None = None
+    lists: pa.Table,
+    catalogue: pa.Table,
+    length: int,
+    histories: pa.Table,
+    *,
+    repeats_allowed: bool,
 ) -> pd.DataFrame:
     """One row per user: what is wrong with the list, counted.
 
     Args:
         catalogue: item_id and is_available of the day.
-        seen: user_id and seen_item_ids; given where nothing seen may be recommended again.
+        histories: user_id, item_ids and seen_item_ids: what may be a reason, and what may not be recommended again.
+        repeats_allowed: may what was seen be recommended again?
     """
     import pandas as pd
 
     blocks = [lists.slice(start, _BLOCK) for start in range(0, max(lists.num_rows, 1), _BLOCK)]
-    return pd.concat([_block_frame(block, catalogue, length, seen) for block in blocks], ignore_index=True)
+    frames = [_block_frame(block, catalogue, length, histories, repeats_allowed) for block in blocks]
+    return pd.concat(frames, ignore_index=True)
 
 
-def _block_frame(lists: pa.Table, catalogue: pa.Table, length: int, seen: pa.Table | None) -> pd.DataFrame:
+def _block_frame(
+    lists: pa.Table, catalogue: pa.Table, length: int, histories: pa.Table, repeats_allowed: bool
+) -> pd.DataFrame:
     import numpy as np
     import pyarrow.compute as pc
 
@@ -71,16 +80,56 @@ def _block_frame(lists: pa.Table, catalogue: pa.Table, length: int, seen: pa.Tab
     frame["num_unavailable"] = per_user((items_E >= 0) & ~is_available_N[items_E])
     pairs_E = rows_E * (len(vocabulary) + 1) + items_E + 1
     frame["num_repeated"] = per_user(_is_repeated(pairs_E))
-    frame["num_seen"] = (
-        per_user(np.isin(pairs_E, _seen_pairs(lists, seen, vocabulary))) if seen is not None else 0
-    )
+    seen_pairs = None if repeats_allowed else _pairs(lists, histories, "seen_item_ids", vocabulary)
+    frame["num_seen"] = 0 if seen_pairs is None else per_user(np.isin(pairs_E, seen_pairs))
     score_rows_E = pc.list_parent_indices(scores).to_numpy(zero_copy_only=False).astype(np.int64)
     scores_E = pc.fill_null(scores.flatten(), float("nan")).to_numpy(zero_copy_only=False)
     frame["num_not_finite"] = per_user(~np.isfinite(scores_E), score_rows_E)
     is_rising_E = np.zeros(len(scores_E), bool)
     is_rising_E[1:] = (scores_E[1:] > scores_E[:-1]) & (score_rows_E[1:] == score_rows_E[:-1])
     frame["num_rising"] = per_user(is_rising_E, score_rows_E)
+    _count_reasons(frame, lists, vocabulary, _pairs(lists, histories, "item_ids", vocabulary))
     return frame
+
+
+def _count_reasons(
+    frame: pd.DataFrame, lists: pa.Table, vocabulary: pa.Array, history_pairs: npt.NDArray[np.int64]
+) -> None:
+    """Add to the frame what is wrong with the reasons of each list, counted."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    places, items = (lists.column(name).combine_chunks() for name in ("reason_places", "reason_item_ids"))
+    for name, column in (("num_reason_places", places), ("num_reasons", items)):
+        lengths = pc.fill_null(pc.list_value_length(column), -1).to_numpy(zero_copy_only=False)
+        frame[name] = lengths.astype(np.int64)
+    rows_X = pc.list_parent_indices(items).to_numpy(zero_copy_only=False).astype(np.int64)
+    numbers = pc.fill_null(pc.index_in(items.flatten(), value_set=vocabulary), -1)
+    items_X = numbers.to_numpy(zero_copy_only=False).astype(np.int64)
+    is_foreign_X = ~np.isin(rows_X * (len(vocabulary) + 1) + items_X + 1, history_pairs) | (items_X < 0)
+    frame["num_foreign_reasons"] = np.bincount(rows_X[is_foreign_X], minlength=len(frame))
+    place_rows_X = pc.list_parent_indices(places).to_numpy(zero_copy_only=False).astype(np.int64)
+    places_X = pc.fill_null(places.flatten(), -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    last_X = np.minimum(frame["num_items"].to_numpy()[place_rows_X], EXPLAINED_PLACES)
+    is_misplaced_X = (places_X < 1) | (places_X > last_X)
+    is_misplaced_X[1:] |= (places_X[1:] < places_X[:-1]) & (place_rows_X[1:] == place_rows_X[:-1])
+    is_misplaced_X[REASONS_PER_PLACE:] |= (places_X[REASONS_PER_PLACE:] == places_X[:-REASONS_PER_PLACE]) & (
+        place_rows_X[REASONS_PER_PLACE:] == place_rows_X[:-REASONS_PER_PLACE]
+    )
+    frame["num_misplaced_reasons"] = np.bincount(place_rows_X[is_misplaced_X], minlength=len(frame))
+    is_same_length = bool((frame["num_reason_places"] == frame["num_reasons"]).all())
+    is_again_X = (
+        _is_repeated(
+            (rows_X * (EXPLAINED_PLACES + 1) + np.clip(places_X, 0, EXPLAINED_PLACES)) * (len(vocabulary) + 1)
+            + items_X
+            + 1
+        )
+        if is_same_length
+        else np.zeros(len(rows_X), bool)
+    )  # told of the lengths already
+    frame["num_repeated_reasons"] = np.bincount(rows_X[is_again_X], minlength=len(frame))
+    is_personal = frame["source"] == PERSONAL
+    frame["num_impersonal_reasons"] = np.where(is_personal, 0, np.maximum(frame["num_reasons"], 0))
 
 
 def _is_repeated(pairs_E: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -93,15 +142,15 @@ def _is_repeated(pairs_E: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     return is_repeated_E
 
 
-def _seen_pairs(lists: pa.Table, seen: pa.Table, vocabulary: pa.Array) -> npt.NDArray[np.int64]:
-    """What the users of a block have seen, as pairs of the block's row and the item."""
+def _pairs(lists: pa.Table, histories: pa.Table, column: str, vocabulary: pa.Array) -> npt.NDArray[np.int64]:
+    """What a column of the histories holds of the users of a block, as pairs of the block's row and the item."""
     import numpy as np
     import pyarrow.compute as pc
 
-    rows_of = pc.index_in(seen.column("user_id"), value_set=lists.column("user_id").combine_chunks())
-    of_block = seen.filter(pc.is_valid(rows_of))
+    rows_of = pc.index_in(histories.column("user_id"), value_set=lists.column("user_id").combine_chunks())
+    of_block = histories.filter(pc.is_valid(rows_of))
     rows_of = rows_of.drop_null().to_numpy().astype(np.int64)
-    items = of_block.column("seen_item_ids").combine_chunks()
+    items = of_block.column(column).combine_chunks()
     parents = pc.list_parent_indices(items).to_numpy(zero_copy_only=False)
     numbers = pc.index_in(items.flatten(), value_set=vocabulary)
     is_known = pc.is_valid(numbers).to_numpy(zero_copy_only=False)
@@ -119,7 +168,7 @@ def lists(length: int) -> Suite:
             *rules.never_missing("user_id", "source", "is_short"),
             *rules.ids("user_id"),
             rules.one_row_per("user_id"),
-            rules.one_of((PERSONAL, POPULAR), "source"),
+            rules.one_of(SOURCES, "source"),
             *rules.between(0, length, "num_items"),
             rules.equal("num_items", "num_scores", "as many scores as items"),
             rules.equal(
@@ -136,6 +185,15 @@ def lists(length: int) -> Suite:
             ),
             rules.none_of_them("num_not_finite", "every score is finite"),
             rules.none_of_them("num_rising", "scores never rise"),
+            *rules.between(0, EXPLAINED_PLACES * REASONS_PER_PLACE, "num_reasons"),
+            rules.equal("num_reason_places", "num_reasons", "every reason has its place"),
+            rules.none_of_them("num_foreign_reasons", "every reason is an item of the user's own history"),
+            rules.none_of_them(
+                "num_misplaced_reasons",
+                f"reasons come by place, at most {REASONS_PER_PLACE} each, and of the first {EXPLAINED_PLACES} alone",
+            ),
+            rules.none_of_them("num_repeated_reasons", "no place names a reason twice"),
+            rules.none_of_them("num_impersonal_reasons", "a list that is not personal names no reasons"),
         ],
     )
 

@@ -73,9 +73,7 @@ def diff_lists(
     version = champion_of(state, day + timedelta(days=1))
     promoted = state.get(PROMOTIONS, version) if version else None
     if version is None or promoted is None:
-        return ListsDiff(
-            "there is no champion: everybody gets recent popularity until a retraining promotes one"
-        )
+        return ListsDiff("there is no champion whose lists could change until a retraining promotes one")
     from jobs.io.model_files import load_model
     from jobs.io.registry import model_folder
 

@@ -1,6 +1,7 @@
 """What a version publishes, as arrays: checked list by list, digested and packed at once.
 
-U users · T the items of all their lists, one list after the other · N items of the vocabulary · M lists of one length
+U users · T the items of all their lists, one list after the other · X the reasons of all their places, likewise
+N items of the catalogue · M lists of one length and as many reasons
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.errors import GateRefused
-from contracts.lists import PERSONAL, POPULAR, flags, index_type, pack
+from contracts.lists import EXPLAINED_PLACES, POPULAR, SOURCES, flags, index_type, pack
+from contracts.tables import LISTS
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 #: Lists handled at once: few enough for the caches, many enough for NumPy.
 _BLOCK = 4096
-_SOURCES = (PERSONAL, POPULAR)
 
 
 @dataclass(frozen=True)
@@ -32,22 +33,28 @@ class Lists:
     """Everybody's list: user u has ``items_T[offsets_U1[u] : offsets_U1[u + 1]]``, best first."""
 
     user_ids: list[str]  # rising
-    is_personal_U: BoolArray
+    source_U: IntArray  # places in SOURCES
     is_short_U: BoolArray
     offsets_U1: IntArray
-    items_T: IntArray  # places in a vocabulary, -1 for what is not in it
+    items_T: IntArray  # places in the catalogue, -1 for what is not for sale
     scores_T: npt.NDArray[np.float64]
+    reason_offsets_U1: IntArray
+    reason_places_X: IntArray  # from 1
+    reason_items_X: IntArray  # places in the catalogue, for sale or not; -1 for what is not in it
 
-    def blocks(self) -> Iterator[tuple[IntArray, IntArray]]:
-        """Users whose lists are equally long, and where their items stand in T, as a matrix."""
-        lengths_U = np.diff(self.offsets_U1)
-        users = np.argsort(lengths_U, kind="stable")
-        borders = np.flatnonzero(np.diff(lengths_U[users])) + 1
-        for of_one_length in np.split(users, borders):
-            for start in range(0, len(of_one_length), _BLOCK):
-                users_M = of_one_length[start : start + _BLOCK]
-                places = np.arange(lengths_U[users_M[0]])
-                yield users_M, self.offsets_U1[users_M][:, None] + places[None, :]
+    def blocks(self) -> Iterator[tuple[IntArray, IntArray, IntArray]]:
+        """Users whose lists are alike in length, and where their items stand in T and their reasons in X, as matrices."""
+        lengths_U, reasons_U = np.diff(self.offsets_U1), np.diff(self.reason_offsets_U1)
+        users = np.lexsort((reasons_U, lengths_U))
+        borders = np.flatnonzero(np.diff(lengths_U[users]) | np.diff(reasons_U[users])) + 1
+        for alike in np.split(users, borders):
+            for start in range(0, len(alike), _BLOCK):
+                users_M = alike[start : start + _BLOCK]
+                yield (
+                    users_M,
+                    self.offsets_U1[users_M][:, None] + np.arange(lengths_U[users_M[0]]),
+                    self.reason_offsets_U1[users_M][:, None] + np.arange(reasons_U[users_M[0]]),
+                )
 
 
 @dataclass(frozen=True)
@@ -79,16 +86,19 @@ def edition_of(lists: pa.Table, catalogue: pa.Table, popularity: pa.Table, lengt
     Raises:
         GateRefused: a list is not what a reader may be given.
     """
-    for_sale = catalogue.filter(catalogue["is_available"]).sort_by("item_id")
-    item_ids = for_sale["item_id"].combine_chunks()
-    found = read_lists(lists, item_ids)
-    refuse_unfit(found, item_ids, lists["item_ids"], length)
-    best, shares = popular_list(item_ids, popularity, length)
-    # The vocabulary holds what a list names, not the whole catalogue.
+    catalogue = catalogue.sort_by("item_id")
+    item_ids = catalogue["item_id"].combine_chunks()
+    is_for_sale_N = _numpy(pc.fill_null(catalogue["is_available"], False)).astype(bool)
+    found = read_lists(lists, item_ids, is_for_sale_N)
+    refuse_unfit(found, lists["item_ids"], length)
+    for_sale = np.flatnonzero(is_for_sale_N)
+    best, shares = popular_list(item_ids.take(pa.array(for_sale)), popularity, length)
+    best = for_sale[best]
+    # The vocabulary holds what a list names, or gives as a reason, and not the whole catalogue.
     is_named_N = np.zeros(len(item_ids), bool)
-    is_named_N[found.items_T] = is_named_N[best] = True
+    is_named_N[found.items_T] = is_named_N[found.reason_items_X] = is_named_N[best] = True
     index_N = np.cumsum(is_named_N) - 1
-    shown = for_sale.filter(pa.array(is_named_N)).select(["item_id", "title", "category", "price_cents"])
+    shown = catalogue.filter(pa.array(is_named_N)).select(["item_id", "title", "category", "price_cents"])
     return Edition(
         user_ids=found.user_ids,
         packed_U=pack_all(found, index_N, shown.num_rows),
@@ -98,60 +108,73 @@ def edition_of(lists: pa.Table, catalogue: pa.Table, popularity: pa.Table, lengt
     )
 
 
-def read_lists(rows: pa.Table, vocabulary: pa.Array) -> Lists:
+def read_lists(rows: pa.Table, vocabulary: pa.Array, is_for_sale_N: BoolArray) -> Lists:
     """The rows of ``contracts.tables.LISTS`` as arrays.
 
     Raises:
-        GateRefused: a value is missing, a list has not one score an item, or users are not in order.
+        GateRefused: a value is missing, a list has not one score an item or one place a reason, or users are not in order.
     """
     users = rows["user_id"]
     if rows.num_rows == 0:
         raise GateRefused("there is not one list: nothing is published. Look at the features of the day")
-    for name in ("user_id", "source", "is_short", "item_ids", "scores"):
+    if lacking := [name for name in LISTS.columns if name not in rows.column_names]:
+        raise GateRefused(
+            f"the lists have no column {lacking[0]}: they were scored before there was one. Score the day again"
+        )
+    for name in LISTS.columns:
         column = rows[name]
         is_list = pa.types.is_list(column.type)
         if column.null_count or (is_list and pc.list_flatten(column).null_count):
             raise GateRefused(
                 f"column {name} of the lists has missing values: nothing is published. Score the day again"
             )
-    lengths_U = pc.list_value_length(rows["item_ids"])
-    _refuse(
-        _numpy(pc.not_equal(lengths_U, pc.list_value_length(rows["scores"]))),
-        users,
-        "has not one score an item",
-    )
+    lengths_U, reasons_U = (pc.list_value_length(rows[name]) for name in ("item_ids", "reason_item_ids"))
+    for counts_U, name, what in (
+        (lengths_U, "scores", "has not one score an item"),
+        (reasons_U, "reason_places", "has not one place a reason"),
+    ):
+        _refuse(_numpy(pc.not_equal(counts_U, pc.list_value_length(rows[name]))), users, what)
     is_out_of_order_U = _numpy(pc.less_equal(users[1:], users[:-1]))
     _refuse(
         np.concatenate([[users[0].as_py() == ""], is_out_of_order_U]),
         users,
         "is nobody's, or out of order, or a second one",
     )
-    _refuse(
-        ~_numpy(pc.is_in(rows["source"], pa.array(_SOURCES))),
-        users,
-        f"has a source other than {' and '.join(_SOURCES)}",
+    source_U = _numpy(pc.fill_null(pc.index_in(rows["source"], pa.array(SOURCES)), -1)).astype(np.int64)
+    _refuse(source_U < 0, users, f"has a source that is none of {', '.join(SOURCES)}")
+    items_T, reasons_X = (
+        _numpy(pc.fill_null(pc.index_in(pc.list_flatten(rows[name]), vocabulary), -1)).astype(np.int64)
+        for name in ("item_ids", "reason_item_ids")
     )
-    items_T = pc.fill_null(pc.index_in(pc.list_flatten(rows["item_ids"]), vocabulary), -1)
     return Lists(
         user_ids=users.to_pylist(),
-        is_personal_U=_numpy(pc.equal(rows["source"], PERSONAL)),
+        source_U=source_U,
         is_short_U=_numpy(rows["is_short"]),
         offsets_U1=np.concatenate([[0], np.cumsum(_numpy(lengths_U), dtype=np.int64)]),
-        items_T=_numpy(items_T).astype(np.int64),
+        items_T=np.where(np.append(is_for_sale_N, False)[items_T], items_T, -1),
         scores_T=_numpy(pc.list_flatten(rows["scores"])),
+        reason_offsets_U1=np.concatenate([[0], np.cumsum(_numpy(reasons_U), dtype=np.int64)]),
+        reason_places_X=_numpy(pc.list_flatten(rows["reason_places"])).astype(np.int64),
+        reason_items_X=reasons_X,
     )
 
 
-def refuse_unfit(lists: Lists, vocabulary: pa.Array, item_ids: pa.ChunkedArray, length: int) -> None:
+def refuse_unfit(lists: Lists, item_ids: pa.ChunkedArray, length: int) -> None:
     """Look at every list of every user: this is the last place where a bad one can be stopped.
 
     Raises:
         GateRefused: a list names what is not for sale or an item twice, has scores that are not finite or
-            rise, or is short without saying so.
+            rise, is short without saying so, or a reason is of no item or of no place that may have one.
     """
     lengths_U = np.diff(lists.offsets_U1)
-    is_foreign_U, is_repeating_U, is_infinite_U, is_rising_U = np.zeros((4, len(lengths_U)), bool)
-    for users_M, at_MK in lists.blocks():
+    is_foreign_U, is_repeating_U, is_infinite_U, is_rising_U, is_baseless_U = np.zeros(
+        (5, len(lengths_U)), bool
+    )
+    for users_M, at_MK, reasons_MX in lists.blocks():
+        last = min(at_MK.shape[1], EXPLAINED_PLACES)
+        places_MX = lists.reason_places_X[reasons_MX]
+        is_baseless_MX = (lists.reason_items_X[reasons_MX] < 0) | (places_MX < 1) | (places_MX > last)
+        is_baseless_U[users_M] = is_baseless_MX.any(axis=1)
         items_MK, scores_MK = lists.items_T[at_MK], lists.scores_T[at_MK]
         sorted_MK = np.sort(items_MK, axis=1)
         is_foreign_U[users_M] = (items_MK < 0).any(axis=1)
@@ -164,6 +187,7 @@ def refuse_unfit(lists: Lists, vocabulary: pa.Array, item_ids: pa.ChunkedArray, 
     _refuse(is_repeating_U, lists.user_ids, "names an item twice")
     _refuse(is_infinite_U, lists.user_ids, "has scores that are not finite")
     _refuse(is_rising_U, lists.user_ids, "has scores that rise")
+    _refuse(is_baseless_U, lists.user_ids, "has a reason of no item of the catalogue, or of no place")
     is_wrong_U = (lengths_U > length) | ((lengths_U < length) != lists.is_short_U)
     if is_wrong_U.any():
         user = int(np.argmax(is_wrong_U))
@@ -213,17 +237,26 @@ def pack_all(lists: Lists, index_N: IntArray, num_items: int) -> list[bytes]:
     """``contracts.lists.pack`` of every list, many at once; ``index_N`` is each item's index in the version."""
     index_dtype = np.dtype(index_type(num_items))
     flags_U = np.array(
-        [[flags(source, short, num_items) for short in (False, True)] for source in (POPULAR, PERSONAL)],
+        [[flags(source, short, num_items) for short in (False, True)] for source in SOURCES],
         np.uint8,
-    )[lists.is_personal_U.astype(int), lists.is_short_U.astype(int)]
+    )[lists.source_U, lists.is_short_U.astype(int)]
     packed: list[bytes] = [b""] * len(lists.user_ids)
-    for users_M, at_MK in lists.blocks():
+
+    def indices(items: IntArray) -> npt.NDArray[np.uint8]:
+        return index_N[items].astype(index_dtype).view(np.uint8).reshape(len(items), -1)
+
+    for users_M, at_MK, reasons_MX in lists.blocks():
         num, length = at_MK.shape
-        end = 1 + length * index_dtype.itemsize
-        rows = np.empty((num, end + length * 4), np.uint8)
-        rows[:, 0] = flags_U[users_M]
-        rows[:, 1:end] = index_N[lists.items_T[at_MK]].astype(index_dtype).view(np.uint8).reshape(num, -1)
-        rows[:, end:] = lists.scores_T[at_MK].astype("<f4").view(np.uint8).reshape(num, -1)
+        scores = lists.scores_T[at_MK].astype("<f4").view(np.uint8).reshape(num, -1)
+        parts = [flags_U[users_M][:, None], indices(lists.items_T[at_MK]), scores]
+        if reasons_MX.shape[1]:
+            parts[0] = parts[0] | flags(POPULAR, False, 0, has_reasons=True)
+            parts.insert(1, np.tile(np.array([length], "<u2").view(np.uint8), (num, 1)))
+            parts += [
+                lists.reason_places_X[reasons_MX].astype(np.uint8),
+                indices(lists.reason_items_X[reasons_MX]),
+            ]
+        rows = np.concatenate(parts, axis=1)
         text, width = rows.tobytes(), rows.shape[1]
         for row, user in enumerate(users_M.tolist()):
             packed[user] = text[row * width : (row + 1) * width]

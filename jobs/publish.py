@@ -17,6 +17,7 @@ from typing import Any
 from contracts import names
 from contracts.errors import FenceStale, StoreUnfit
 from contracts.lists import Pointer
+from jobs.common_reasons import common_reasons
 from jobs.edition import Edition, edition_of
 from jobs.feature_edition import FeatureEdition, feature_edition_of, further_key, online_tables
 from jobs.io.objects import Objects, open_objects
@@ -54,9 +55,9 @@ def run(
         FenceStale: a newer attempt, or a rollback, has been there; this attempt leaves nothing.
     """
     manifest = manifest_of(context.state, kind, day)
-    edition = _edition(day, context, kind, manifest["settings"]["list_length"])
+    edition, why = _edition(day, context, kind, manifest["settings"]["list_length"])
     told: dict[str, Any] = {"day": day.isoformat(), "users": len(edition.user_ids), "digest": edition.digest}
-    _record_digest(context, kind, day, edition.digest)
+    _record(context, kind, day, edition.digest, why)
     why_not = why_not_live(context.state, day) if kind == names.DAILY else why_old(context.state, day)
     if why_not is not None:
         return {**told, "published": False, "why": why_not}
@@ -110,15 +111,13 @@ def run(
     return told
 
 
-def _edition(day: date, context: StepContext, kind: str, length: int) -> Edition:
-    lake = context.lake
+def _edition(day: date, context: StepContext, kind: str, length: int) -> tuple[Edition, dict[str, Any]]:
+    """The lists, ready to be written, and what they are because of."""
+    lake, lists = context.lake, context.lake.read(lists_table(kind), day)
     columns = ["item_id", "title", "category", "price_cents", "is_available"]
-    return edition_of(
-        lake.read(lists_table(kind), day),
-        lake.read(names.DIM_ITEMS, day, columns),
-        lake.read(names.FEAT_ITEM_DAILY, day, ["item_id", "popularity_7d"]),
-        length,
-    )
+    catalogue = lake.read(names.DIM_ITEMS, day, columns)
+    popularity = lake.read(names.FEAT_ITEM_DAILY, day, ["item_id", "popularity_7d"])
+    return edition_of(lists, catalogue, popularity, length), common_reasons(lists, catalogue)
 
 
 def _features(day: date, context: StepContext) -> FeatureEdition:
@@ -136,15 +135,15 @@ def _features(day: date, context: StepContext) -> FeatureEdition:
     )
 
 
-def _record_digest(context: StepContext, kind: str, day: date, digest: str) -> None:
+def _record(context: StepContext, kind: str, day: date, digest: str, why: dict[str, Any]) -> None:
     """Note what this run gives; running it again has to give the same."""
     record = context.state.get(RUNS, run_key(kind, day)) or {}
     before = record.get("digest")
-    if before == digest:
+    if (before, record.get("reasons")) == (digest, why):
         return
-    if before is not None:
+    if before not in (None, digest):
         log.warning("digest_changed run=%s before=%s now=%s", run_key(kind, day), before, digest)
-    context.state.put(RUNS, run_key(kind, day), {**record, "digest": digest})
+    context.state.put(RUNS, run_key(kind, day), {**record, "digest": digest, "reasons": why})
 
 
 def _published_before(

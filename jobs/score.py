@@ -1,41 +1,42 @@
-"""The ranked lists of a day: the champion's for whom it knows, recent popularity for the others."""
+"""The ranked lists of a day: the champion's for whom it knows, and for the others what the ladder has."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+import shutil
+from collections.abc import Sequence
 from datetime import date
-from multiprocessing import get_context
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from threadpoolctl import threadpool_limits
 
 from contracts import names
 from contracts.errors import PartitionMissing
-from contracts.lists import PERSONAL, POPULAR
 from contracts.tables import TABLES
 from jobs.guard import guard_champion
 from jobs.io.commit import digest_of
-from jobs.io.model_files import load_model
+from jobs.io.kept_states import KeptStates
 from jobs.io.registry import model_folder
 from jobs.io.state import PROMOTIONS
-from jobs.ranking.next_item import RankedLists
-from jobs.ranking.proposer import allowed_items
+from jobs.monitoring.list_sources import count_sources
+from jobs.ranking.ladder import ladder_of
+from jobs.ranking.list_rows import rows_of_share, together
+from jobs.ranking.next_item import NextItemModel
+from jobs.ranking.reasons import EXPLAINED_EVENTS
 from jobs.ranking.score_model import Model
-from jobs.ranking.world import World, load_world
+from jobs.ranking.shares import each_share
+from jobs.ranking.spark_shares import Scene, encode_on_spark, rank_on_spark
+from jobs.ranking.states import Encode, States, brought_up_to_date
+from jobs.ranking.world import FloatArray, IntArray, World, load_world
 from jobs.runs import StepContext, champion_of_run, lists_table, manifest_of, promoted_on
-from models.topk import top_k
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_BLOCK = 1024
-#: Users that a process ranks at once: a whole number of the model's blocks, so that the result is the same
-#: whatever the number of processes.
-_SHARE = 4096
+
+#: Bytes of states that are kept at most: about 1.4 million people with the default settings.
+_MOST_BYTES = 2 << 30
 
 
 def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str, Any]:
@@ -47,7 +48,10 @@ def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str
     else:
         version = promoted_on(context.state, day)
     table = TABLES[lists_table(kind)]
-    inputs = digest_of([manifest["settings"], manifest["feed"], version, *_input_digests(context, day)])
+    columns = list(table.columns)  # lists that were made before there was one are made anew
+    inputs = digest_of(
+        [manifest["settings"], manifest["feed"], version, columns, *_input_digests(context, day)]
+    )
     if context.lake.is_current(table.name, day, inputs):
         return {
             "lists": context.lake.verify(table.name, day).num_rows,
@@ -55,26 +59,28 @@ def run(day: date, context: StepContext, *, kind: str = names.DAILY) -> dict[str
             "demotion": demotion,
             "unchanged": True,
         }
-    import pyarrow.compute as pc
-
     world = load_world(context.lake, day)
-    model = _load_champion(context, version)
-    rows = rank_everyone(
-        world,
-        model,
+    digest, folder = _champion_files(context, version)
+    scene = Scene(
+        context.lake.root,
+        day,
+        inputs,
+        folder,
+        digest,
         length=manifest["settings"]["list_length"],
         num_candidates=manifest["settings"]["num_candidates"],
         repeats_allowed=bool(manifest["feed"]["repeats_allowed"]),
-        processes=context.settings.threads,
     )
+    rank = _on_spark if context.settings.score_with == "spark" else _by_processes
+    rows, told = rank(context, scene, world)
     written = context.lake.replace(table.name, day, rows, inputs=inputs)
-    personal = pc.sum(pc.equal(rows.column("source"), PERSONAL)).as_py() or 0
     return {
         "lists": written.num_rows,
-        "personal": personal,
+        "sources": count_sources(rows),
         "champion": version,
         "items": world.num_items,
         "demotion": demotion,
+        **told,
     }
 
 
@@ -86,113 +92,100 @@ def rank_everyone(
     num_candidates: int,
     repeats_allowed: bool,
     processes: int = 1,
+    states: States | None = None,
 ) -> pa.Table:
-    """One list for each user of the world, as rows of ``contracts.tables.LISTS``, users in order."""
-    num_users = len(world.user_ids)
-    items_UK = np.full((num_users, length), -1, np.int64)
-    scores_UK = np.full((num_users, length), -np.inf)
-    is_personal_U = np.zeros(num_users, bool)
-    if model is not None:
-        ranking = model.ranking(
-            world, length=length, num_candidates=num_candidates, repeats_allowed=repeats_allowed
-        )
-        for ranked in _shares(ranking.rank, num_users, processes):
-            items_UK[ranked.users], scores_UK[ranked.users] = ranked.items_UK, ranked.scores_UK
-            is_personal_U[ranked.users] = ranked.is_personal_U
-    others = np.flatnonzero(~is_personal_U)
-    items_UK[others], scores_UK[others] = _popular(world, others, length, repeats_allowed)
-    return _as_rows(world, items_UK, scores_UK, is_personal_U)
+    """One list for each user of the world, as rows of ``contracts.tables.LISTS``, users in order.
 
-
-def _shares(
-    rank: Callable[[npt.NDArray[np.int64]], RankedLists], num_users: int, processes: int
-) -> Iterator[RankedLists]:
-    """Everybody's lists, share by share, by so many processes of one thread each.
-
-    Threads inside a product of matrices would add up in another order, and scores would differ in their last bits.
+    Args:
+        states: of all their histories, where they are known already; the lists are the same without.
     """
-    shares = [np.arange(start, min(start + _SHARE, num_users)) for start in range(0, num_users, _SHARE)]
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            if processes == 1 or len(shares) < 2:
-                yield from map(rank, shares)
-                return
-            # Forked, so that nobody copies the world: it is read only.
-            with ProcessPoolExecutor(
-                processes, get_context("fork"), initializer=_Worker.begin, initargs=(rank,)
-            ) as pool:
-                yield from pool.map(_Worker.rank, shares)
-    finally:
-        torch.set_num_threads(threads)
+    ladder = ladder_of(
+        world,
+        model,
+        length=length,
+        num_candidates=num_candidates,
+        repeats_allowed=repeats_allowed,
+        encode=states.encode if states is not None else None,
+    )
+    shares = each_share(partial(rows_of_share, ladder), len(world.user_ids), processes)
+    return together(shares)
 
 
-class _Worker:
-    """What a forked process has been given to do."""
-
-    _rank: Callable[[npt.NDArray[np.int64]], RankedLists]
-
-    @classmethod
-    def begin(cls, rank: Callable[[npt.NDArray[np.int64]], RankedLists]) -> None:
-        cls._rank = rank
-
-    @classmethod
-    def rank(cls, users: npt.NDArray[np.int64]) -> RankedLists:
-        return cls._rank(users)
-
-
-def _popular(
-    world: World, users: npt.NDArray[np.int64], length: int, repeats_allowed: bool
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Recent popularity as a share of all, among what may be shown to each user."""
-    share_N = world.popularity_N / max(float(world.popularity_N.sum()), 1.0)
-    if repeats_allowed:  # everybody may be shown the same
-        items_1K, shares_1K = top_k(np.where(world.is_available_N, share_N, -np.inf)[None, :], length)
-        return np.repeat(items_1K, len(users), axis=0), np.repeat(shares_1K, len(users), axis=0)
-    parts = []
-    for start in range(0, len(users), _BLOCK):
-        allowed_BN = allowed_items(world, users[start : start + _BLOCK], repeats_allowed)
-        parts.append(top_k(np.where(allowed_BN, share_N[None, :], -np.inf), length))
-    if not parts:
-        return np.empty((0, length), np.int64), np.empty((0, length))
-    return np.concatenate([items for items, _ in parts]), np.concatenate([scores for _, scores in parts])
+def _by_processes(context: StepContext, scene: Scene, world: World) -> tuple[pa.Table, dict[str, int]]:
+    model, processes = scene.load_model(), context.settings.threads
+    states, told = None, dict[str, int]()
+    if isinstance(model, NextItemModel):  # what scores by itself keeps no states
+        encode = partial(encode_in_shares, model.encode, processes=processes)
+        states, told = _encoded(_kept_states(context, scene), model.histories(world), encode)
+    rows = rank_everyone(
+        world,
+        model,
+        length=scene.length,
+        num_candidates=scene.num_candidates,
+        repeats_allowed=scene.repeats_allowed,
+        processes=processes,
+        states=states,
+    )
+    return rows, told
 
 
-def _as_rows(
-    world: World,
-    items_UK: npt.NDArray[np.int64],
-    scores_UK: npt.NDArray[np.float64],
-    is_personal_U: npt.NDArray[np.bool_],
-) -> pa.Table:
-    import pyarrow as pa
+def _on_spark(context: StepContext, scene: Scene, world: World) -> tuple[pa.Table, dict[str, int]]:
+    """The same by Spark's workers, who find the champion, its states and the day's tables below the home folder."""
+    from jobs.io.spark import spark_context
 
-    from jobs.io.schemas import schema_of
-
-    is_item_UK = items_UK >= 0
-    lengths_U = is_item_UK.sum(axis=1)
-    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths_U)]).astype(np.int32))
-    columns = {
-        "user_id": pa.array(world.user_ids, pa.string()),
-        "source": pa.array([POPULAR, PERSONAL]).take(pa.array(is_personal_U.astype(np.int8))),
-        "is_short": pa.array(lengths_U < items_UK.shape[1]),
-        "item_ids": pa.ListArray.from_arrays(
-            offsets, pa.array(world.item_ids, pa.string()).take(pa.array(items_UK[is_item_UK]))
-        ),
-        "scores": pa.ListArray.from_arrays(offsets, pa.array(scores_UK[is_item_UK], pa.float64())),
-    }
-    return pa.table(columns, schema=schema_of(TABLES[names.LISTS].columns))
+    staged = context.lake.staging("recommendations/shares", scene.day)
+    model, told, path = scene.load_model(), dict[str, int](), None
+    with spark_context(context.settings) as spark:
+        if isinstance(model, NextItemModel):
+            kept = _kept_states(context, scene)
+            encode = partial(encode_on_spark, spark, scene, staged)
+            states, told = _encoded(kept, model.histories(world), encode)
+            path = kept.path if states is not None else None
+        rows = together(rank_on_spark(spark, scene, staged, len(world.user_ids), path))
+    shutil.rmtree(staged)
+    return rows, told
 
 
-def _load_champion(context: StepContext, version: str | None) -> Model | None:
+def _kept_states(context: StepContext, scene: Scene) -> KeptStates:
+    return KeptStates(context.settings, scene.model_digest, EXPLAINED_EVENTS)
+
+
+def _encoded(
+    kept: KeptStates, histories: Sequence[IntArray], encode: Encode
+) -> tuple[States | None, dict[str, int]]:
+    """The states of everybody's history; only those are encoded that the last run with this model has not left.
+
+    Of more people than fit into the bound nothing is kept, and whoever ranks them encodes them.
+    """
+    if encode([]).shape[1] * 4 * len(histories) > _MOST_BYTES:
+        return None, {}
+    before = kept.read()
+    states, encoded = brought_up_to_date(before, histories, encode)
+    if encoded or len(states.digests_S2) != len(before.digests_S2):  # what nobody has any more is forgotten
+        kept.write(states)
+    return states, {"histories": len(states.digests_S2), "encoded": encoded}
+
+
+def encode_in_shares(encode: Encode, histories: Sequence[IntArray], processes: int) -> FloatArray:
+    """The states of histories, by so many processes; those of like length come together."""
+    order = np.argsort([len(items) for items in histories], kind="stable")
+    parts = each_share(
+        lambda share: encode([histories[place] for place in order[share]]), len(histories), processes
+    )
+    states_UD = np.concatenate([encode([]), *parts])
+    return states_UD[np.argsort(order)]
+
+
+def _champion_files(context: StepContext, version: str | None) -> tuple[str, Path | None]:
+    """The champion's digest, and the folder that holds it on this machine."""
     if version is None:
-        return None
+        return "", None
     promoted = context.state.get(PROMOTIONS, version)
     if promoted is None:
         raise PartitionMissing(
             f"champion version {version} has no record of its promotion. Retrain: foretaste retrain"
         )
-    return load_model(model_folder(context.settings, version, promoted["sha256"]), promoted["sha256"])
+    return promoted["sha256"], model_folder(context.settings, version, promoted["sha256"])
 
 
 def _input_digests(context: StepContext, day: date) -> list[str]:

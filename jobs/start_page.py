@@ -97,7 +97,7 @@ def _state(answer: dict[str, Any], settings: Settings) -> dict[str, Any]:
             {
                 "name": "Champion",
                 "value": f"model {champion['version']}" if champion else "none",
-                "more": f"since {champion['day']}" if champion else "everybody gets recent popularity",
+                "more": f"since {champion['day']}" if champion else "lists come from the ladder below it",
             },
             {
                 "name": "Published",

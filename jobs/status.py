@@ -153,7 +153,7 @@ def _waiting(record: dict[str, Any]) -> str:
 
 def _champion(champion: dict[str, Any] | None) -> str:
     if champion is None:
-        return "none: everybody gets recent popularity"
+        return "none: lists come from the ladder below it (docs/architecture.md)"
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in sorted(champion.get("metrics", {}).items()))
     return f"version {champion['version']}, promoted on {champion['day']}" + (
         f" ({metrics})" if metrics else ""

@@ -263,11 +263,11 @@ def run_scores(day: date, context: StepContext, *, kind: str = names.DAILY) -> d
     if gate.has_columns([table], [day]):
         lists = lake.read(table, day)
         catalogue = lake.read(names.DIM_ITEMS, day, ["item_id", "is_available"])
-        seen = lake.read(names.HISTORIES, day, ["user_id", "seen_item_ids"])
+        histories = lake.read(names.HISTORIES, day, ["user_id", "item_ids", "seen_item_ids"])
         users = lake.read(names.FEAT_USER_DAILY, day, ["user_id"]).column("user_id")
-        expected = pa.chunked_array([*seen.column("user_id").chunks, *users.chunks], pa.string())
-        unwanted = None if manifest["feed"]["repeats_allowed"] else seen
-        frame = scores.lists_frame(lists, catalogue, length, unwanted)
+        expected = pa.chunked_array([*histories.column("user_id").chunks, *users.chunks], pa.string())
+        repeats_allowed = bool(manifest["feed"]["repeats_allowed"])
+        frame = scores.lists_frame(lists, catalogue, length, histories, repeats_allowed=repeats_allowed)
         gate.judge(table, scores.lists(length), frame)
         gate.judge(
             f"{table} (users)", scores.coverage(), scores.coverage_frame(expected, lists.column("user_id"))

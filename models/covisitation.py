@@ -1,6 +1,6 @@
 """Co-visitation: what others took together with what a user took lately.
 
-U users · N items
+U users · N items · T deleted items · W last events, newest first · M items asked about
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
+from models.deletions import last_events
 from models.recommender import Histories, State, checked_items, checked_state, fitted, recency_matrix
 
 
@@ -54,6 +55,32 @@ class CoVisitation:
         neighbours_NN = self._checked_neighbours()
         num_items = neighbours_NN.shape[0]
         return recency_matrix(histories, num_items, self.num_recent, self.half_life) @ neighbours_NN
+
+    def score_without(
+        self,
+        histories: Histories,
+        deleted_UT: npt.NDArray[np.int64],
+        items_UM: npt.NDArray[np.int64],
+    ) -> npt.NDArray[np.float64]:
+        """What some items of each history would score had it not each of the deleted items among its last T events.
+
+        The sum is linear in events, so this is exact: later events keep their age, earlier ones become younger by one
+        for each event that goes. -1 deletes nothing.
+        """
+        neighbours_NN = self._checked_neighbours()
+        num_deleted = deleted_UT.shape[1]
+        events_UW = last_events(histories, self.num_recent + num_deleted)
+        is_kept_UTW = np.repeat((events_UW >= 0)[:, None, :], num_deleted, axis=1)
+        is_kept_UTW[:, :, :num_deleted] &= events_UW[:, None, :num_deleted] != deleted_UT[:, :, None]
+        age_UTW = np.cumsum(is_kept_UTW, axis=2) - 1
+        weights_UTW = np.where(
+            is_kept_UTW & (age_UTW < self.num_recent), 0.5 ** (age_UTW / self.half_life), 0.0
+        )
+        pairs_UWM = np.broadcast_arrays(np.maximum(events_UW, 0)[:, :, None], items_UM[:, None, :])
+        shares_UWM = np.asarray(neighbours_NN[pairs_UWM[0].ravel(), pairs_UWM[1].ravel()]).reshape(
+            pairs_UWM[0].shape
+        )
+        return np.asarray(weights_UTW @ shares_UWM, np.float64)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         neighbours_NN = self._checked_neighbours()

@@ -50,18 +50,25 @@ class HistoryEncoder(nn.Module):
         raise NotImplementedError
 
     @torch.inference_mode()
-    def encode(self, histories: Histories, batch_size: int = 256) -> npt.NDArray[np.float32]:
-        """One state for each history, in their order; longest first inside, so that batches hold little padding."""
+    def encode(self, histories: Histories, batch_size: int = 64) -> npt.NDArray[np.float32]:
+        """One state for each history, in their order: the same bytes whatever other histories it comes with.
+
+        A product of matrices may add up in another order where it has another shape. So every batch has one of a few
+        shapes, which follows from a history's own length: as wide as the next power of two, and filled up with empty rows.
+        """
         was_training = self.training
         self.eval()
         states_UD = np.zeros((len(histories), self.config.width), np.float32)
-        order = np.argsort(
-            [-min(len(history), self.config.max_length) for history in histories], kind="stable"
-        )
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
-            history_BL, lengths_B = pad([histories[user] for user in chosen], self.config)
-            states_UD[chosen] = self.encode_last(history_BL, lengths_B).numpy()
+        lengths_U = np.array([min(len(history), self.config.max_length) for history in histories], np.int64)
+        bits_U = np.ceil(np.log2(np.maximum(lengths_U, 1))).astype(np.int64)
+        nothing = np.empty(0, np.int64)
+        for bits in np.unique(bits_U[lengths_U > 0]):
+            alike = np.flatnonzero((bits_U == bits) & (lengths_U > 0))
+            for start in range(0, len(alike), batch_size):
+                chosen = alike[start : start + batch_size]
+                batch = [histories[user] for user in chosen] + [nothing] * (batch_size - len(chosen))
+                history_BL, lengths_B = pad(batch, self.config, min(1 << int(bits), self.config.max_length))
+                states_UD[chosen] = self.encode_last(history_BL, lengths_B)[: len(chosen)].numpy()
         self.train(was_training)
         return states_UD
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from torch.nn import functional
 from models.dropout import PooledDropout
 from models.history_encoder import HistoryEncoder
 from models.item_embedding import ItemEmbedding
-from models.recommender import State
+from models.recommender import State, checked_state
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Block(nn.Module):
         # Padding is on the right, so that "nothing later" already hides it: no mask tensor is needed.
         seen_BHLd = functional.scaled_dot_product_attention(query_BHLd, key_BHLd, value_BHLd, is_causal=True)
         seen_BLD = seen_BHLd.transpose(1, 2).reshape(B, L, D)
-        return self._thought(states_BLD + self.dropout(self.attention_out(seen_BLD)))
+        return self.thought(states_BLD + self.dropout(self.attention_out(seen_BLD)))
 
     def at(self, states_BLD: Tensor, last_B: Tensor) -> Tensor:
         """The states after this layer at one position of each history only: state_BD."""
@@ -86,9 +87,10 @@ class Block(nn.Module):
         query_BH1d = query_BD.view(B, self.heads, 1, D // self.heads)
         is_earlier_B11L = (torch.arange(L, device=last_B.device) <= last_B[:, None])[:, None, None, :]
         seen_BH1d = functional.scaled_dot_product_attention(query_BH1d, key_BHLd, value_BHLd, is_earlier_B11L)
-        return self._thought(state_BD + self.dropout(self.attention_out(seen_BH1d.reshape(B, D))))
+        return self.thought(state_BD + self.dropout(self.attention_out(seen_BH1d.reshape(B, D))))
 
-    def _thought(self, states: Tensor) -> Tensor:
+    def thought(self, states: Tensor) -> Tensor:
+        """The states after the half that looks at each position by itself."""
         inner = functional.gelu(self.feed_in(self.feed_norm(states)))
         thought: Tensor = self.dropout(self.feed_out(inner))
         return states + thought
@@ -172,6 +174,12 @@ class SASRec(HistoryEncoder):
         state["embedding.weight"] = functional.pad(items_ND, (0, 0, 1, 0)).numpy()
         return SASRec.from_state(replace(self.config, num_items=len(items_ND)), state)
 
+    def in_order(self, order_N: npt.NDArray[np.int64]) -> SASRec:
+        """The same model, whose item n is the one that was ``order_N[n]``."""
+        state = self.state()
+        state["embedding.weight"][1:] = state["embedding.weight"][1:][order_N]
+        return SASRec.from_state(self.config, state)
+
     @classmethod
     def from_state(cls, config: SASRecConfig, state: State) -> Self:
         """The inverse of :meth:`state`.
@@ -182,13 +190,18 @@ class SASRec(HistoryEncoder):
         if "embedding.words_TD" not in state:
             return super().from_state(config, state)
         described = {name.removeprefix("embedding."): array for name, array in state.items()}
+        if missing := sorted({"item_starts_N", "item_words_Z", "item_weights_Z"} - described.keys()):
+            raise ValueError(f"state has words and no {missing[0]}")
         ends = np.append(described["item_starts_N"], len(described["item_words_Z"]))
         words_NT = csr_matrix(
             (described["item_weights_Z"], described["item_words_Z"], ends),
             shape=(config.num_items, len(described["words_TD"])),
         )
         model = cls(config, seed=0, words_NT=words_NT)
-        model.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in state.items()})
+        arrays = checked_state(
+            state, {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
+        )
+        model.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
         return model.eval()
 
     def _draw_weights(self, generator: torch.Generator) -> None:

@@ -73,15 +73,19 @@ class SequenceModel(Protocol):
     def to(self, device: str) -> Any: ...
 
 
-def pad(histories: Sequence[npt.NDArray[Any]], config: SequenceConfig) -> tuple[Tensor, Tensor]:
+def pad(
+    histories: Sequence[npt.NDArray[Any]], config: SequenceConfig, min_width: int = 1
+) -> tuple[Tensor, Tensor]:
     """The last ``max_length`` items of each history as history_BL (1 … N, zeros on the right) and lengths_B.
+
+    L is the longest of them, or ``min_width`` where that is more.
 
     Raises:
         ValueError: a history holds an item that the model does not know.
     """
     recent = [np.asarray(history[-config.max_length :], np.int64) for history in histories]
     lengths_B = np.fromiter(map(len, recent), dtype=np.int64, count=len(recent))
-    history_BL = np.zeros((len(recent), max(1, int(lengths_B.max(initial=0)))), np.int64)
+    history_BL = np.zeros((len(recent), int(lengths_B.max(initial=min_width))), np.int64)
     items = checked_items(np.concatenate([*recent, np.empty(0, np.int64)]), config.num_items)
     history_BL[np.arange(history_BL.shape[1]) < lengths_B[:, None]] = items + 1
     return torch.from_numpy(history_BL), torch.from_numpy(lengths_B)

@@ -160,7 +160,9 @@ def show_summary(settings: Settings, runs: AirflowRuns) -> None:
         "  make up                         Airflow, MLflow, reports and dbt docs, with these runs in them"
     )
     console.print(f"  {settings.reports_path / 'index.html'}", markup=False)
-    console.print("  .venv/bin/foretaste status | recommend USER | rollback | quarantine | doctor")
+    console.print(
+        "  .venv/bin/foretaste status | recommend USER | explain USER ITEM | rollback | quarantine | doctor"
+    )
 
 
 def show_competitors(retraining: dict[str, Any]) -> None:
@@ -238,8 +240,10 @@ def _list_table(published: Published) -> Table:
     table.add_column("rank", justify="right")
     table.add_column("item")
     table.add_column("title")
+    table.add_column("because of")
     for rank, item in enumerate(published.lists[user][:5], start=1):
-        table.add_row(str(rank), item, published.titles[item])
+        because = (published.titles[reason] for reason in published.reasons[user][rank - 1])
+        table.add_row(str(rank), item, published.titles[item], ", ".join(because))
     return table
 
 

@@ -19,6 +19,7 @@ class Published:
 
     version: str
     lists: dict[str, list[str]]
+    reasons: dict[str, list[list[str]]]  # of each place of each list, what of the user's past speaks for it
     popular: list[str]
     titles: dict[str, str]
 
@@ -37,7 +38,7 @@ def read_published(settings: Settings) -> Published | None:
             for index, item in client.hgetall(names.items_key(pointer.version)).items()
         }
         told = {_text(field): _text(day) for field, day in client.hgetall(names.CONSENT_KEY).items()}
-        lists = {}
+        lists, reasons = {}, {}
         for bucket in range(pointer.num_buckets):
             for user, packed in client.hgetall(names.lists_key(pointer.version, bucket)).items():
                 assert isinstance(user, bytes)
@@ -45,12 +46,18 @@ def read_published(settings: Settings) -> Published | None:
                 own = told.get(digest_of_user(user.decode()))
                 if told and why_withheld(own, told.get(ANYBODY), pointer.day):
                     continue
-                lists[user.decode()] = [items[index]["item_id"] for index in unpack(packed).indices]
+                found = unpack(packed)
+                lists[user.decode()] = [items[index]["item_id"] for index in found.indices]
+                reasons[user.decode()] = [
+                    [items[index]["item_id"] for index in found.reasons_of(place)]
+                    for place in range(1, len(found.indices) + 1)
+                ]
         popular = client.get(names.popular_key(pointer.version))
         assert isinstance(popular, bytes)
     return Published(
         version=pointer.version,
         lists=lists,
+        reasons=reasons,
         popular=[items[index]["item_id"] for index in unpack(popular).indices],
         titles={item["item_id"]: item["title"] or item["item_id"] for item in items.values()},
     )

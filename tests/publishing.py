@@ -100,6 +100,11 @@ def listed(user: int, day: date) -> list[str]:
     return [ITEMS[(user + place * step) % NUM_ITEMS] for place in range(K)]
 
 
+def reasons(user: int, day: date) -> list[str]:
+    """What speaks for the first place, and for the second."""
+    return [ITEMS[(user + day.toordinal() + step) % NUM_ITEMS] for step in range(3)]
+
+
 def score(
     settings: Settings, day: date, kind: str = names.DAILY, champion: str = "1", bonus: float = 0.0
 ) -> None:
@@ -120,6 +125,8 @@ def score(
             is_short=[False] * NUM_USERS,
             item_ids=[listed(user, day) for user in range(NUM_USERS)],
             scores=[[K - place + bonus for place in range(K)] for _ in range(NUM_USERS)],
+            reason_places=[[1, 2, 2] for _ in range(NUM_USERS)],
+            reason_item_ids=[reasons(user, day) for user in range(NUM_USERS)],
         )  # fmt: skip
     manifest = {
         "day": str(day),
@@ -197,11 +204,16 @@ def everything_live(settings: Settings) -> tuple[Pointer, dict[str, list[str]]]:
     assert {item["title"] for item in titles.values()} == {
         f"{item['item_id']} of {pointer.day}" for item in titles.values()
     }
-    lists = {}
+    lists, told = {}, {}
     for bucket in range(pointer.num_buckets):
         for user, packed in store.hgetall(names.lists_key(pointer.version, bucket)).items():
-            lists[user.decode()] = [titles[index]["item_id"] for index in unpack(packed).indices]
+            found = unpack(packed)
+            lists[user.decode()] = [titles[index]["item_id"] for index in found.indices]
+            told[user.decode()] = [(place, titles[index]["item_id"]) for place, index in found.reasons]
     day = date.fromisoformat(pointer.day)
+    assert told == {
+        f"u{user:04d}": list(zip((1, 2, 2), reasons(user, day), strict=True)) for user in range(NUM_USERS)
+    }
     assert lists == {f"u{user:04d}": listed(user, day) for user in range(NUM_USERS)}
     assert_features_are_of(pointer, OnlineStore(store))
     return pointer, lists

@@ -47,6 +47,11 @@ _FEATURES = (
     "categories_28d",
 )
 
+_REASONS = {
+    "num_lists": 1200, "num_places": 12_000, "num_explained": 10_431,
+    "pairs": [{"because": "Tea cup & saucer", "item": "Tea pot", "people": 41}],
+}  # fmt: skip
+
 
 def year_of_records(num_days: int = 365, last: date = LAST) -> Iterator[tuple[str, str, Record]]:
     """Collection, key and body of every record of a shop's days, its last ones with a shift and what followed."""
@@ -62,7 +67,7 @@ def year_of_records(num_days: int = 365, last: date = LAST) -> Iterator[tuple[st
         invalid = place % 97 == 60
         yield LANDINGS, key, _landing(day, rng)
         yield DELIVERIES, f"events/{key}", {"kind": "events", "landed_day": key, "received_date": key}
-        yield RUNS, f"daily/{key}", {"manifest": _manifest("daily", key, champion)}
+        yield RUNS, f"daily/{key}", {"manifest": _manifest("daily", key, champion), "reasons": _REASONS}
         yield DURATIONS, f"daily/{key}", {step.name: round(float(rng.gamma(4, 2)), 1) for step in DAILY_STEPS}
         version = f"v{place + 1:04d}"
         fence += 10

@@ -43,6 +43,18 @@ def recommend_command(user: str, count: int, as_json: bool) -> None:
     print_json(answer) if as_json else click.echo(render(answer))
 
 
+@cli.command("explain")
+@click.argument("user")
+@click.argument("item")
+@json_option
+def explain_command(user: str, item: str, as_json: bool) -> None:
+    """Why an item stands where it does with a user, or why not: score, rank, and the past events that speak for it."""
+    from jobs.explain import explain, render
+
+    answer = explain(load_settings(), user, item)
+    print_json(answer) if as_json else click.echo(render(answer))
+
+
 @cli.command("features")
 @click.argument("user", required=False)
 @click.option("--item", help="An item instead of a user.")

@@ -7,6 +7,7 @@ transaction, and only as long as nobody else has changed them.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -41,6 +42,7 @@ class ListRead:
     pointer: Pointer
     found: PackedList
     items: list[bytes]  # the JSON of each of the first items
+    reasons: list[list[bytes]]  # of each of them, the JSON of what speaks most for it
     is_known: bool  # has the version a list of that user, which may be served?
     withheld: str  # why it may not, or ""
 
@@ -127,10 +129,15 @@ class OnlineStore:
             withheld = _why_withheld(told, pointer)
             own = None if withheld else own
             found = unpack(popular if own is None else own)
-            wanted = [str(index) for index in found.indices[:count]]
+            shown = found.indices[:count]
+            because = [found.reasons_of(place) for place in range(1, len(shown) + 1)]
+            wanted = list(dict.fromkeys(itertools.chain(shown, *because)))
             items = self._client.hmget(names.items_key(pointer.version), wanted) if wanted else []
             if None not in items:
-                return ListRead(pointer, found, items, own is not None, withheld)
+                of_index = dict(zip(wanted, items, strict=True))
+                listed = [of_index[index] for index in shown]
+                reasons = [[of_index[index] for index in each] for each in because]
+                return ListRead(pointer, found, listed, reasons, own is not None, withheld)
         raise StoreUnfit(_NOT_WHOLE)
 
     def read_features(self, entity: str, id_: str) -> tuple[Pointer, FeaturesRead | None]:

@@ -21,6 +21,7 @@ from jobs.monitoring.engine import engine, source
 from jobs.monitoring.evidently_report import DriftReport, drift_report
 from jobs.monitoring.exposure import Exposure, exposure_measures, read_exposure
 from jobs.monitoring.list_outcomes import ListOutcome, accuracy_measure, list_measure, list_outcome
+from jobs.monitoring.list_sources import read_sources
 from jobs.monitoring.outcomes import click_measure, conversion_measure
 from jobs.monitoring.panel import Panel, first_event_day, read_panel
 from jobs.monitoring.people import KnownCatalogue, share_columns, taste_measure, unknown_measures
@@ -47,6 +48,7 @@ class Found:
     volumes: tuple[Volume, Volume] | None = None
     lists: ListOutcome | None = None
     exposure: Exposure | None = None
+    sources: dict[str, int] | None = None  # how many of the day's lists come from each
     report: DriftReport | None = None
 
     def as_record(self) -> dict[str, Any]:
@@ -73,6 +75,7 @@ class Found:
             },
             "lists_of_the_day_before": self.lists.as_record() if self.lists else None,
             "exposure": self.exposure.as_record() if self.exposure else None,
+            "sources": self.sources,
         }
 
 
@@ -98,7 +101,10 @@ def judge_day(day: date, context: StepContext, thresholds: Thresholds) -> Found:
     before = _volume(panel, _sound_days(state, windows, windows.current, thresholds), feed)
     lists = _list_outcome(context, panel, day, feed)
     exposure = read_exposure(lake, names.LISTS, day, threads=settings.threads)
-    found = Found(day, champion, windows, decide([], {}, thresholds.features), volumes, lists, exposure)
+    sources = read_sources(lake, names.LISTS, day)
+    found = Found(
+        day, champion, windows, decide([], {}, thresholds.features), volumes, lists, exposure, sources
+    )
     columns, notes = _columns(context, windows, panel, first_day, champion, promoted, thresholds)
     invalid: dict[str, list[str]] = {
         kind: column_reasons(

@@ -1,19 +1,29 @@
 """The next-item model: a transformer and co-visitation propose, a ranker over features puts in order.
 
-B users of a block · N items of the catalogue · R rows (user and candidate) · K places
+B users of a block · N items of the catalogue · R rows (user and candidate) · K places · E reasons of a place
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from contracts.lists import REASONS_PER_PLACE
 from jobs.ranking.preparation import Preparation
-from jobs.ranking.proposer import PAIR_FEATURES, Proposer, places_in_rows
-from jobs.ranking.world import ITEM_FEATURES, ITEM_WORDS, USER_FEATURES, FloatArray, IntArray, World
+from jobs.ranking.proposer import PAIR_FEATURES, Candidates, Proposer, encoder_of, known_histories
+from jobs.ranking.reasons import EXPLAINED_EVENTS, Explained, falls_of, side_by_side, strongest
+from jobs.ranking.states import Encode
+from jobs.ranking.world import (
+    ITEM_FEATURES,
+    ITEM_WORDS,
+    USER_FEATURES,
+    FloatArray,
+    IntArray,
+    World,
+    index_of,
+)
 from models.mlp_ranker import MLPRanker
 from models.sasrec import SASRec
 from models.topk import top_k
@@ -34,6 +44,7 @@ class RankedLists:
     items_UK: IntArray
     scores_UK: npt.NDArray[np.float64]
     is_personal_U: npt.NDArray[np.bool_]
+    reasons_UKE: IntArray  # of each place that was to be explained: what speaks most for it (-1: none)
 
 
 @dataclass(frozen=True)
@@ -66,8 +77,33 @@ class NextItemModel:
         )
         return ranking.rank(users)
 
-    def ranking(self, world: World, *, length: int, num_candidates: int, repeats_allowed: bool) -> Ranking:
-        """This model in a world, ready to rank users: what is true of all of them is computed once."""
+    def histories(self, world: World) -> list[IntArray]:
+        """What the transformer reads of each user of a world."""
+        to_vocabulary_N = index_of(world.item_ids, self.item_ids)
+        users = np.arange(len(world.user_ids))
+        return known_histories(world, users, to_vocabulary_N, self.sasrec.config.max_length)
+
+    @property
+    def encode(self) -> Encode:
+        """What the transformer makes of histories where reasons are wanted."""
+        return encoder_of(self.sasrec, EXPLAINED_EVENTS)
+
+    def ranking(
+        self,
+        world: World,
+        *,
+        length: int,
+        num_candidates: int,
+        repeats_allowed: bool,
+        encode: Encode | None = None,
+        num_explained: int = 0,
+    ) -> Ranking:
+        """This model in a world, ready to rank users: what is true of all of them is computed once.
+
+        Args:
+            encode: gives the states of histories instead of the transformer, the same as this would.
+            num_explained: of how many places, from the first on, reasons are wanted.
+        """
         proposer = Proposer(
             self.sasrec,
             self.item_ids,
@@ -75,11 +111,14 @@ class NextItemModel:
             num_candidates=num_candidates,
             length=length,
             repeats_allowed=repeats_allowed,
+            encode=encode,
+            num_events=EXPLAINED_EVENTS if num_explained else 0,
         )
         of_item_NS = self.ranker.project(self.preparation.of_items(world), self.preparation.item_columns)
         # A pair feature that came after the ranker was trained is one that it has not learnt.
         of_pair = [place for place, name in enumerate(PAIR_FEATURES) if name in self.ranker.feature_names]
-        return Ranking(self, proposer, of_item_NS, self.preparation.of_users(world), of_pair)
+        user_UP = self.preparation.of_users(world)
+        return Ranking(self, proposer, of_item_NS, user_UP, of_pair, min(num_explained, length))
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -97,43 +136,78 @@ class Ranking:
     of_item_NS: FloatArray  # what an item's own features add to a candidate's sums
     user_UP: FloatArray  # the prepared features of users
     of_pair: list[int]  # the places of the pair features that the ranker has learnt
+    num_explained: int  # places
 
     def rank(self, users: IntArray) -> RankedLists:
         """The best items for each of the users, who are indices into the world's."""
-        ranker, length = self.model.ranker, self.proposer.length
-        user_names = self.model.preparation.user_columns
-        pair_names = [PAIR_FEATURES[place] for place in self.of_pair]
-        parts = []
+        length, parts = self.proposer.length, []
         for candidates in self.proposer.propose(users):
             num_rows = len(candidates.is_personal_B)
-            sums_RS = ranker.project(candidates.pair_RF[:, self.of_pair], pair_names)
-            sums_RS += self.of_item_NS.take(candidates.items_R, axis=0)
-            of_user_BS = ranker.project(self.user_UP[candidates.block], user_names)
-            sums_RS += of_user_BS.take(candidates.rows_R, axis=0)
-            scores_R = ranker.score_sums(sums_RS)
+            scores_R = self.scores(candidates)
             # A user's candidates side by side, in the order of their items: equals go to the lesser item.
-            scores_BC = _side_by_side(scores_R, candidates.rows_R, num_rows, -np.inf)
-            items_BC = _side_by_side(candidates.items_R, candidates.rows_R, num_rows, -1)
+            scores_BC = side_by_side(scores_R, candidates.rows_R, num_rows, -np.inf)
+            items_BC = side_by_side(candidates.items_R, candidates.rows_R, num_rows, -1)
             places_BK, best_BK = top_k(scores_BC, length)
             items_BK = np.where(places_BK >= 0, np.take_along_axis(items_BC, places_BK, axis=1), -1)
-            parts.append((items_BK, best_BK, candidates.is_personal_B))
+            reasons_BKE = self._reasons(candidates, scores_R, places_BK[:, : self.num_explained])
+            parts.append((items_BK, best_BK, candidates.is_personal_B, reasons_BKE))
         if not parts:
+            none = np.empty((0, self.num_explained, REASONS_PER_PLACE), np.int64)
             return RankedLists(
-                users, np.empty((0, length), np.int64), np.empty((0, length)), np.empty(0, bool)
+                users, np.empty((0, length), np.int64), np.empty((0, length)), np.empty(0, bool), none
             )
-        return RankedLists(
-            users,
-            np.concatenate([items for items, _, _ in parts]),
-            np.concatenate([scores for _, scores, _ in parts]),
-            np.concatenate([personal for _, _, personal in parts]),
+        return RankedLists(users, *map(np.concatenate, zip(*parts, strict=True)))
+
+    def explain(self, user: int, item: int) -> Explained:
+        """How one item stands with one user; the ranking has to have been asked for reasons."""
+        (plain,) = self.proposer.propose(np.array([user]))
+        (candidates,) = self.proposer.propose(np.array([user]), [np.array([item])])
+        assert candidates.deleted is not None
+        scores_R, row = self.scores(candidates), int(np.searchsorted(candidates.items_R, item))
+        (places_K,), _ = top_k(scores_R[None, :], len(scores_R))
+        ((falls_T1,), items_T) = (
+            falls_of(self, candidates, candidates.deleted, np.array([[row]]), scores_R),
+            candidates.deleted.items_BT[0],
+        )
+        falls = [
+            (int(each), float(fall)) for each, (fall,) in zip(items_T, falls_T1, strict=True) if each >= 0
+        ]
+        return Explained(
+            score=float(scores_R[row]),
+            rank=1 + int(np.flatnonzero(places_K == row)[0]),
+            num_candidates=len(scores_R),
+            is_candidate=bool(np.isin(item, plain.items_R)),
+            features=dict(zip(PAIR_FEATURES, map(float, candidates.pair_RF[row]), strict=True)),
+            falls=sorted(falls, key=lambda pair: -pair[1]),
         )
 
+    def scores(self, candidates: Candidates) -> npt.NDArray[np.float64]:
+        """The score of each candidate."""
+        sums_RS = self._of_pairs(candidates.pair_RF)
+        sums_RS += self.of_item_NS.take(candidates.items_R, axis=0)
+        sums_RS += self.of_user(candidates).take(candidates.rows_R, axis=0)
+        return self.model.ranker.score_sums(sums_RS)
 
-def _side_by_side(
-    values_R: npt.NDArray[Any], rows_R: IntArray, num_rows: int, filler: float
-) -> npt.NDArray[Any]:
-    """What belongs to one row in one row, in its order; the filler where a row has less than another."""
-    places_R = places_in_rows(rows_R, num_rows)
-    values_BC = np.full((num_rows, int(places_R.max(initial=0)) + 1), filler, values_R.dtype)
-    values_BC[rows_R, places_R] = values_R
-    return values_BC
+    def score_pairs(self, pair_BKF: npt.NDArray[np.float32], rest_BKS: FloatArray) -> npt.NDArray[np.float64]:
+        """Scores from pair features and from what the items and the users add to the sums."""
+        sums_RS = self._of_pairs(pair_BKF.reshape(-1, pair_BKF.shape[2]))
+        sums_RS += rest_BKS.reshape(sums_RS.shape)
+        return self.model.ranker.score_sums(sums_RS).reshape(pair_BKF.shape[:2])
+
+    def of_user(self, candidates: Candidates) -> FloatArray:
+        """What the features of each user of a block add to the sums."""
+        return self.model.ranker.project(self.user_UP[candidates.block], self.model.preparation.user_columns)
+
+    def _of_pairs(self, pair_RF: npt.NDArray[np.float32]) -> FloatArray:
+        pair_names = [PAIR_FEATURES[place] for place in self.of_pair]
+        return self.model.ranker.project(pair_RF[:, self.of_pair], pair_names)
+
+    def _reasons(
+        self, candidates: Candidates, scores_R: npt.NDArray[np.float64], places_BK: IntArray
+    ) -> IntArray:
+        if candidates.deleted is None:
+            return np.empty((len(places_BK), 0, REASONS_PER_PLACE), np.int64)
+        begin_B = np.searchsorted(candidates.rows_R, np.arange(len(places_BK)))
+        rows_BK = np.where(places_BK >= 0, begin_B[:, None] + places_BK, -1)
+        falls_BTK = falls_of(self, candidates, candidates.deleted, rows_BK, scores_R)
+        return strongest(falls_BTK, candidates.deleted.items_BT)

@@ -1,21 +1,25 @@
 """The candidates of users: the best of a transformer, of co-visitation, of co-purchase and of recent popularity, with features.
 
 B users of a block · N items of the catalogue · R rows (user and candidate) · F features · K places
+T last events of a history, by age
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
 from contracts.tables import BOUGHT, IN_CART
+from jobs.ranking.states import Encode
 from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, IntArray, World, index_of
 from models.covisitation import CoVisitation
+from models.deletions import deletable, last_events
 from models.sasrec import SASRec
+from models.tails import encode_without
 from models.topk import top_k, top_k_sparse
 
 #: What the ranker knows about a user and a candidate beside the features of each, in the order of its columns.
@@ -40,6 +44,23 @@ _BLOCK = 256  # users at once: bounds memory at _BLOCK × N scores
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """What the transformer makes of the histories of a block."""
+
+    states_BD: npt.NDArray[np.float32]
+    mean_B: npt.NDArray[np.float64]  # of the scores of all that may be shown
+    spread_B: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """The last items of each user's history, and what the transformer makes of the history without each of them."""
+
+    items_BT: IntArray  # see models.deletions.deletable
+    without_BTD: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class Candidates:
     """The candidates of a block of users, row by row, users in order."""
 
@@ -47,7 +68,9 @@ class Candidates:
     rows_R: IntArray  # index into the block
     items_R: IntArray
     pair_RF: npt.NDArray[np.float32]  # PAIR_FEATURES
-    is_personal_B: npt.NDArray[np.bool_]  # does anything about this user speak for some item?
+    is_personal_B: npt.NDArray[np.bool_]  # does the transformer know an item of this user's history?
+    encoded: Encoded
+    deleted: Deleted | None = None  # where reasons are asked for
 
 
 class Proposer:
@@ -68,14 +91,23 @@ class Proposer:
         num_candidates: int,
         length: int,
         repeats_allowed: bool,
+        num_events: int = 0,
+        encode: Encode | None = None,
     ) -> None:
+        """Args of which the names do not tell all:
+
+        num_events: how many of a user's last events are deleted, one after the other, to tell reasons.
+        encode: gives what :func:`encoder_of` would, from kept states.
+        """
         self.world = world
         self.length = length
-        self._sasrec = sasrec
+        self._max_length, self._width = sasrec.config.max_length, sasrec.config.width
+        self._encode = encode or encoder_of(sasrec, num_events)
         self._num_candidates = num_candidates
         self._repeats_allowed = repeats_allowed
-        self._covisitation = CoVisitation().fit(world.neighbours_NN)
-        self._copurchase = CoVisitation(num_recent=COPURCHASE_RECENT).fit(world.bought_with_NN)
+        self._num_events = num_events
+        self.covisitation = CoVisitation().fit(world.neighbours_NN)
+        self.copurchase = CoVisitation(num_recent=COPURCHASE_RECENT).fit(world.bought_with_NN)
         self._to_vocabulary_N = index_of(world.item_ids, vocabulary)
         self._scored_M = np.flatnonzero((self._to_vocabulary_N >= 0) & world.is_available_N)
         self._place_N = np.full(world.num_items, -1, np.int64)  # of an item among the scored ones
@@ -92,14 +124,52 @@ class Proposer:
     def propose(self, users: IntArray, also: Sequence[IntArray] | None = None) -> Iterator[Candidates]:
         """Candidates of the users, block by block; with ``also``, further items of each that are to be among them."""
         # Read together, histories of like length share a batch; ranked in blocks, their scores fit in memory.
-        known_U = [self._to_vocabulary_N[self.world.histories[user]] for user in users]
-        known_U = [items[items >= 0] for items in known_U]
-        states_UD = self._sasrec.encode(known_U)
+        known_U = known_histories(self.world, users, self._to_vocabulary_N, self._max_length)
+        encoded_UQD = self._encode(known_U).reshape(len(users), 1 + self._num_events, self._width)
+        states_UD, without_UTD = encoded_UQD[:, 0], encoded_UQD[:, 1:] if self._num_events else None
         for start in range(0, len(users), _BLOCK):
             block = slice(start, start + _BLOCK)
             has_history_B = np.array([len(items) > 0 for items in known_U[block]])
             more = also[block] if also is not None else []
-            yield self._of_block(users[block], states_UD[block], has_history_B, more)
+            candidates = self._of_block(users[block], states_UD[block], has_history_B, more)
+            if without_UTD is not None:
+                deleted = self._deleted(candidates, known_U[block], without_UTD[block])
+                candidates = replace(candidates, deleted=deleted)
+            yield candidates
+
+    def _deleted(
+        self, candidates: Candidates, known: Sequence[IntArray], without_BTD: npt.NDArray[np.float32]
+    ) -> Deleted:
+        """The states by the ages of all events: they come by those of the events that the transformer knows."""
+        histories = [self.world.histories[user] for user in candidates.block]
+        items_BT, of_known_BT = (
+            deletable(last_events(each, self._num_events)) for each in (histories, known)
+        )
+        wanted_BT = np.where(items_BT >= 0, self._to_vocabulary_N[items_BT], -1)
+        is_it_BTT = (wanted_BT[:, :, None] == of_known_BT[:, None, :]) & (wanted_BT >= 0)[:, :, None]
+        found_BTD = np.take_along_axis(without_BTD, is_it_BTT.argmax(axis=2)[:, :, None], axis=1)
+        is_known_BT1 = is_it_BTT.any(axis=2)[:, :, None]
+        return Deleted(items_BT, np.where(is_known_BT1, found_BTD, candidates.encoded.states_BD[:, None, :]))
+
+    def standardised_without(
+        self, encoded: Encoded, deleted: Deleted, items_BK: IntArray
+    ) -> npt.NDArray[np.float64]:
+        """``sasrec_score`` of some items had the user not taken each deleted item; NaN where the transformer knows it not.
+
+        What is taken off the moments for what may not be shown stays what it was.
+        """
+        (B, T), without_BTD = deleted.items_BT.shape, deleted.without_BTD
+        places_BK = self._place_N[items_BK]
+        if not len(self._scored_M):
+            return np.full((B, T, items_BK.shape[1]), np.nan)
+        items_BKD = self._items_DM.T[places_BK]
+        scores_BTK = without_BTD @ items_BKD.transpose(0, 2, 1)
+        mean_B, spread_B = self._moments_of_all(encoded.states_BD)
+        mean_T, spread_T = self._moments_of_all(without_BTD.reshape(B * T, -1))
+        mean_BT = mean_T.reshape(B, T) + (encoded.mean_B - mean_B)[:, None]
+        spread_BT = spread_T.reshape(B, T) * (encoded.spread_B / spread_B)[:, None]
+        standard_BTK = (scores_BTK - mean_BT[:, :, None]) / spread_BT[:, :, None]
+        return np.where(places_BK[:, None, :] >= 0, standard_BTK, np.nan)
 
     def _of_block(
         self,
@@ -112,8 +182,8 @@ class Proposer:
         seen_BN = self._seen(block)
         scores_BM = states_BD @ self._items_DM
         mean_B, spread_B = self._moments(states_BD, scores_BM, seen_BN)
-        neighbours_BN = self._covisitation.score_neighbours(histories)
-        bought_with_BN = self._copurchase.score_neighbours(histories)
+        neighbours_BN = self.covisitation.score_neighbours(histories)
+        bought_with_BN = self.copurchase.score_neighbours(histories)
         chosen_BN = np.zeros((len(block), self.world.num_items), bool)
         for rows, items in (
             self._best_scored(scores_BM, seen_BN),
@@ -143,9 +213,8 @@ class Proposer:
         pair_RF[:, 7] = np.nan_to_num(gap_R)
         pair_RF[:, 8] = np.log1p(1000 * _dense(bought_with_BN).take(flat_R))
         pair_RF[:, 9:] = self._deeds(block, flat_R, seen_BN.take(flat_R))
-        num_neighbours_B = np.diff(neighbours_BN.indptr) + np.diff(bought_with_BN.indptr)
-        is_personal_B = has_history_B | (num_neighbours_B > 0)
-        return Candidates(block, rows_R, items_R, pair_RF, is_personal_B)
+        encoded = Encoded(states_BD, mean_B, spread_B)
+        return Candidates(block, rows_R, items_R, pair_RF, has_history_B, encoded)
 
     def _seen(self, block: IntArray) -> npt.NDArray[np.bool_]:
         seen = [self.world.seen[user] for user in block]
@@ -185,19 +254,27 @@ class Proposer:
         A score is linear in the item, so that both follow from sums over the items; what the user has seen is
         taken off where it may not be shown again.
         """
-        states = states_BD.astype(np.float64)
-        count_B = np.full(len(states), len(self._scored_M))
-        total_B = states @ self._sum_D
-        square_B = np.einsum("bd,bd->b", states @ self._square_DD, states)
+        count_B = np.full(len(states_BD), len(self._scored_M))
+        total_B, square_B = self._sums(states_BD)
         if not self._repeats_allowed:
             rows, places = np.nonzero(seen_BN[:, self._scored_M])
             off = scores_BM[rows, places].astype(np.float64)
-            count_B = count_B - np.bincount(rows, minlength=len(states))
-            total_B -= np.bincount(rows, off, minlength=len(states))
-            square_B -= np.bincount(rows, off**2, minlength=len(states))
-        count_B = np.maximum(count_B, 1)
-        mean_B = total_B / count_B
-        return mean_B, np.maximum(np.sqrt(np.maximum(square_B / count_B - mean_B**2, 0)), 1e-6)
+            count_B = count_B - np.bincount(rows, minlength=len(states_BD))
+            total_B -= np.bincount(rows, off, minlength=len(states_BD))
+            square_B -= np.bincount(rows, off**2, minlength=len(states_BD))
+        return _mean_and_spread(count_B, total_B, square_B)
+
+    def _moments_of_all(
+        self, states_BD: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        return _mean_and_spread(np.full(len(states_BD), len(self._scored_M)), *self._sums(states_BD))
+
+    def _sums(
+        self, states_BD: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """The sum of each user's scores over all scored items, and of their squares."""
+        states = states_BD.astype(np.float64)
+        return states @ self._sum_D, np.einsum("bd,bd->b", states @ self._square_DD, states)
 
     def _best_scored(
         self, scores_BM: npt.NDArray[np.float32], seen_BN: npt.NDArray[np.bool_]
@@ -249,6 +326,26 @@ class Proposer:
         return scores_R
 
 
+def encoder_of(sasrec: SASRec, num_events: int) -> Encode:
+    """What reads histories for a proposer: one row each, the state and after it those without each of the last events."""
+
+    def encode(histories: Sequence[IntArray]) -> npt.NDArray[np.float32]:
+        states_UD, without_UTD = encode_without(sasrec, histories, num_events)
+        return np.concatenate(
+            [states_UD, without_UTD.reshape(len(histories), num_events * sasrec.config.width)], axis=1
+        )
+
+    return encode if num_events else sasrec.encode
+
+
+def known_histories(
+    world: World, users: IntArray, to_vocabulary_N: IntArray, max_length: int
+) -> list[IntArray]:
+    """What the transformer reads of each user: the last items of the history that are in its vocabulary, by this."""
+    known_U = (to_vocabulary_N[world.histories[user]] for user in users)
+    return [items[items >= 0][-max_length:] for items in known_U]
+
+
 def allowed_items(world: World, users: IntArray, repeats_allowed: bool) -> npt.NDArray[np.bool_]:
     """What may be shown to each user: items for sale and, unless repeats are allowed, not yet acted upon."""
     allowed_BN = np.tile(world.is_available_N, (len(users), 1))
@@ -256,6 +353,14 @@ def allowed_items(world: World, users: IntArray, repeats_allowed: bool) -> npt.N
         for row, user in enumerate(users):
             allowed_BN[row, world.seen[user]] = False
     return allowed_BN
+
+
+def _mean_and_spread(
+    count_B: IntArray, total_B: npt.NDArray[np.float64], square_B: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    count_B = np.maximum(count_B, 1)
+    mean_B = total_B / count_B
+    return mean_B, np.maximum(np.sqrt(np.maximum(square_B / count_B - mean_B**2, 0)), 1e-6)
 
 
 def _dense(sparse_BN: csr_matrix) -> npt.NDArray[np.float32]:

@@ -14,12 +14,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
+from contracts.lists import REASONS_PER_PLACE
 from jobs.ranking.next_item import NextItemModel, RankedLists
 from jobs.ranking.proposer import allowed_items
+from jobs.ranking.reasons import EXPLAINED_EVENTS, Explained, strongest
 from jobs.ranking.world import FloatArray, IntArray, World, index_of
 from models.blend import standardise
 from models.content import Content
 from models.covisitation import CoVisitation
+from models.deletions import deletable, last_events
 from models.item_words import ItemWords
 from models.popularity import Popularity
 from models.recommender import Histories
@@ -70,9 +73,21 @@ class ScoreModel:
         return ranking.rank(users)
 
     def ranking(
-        self, world: World, *, length: int, num_candidates: int, repeats_allowed: bool
+        self,
+        world: World,
+        *,
+        length: int,
+        num_candidates: int,
+        repeats_allowed: bool,
+        num_explained: int = 0,
     ) -> ScoreRanking:
-        """This model in a world, ready to rank users. Every item is scored, whatever the number of candidates."""
+        """This model in a world, ready to rank users. Every item is scored, whatever the number of candidates.
+
+        Args:
+            num_explained: of how many places, from the first on, reasons are wanted; with any, everything is scored once more
+                for each of a user's last ``EXPLAINED_EVENTS`` items.
+        """
+        _, places_N = np.unique(world.popularity_N, return_inverse=True)
         said = {
             name: copy.copy(recommender).fit(OF_THE_WORLD[name](world))
             if isinstance(recommender, CoVisitation | Popularity | Content)
@@ -80,7 +95,15 @@ class ScoreModel:
             for name, recommender in self.recommenders.items()
         }
         return ScoreRanking(
-            self, world, said, index_of(world.item_ids, self.item_ids), length, repeats_allowed
+            self,
+            world,
+            said,
+            index_of(world.item_ids, self.item_ids),
+            length,
+            repeats_allowed,
+            min(num_explained, length),
+            np.array([self.weights[name] for name in said], np.float32),
+            (_POPULARITY_IN_TIES / max(world.num_items, 1) * places_N).astype(np.float32),
         )
 
 
@@ -108,25 +131,45 @@ class ScoreRanking:
     to_vocabulary_N: IntArray  # -1: not in the vocabulary
     length: int
     repeats_allowed: bool
+    num_explained: int  # places
+    weights_R: npt.NDArray[np.float32]  # in the order of the recommenders
+    in_ties_N: npt.NDArray[np.float32]  # what an item's popularity adds, too little to outweigh anything else
 
     def rank(self, users: IntArray) -> RankedLists:
         """The best items for each of the users, who are indices into the world's.
 
         A list is personal where a recommender that counts, and is not popularity, tells items apart.
         """
-        weights_R = np.array([self.model.weights[name] for name in self.recommenders], np.float32)
-        is_personal_R = (weights_R > 0) & np.array([name != POPULARITY for name in self.recommenders])
-        _, places_N = np.unique(self.world.popularity_N, return_inverse=True)
-        in_ties_N = (_POPULARITY_IN_TIES / max(self.world.num_items, 1) * places_N).astype(np.float32)
+        is_personal_R = (self.weights_R > 0) & np.array([name != POPULARITY for name in self.recommenders])
         items, scores = [np.empty((0, self.length), np.int64)], [np.empty((0, self.length))]
         personal = [np.empty(0, bool)]
+        reasons = [np.empty((0, self.num_explained, REASONS_PER_PLACE), np.int64)]
         for scored in self.score(users):
-            sums_BN = np.tensordot(weights_R, scored.scores_RBN, axes=1) + in_ties_N
-            items_BK, best_BK = top_k(np.where(scored.is_allowed_BN, sums_BN, -np.inf), self.length)
+            sums_BN = self._sums(scored)
+            items_BK, best_BK = top_k(sums_BN, self.length)
             items.append(items_BK)
             scores.append(best_BK)
             personal.append(scored.tells_RB[is_personal_R].any(axis=0))
-        return RankedLists(users, np.concatenate(items), np.concatenate(scores), np.concatenate(personal))
+            reasons.append(self._reasons(scored, items_BK[:, : self.num_explained], sums_BN))
+        return RankedLists(users, *map(np.concatenate, (items, scores, personal, reasons)))
+
+    def explain(self, user: int, item: int) -> Explained:
+        """How one item stands with one user: its scores by recommender, whether it may be shown or not."""
+        (scored,) = self.score(np.array([user]))
+        is_candidate = bool(scored.is_allowed_BN[0, item])
+        scored.is_allowed_BN[0, item] = True
+        sums_BN = self._sums(scored)
+        ((places_N,), _), (items_T,) = top_k(sums_BN, self.world.num_items), self._deletable(scored.block)
+        falls_T = self._falls(scored, np.array([[item]]), sums_BN)[0, :, 0]
+        falls = [(int(each), float(fall)) for each, fall in zip(items_T, falls_T, strict=True) if each >= 0]
+        return Explained(
+            score=float(sums_BN[0, item]),
+            rank=1 + int(np.flatnonzero(places_N == item)[0]),
+            num_candidates=int(scored.is_allowed_BN.sum()),
+            is_candidate=is_candidate,
+            features=dict(zip(self.recommenders, map(float, scored.scores_RBN[:, 0, item]), strict=True)),
+            falls=sorted(falls, key=lambda pair: -pair[1]),
+        )
 
     def score(self, users: IntArray) -> Iterator[Scored]:
         """What each recommender says of every item of the catalogue, block by block."""
@@ -134,31 +177,76 @@ class ScoreRanking:
         for start in range(0, len(users), size):
             block = users[start : start + size]
             is_allowed_BN = allowed_items(self.world, block, self.repeats_allowed)
-            said = [
-                standardise(self._raw(name, recommender, block), is_allowed_BN)
-                for name, recommender in self.recommenders.items()
-            ]
-            yield Scored(
-                block,
-                np.stack([each for each, _ in said]),
-                np.stack([tells for _, tells in said]),
-                is_allowed_BN,
-            )
+            yield self._scored(block, [self.world.histories[user] for user in block], is_allowed_BN)
 
-    def _raw(self, name: str, recommender: Scorer, block: IntArray) -> FloatArray:
-        """Scores of the whole catalogue; an item that a recommender does not know gets the user's lowest."""
+    def _scored(
+        self, block: IntArray, histories: list[IntArray], is_allowed_BN: npt.NDArray[np.bool_]
+    ) -> Scored:
+        said = [
+            standardise(self._raw(name, recommender, histories), is_allowed_BN)
+            for name, recommender in self.recommenders.items()
+        ]
+        return Scored(
+            block,
+            np.stack([each for each, _ in said]),
+            np.stack([tells for _, tells in said]),
+            is_allowed_BN,
+        )
+
+    def _sums(self, scored: Scored) -> FloatArray:
+        """The score of each item; -inf for what may not be shown."""
+        sums_BN = np.tensordot(self.weights_R, scored.scores_RBN, axes=1) + self.in_ties_N
+        return np.where(scored.is_allowed_BN, sums_BN, np.float32(-np.inf))
+
+    def _reasons(self, scored: Scored, items_BK: IntArray, sums_BN: FloatArray) -> IntArray:
+        """The past items that speak most for each place: without them it scores less."""
+        if not items_BK.shape[1]:
+            return np.empty((len(items_BK), 0, REASONS_PER_PLACE), np.int64)
+        return strongest(self._falls(scored, items_BK, sums_BN), self._deletable(scored.block))
+
+    def _deletable(self, block: IntArray) -> IntArray:
         histories = [self.world.histories[user] for user in block]
+        return deletable(last_events(histories, EXPLAINED_EVENTS))
+
+    def _falls(self, scored: Scored, items_BK: IntArray, sums_BN: FloatArray) -> npt.NDArray[np.float64]:
+        """How far the scores of some items fall without each of the user's last items, falls_BTK; -inf where there is none."""
+        deleted_BT = self._deletable(scored.block)
+        falls_BTK = np.full((*deleted_BT.shape, items_BK.shape[1]), -np.inf)
+        for age in range(deleted_BT.shape[1]):
+            rows = np.flatnonzero(deleted_BT[:, age] >= 0)
+            if not len(rows):
+                continue
+            without = [
+                _without(self.world.histories[scored.block[row]], deleted_BT[row, age]) for row in rows
+            ]
+            after = self._sums(self._scored(scored.block[rows], without, scored.is_allowed_BN[rows]))
+            places_BK = np.maximum(items_BK[rows], 0)
+            falls_BK = np.take_along_axis(sums_BN[rows], places_BK, axis=1) - np.take_along_axis(
+                after, places_BK, axis=1
+            )
+            falls_BTK[rows, age] = np.where(items_BK[rows] >= 0, falls_BK, -np.inf)
+        return falls_BTK
+
+    def _raw(self, name: str, recommender: Scorer, histories: list[IntArray]) -> FloatArray:
+        """Scores of the whole catalogue; an item that a recommender does not know gets the user's lowest."""
         if name in OF_THE_WORLD:
             return recommender.score(histories)
         known = np.flatnonzero(self.to_vocabulary_N >= 0)
         if not len(known):
-            return np.zeros((len(block), self.world.num_items), np.float32)
+            return np.zeros((len(histories), self.world.num_items), np.float32)
         in_vocabulary = [self.to_vocabulary_N[history] for history in histories]
         scores_BV = recommender.score([items[items >= 0] for items in in_vocabulary])
         scores_BV = scores_BV[:, self.to_vocabulary_N[known]]
         scores_BN = np.repeat(scores_BV.min(axis=1, keepdims=True), self.world.num_items, axis=1)
         scores_BN[:, known] = scores_BV
         return scores_BN
+
+
+def _without(history: IntArray, item: int) -> IntArray:
+    """A history without every event on an item that is among its last ``EXPLAINED_EVENTS``."""
+    is_kept = history != item
+    is_kept[:-EXPLAINED_EVENTS] = True
+    return history[is_kept]
 
 
 def _words(world: World) -> csr_matrix:

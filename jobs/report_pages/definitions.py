@@ -272,6 +272,16 @@ GROUPS: tuple[tuple[str, tuple[Definition, ...]], ...] = (
                 _VERDICT,
             ),
             Definition(
+                "personal_lists",
+                "Lists by the champion",
+                "The share of the day's lists that the champion has ranked; the others come from the rungs below, where it "
+                "knows nothing of somebody's items.",
+                "share",
+                "people with a list",
+                _NONE,
+                "recommendations/lists; drift/<day>/verdict.json",
+            ),
+            Definition(
                 "lists_below_popularity",
                 "Lists below popularity",
                 "How far NDCG@10 of the lists lies below that of recent popularity for the same people, over the window.",
@@ -462,6 +472,16 @@ GROUPS: tuple[tuple[str, tuple[Definition, ...]], ...] = (
                 "all of them",
                 _NONE,
                 "publications in the state store",
+            ),
+            Definition(
+                "explained",
+                "Places with a reason",
+                "Places among the first ten of personal lists that name past items of the person without which the "
+                "item would score less (docs/explanations.md).",
+                "places",
+                "the first ten places of all personal lists",
+                _NONE,
+                "recommendations/lists; runs in the state store",
             ),
             Definition(
                 "wrong_alarms",

@@ -83,6 +83,7 @@ def gather(
                 refusal=refusals.get(run_key(names.DAILY, day)),
                 demotion=demotion,
                 annotations=annotations_of(annotations, day),
+                why_lists=(run or {}).get("reasons"),
             )
         )
     feeds = [record["manifest"].get("feed") or {} for _, record in sorted(runs.items(), key=_day_of_run)]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from contracts.lists import PERSONAL
 from jobs.report_pages.tables import csv_text
 from jobs.report_pages.views import DayView, Record
 
@@ -92,6 +93,12 @@ def _exposure(name: str) -> Callable[[DayView], Point | None]:
     return read
 
 
+def _personal(day: DayView) -> Point | None:
+    sources = (day.verdict or {}).get("sources")
+    total = sum(sources.values()) if sources else 0
+    return Point(day.day, sources[PERSONAL] / total, n=total) if sources and total else None
+
+
 def _window(day: DayView) -> Point | None:
     count = (day.verdict or {}).get("num_current")
     return Point(day.day, count) if count else None
@@ -139,6 +146,7 @@ TRENDS: dict[str, tuple[Trend, ...]] = {
         Trend("coverage_lost", "Coverage of the catalogue", _exposure("coverage"), percent),
         Trend("gini_risen", "Gini of exposure", _exposure("gini"), fixed(3)),
         Trend("popularity_lift_risen", "Popularity lift", _exposure("popularity_lift"), fixed(2)),
+        Trend("personal_lists", "Lists by the champion", _personal, percent),
     ),
     "Data and running": (
         Trend("window", "Events in the window", _window, fixed(0)),

@@ -48,6 +48,7 @@ class DayView:
     refusal: Record | None = None  # of a step that said no to the day's run: "step", "why"
     demotion: Record | None = None  # of the champion that the day began with: "version", "to", "reason"
     annotations: list[Annotation] = field(default_factory=list)
+    why_lists: Record | None = None  # what the day's lists are because of, see jobs.common_reasons
 
     @property
     def status(self) -> str:

@@ -144,7 +144,8 @@ class Trainer:
         if described is None:
             return Fitted(vocabulary, model), curve
         known_ids = np.concatenate([vocabulary, described.further_ids])
-        return Fitted(known_ids, model.with_items(described.further_MT)), curve
+        order = np.argsort(known_ids)
+        return Fitted(known_ids[order], model.with_items(described.further_MT).in_order(order)), curve
 
     def fit_ranker(
         self,

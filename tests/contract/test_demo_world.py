@@ -20,10 +20,10 @@ def test_better_lists_are_seen_as_a_recovery(tmp_path: Path) -> None:
     shop: Shop = world._shop
     assert world.recovery() == ""
     first, last = world.live_days
-    poor = Published("v0001", random_lists(shop, first), [], {})
+    poor = Published("v0001", random_lists(shop, first), {}, [], {})
     told = world.deliver([first], poor)
     assert re.search(r"events of 1 days; of the lists of v0001 people click 0\.\d\d items a visit", told)
-    best = Published("v0002", optimal_lists(shop, tmp_path / "feed", last), [], {})
+    best = Published("v0002", optimal_lists(shop, tmp_path / "feed", last), {}, [], {})
     world.deliver([last], best)
     found = re.fullmatch(
         rf"Recovery: on {first} people clicked ([\d.]+) items a visit, (\d+)% of what the best lists would have had; on {last}, "

@@ -187,6 +187,7 @@ def everything() -> Iterator[tuple[str, date, list[dict[str, Any]]]]:
     )
     yield names.FCT_IMPRESSIONS, DAY, [{"event_id": user, "known_date": DAY} for user in USERS]
     ranked = {"source": "personal", "is_short": False, "scores": [0.9, 0.5, 0.5]}
+    ranked |= {"reason_places": [1], "reason_item_ids": ["item00"]}
     yield (
         names.LISTS,
         DAY,
@@ -266,6 +267,10 @@ REFUSALS: list[tuple[str, str, Change, str]] = [
     ("scores", names.LISTS, put("scores", [0.1, 0.5, 0.5]), "num_rising"),
     ("scores", names.LISTS, put("scores", [0.9, 0.5, float("nan")]), "num_not_finite"),
     ("scores", names.LISTS, put("is_short", True), "is_short, is_below_length"),
+    ("scores", names.LISTS, put("reason_places", None), "num_reason_places, num_reasons"),
+    ("scores", names.LISTS, put("reason_item_ids", ["item02"]), "num_foreign_reasons"),
+    ("scores", names.LISTS, put("reason_places", [4]), "num_misplaced_reasons"),
+    ("scores", names.LISTS, put("source", "popular"), "num_impersonal_reasons"),
     ("scores", names.LISTS, lambda rows: rows.slice(1), "is_listed"),
     ("scores", names.LISTS, lambda rows: rows.slice(0, 0), r"\(rows\)"),
 ]

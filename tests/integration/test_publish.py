@@ -31,6 +31,7 @@ from jobs.io.online_content import Content
 from jobs.io.state import LANDINGS, PROMOTIONS, PUBLICATIONS, ROLLBACKS, RUNS, State
 from jobs.published_features import published_features, render
 from jobs.runs import StepContext
+from simulator.published import read_published
 from tests.publishing import (
     BUCKETS,
     DAY,
@@ -46,6 +47,7 @@ from tests.publishing import (
     live,
     publish_day,
     publish_new,
+    reasons,
     redis_of,
     s3_of,
     s3_versions,
@@ -421,13 +423,25 @@ def test_a_user_gets_the_published_list_and_a_stranger_popular_items_and_is_told
         "personal",
         True,
     )
+    because = [{"item_id": item, "title": f"{item} of {DAY}"} for item in reasons(7, DAY)]
     assert known["items"] == [
-        {"item_id": item, "score": float(K - place), "title": f"{item} of {DAY}"}
-        for place, item in enumerate(listed(7, DAY)[:3])
+        {"item_id": item, "score": float(K - place), "title": f"{item} of {DAY}", "because": told}
+        for place, (item, told) in enumerate(
+            zip(listed(7, DAY)[:3], (because[:1], because[1:], []), strict=True)
+        )
     ]
+    (_, first, second, third) = recommend.render(known).splitlines()
+    one, two, three = (reason["title"] for reason in because)
+    assert first.endswith(f"   (because of {one})")
+    assert second.endswith(f"   (because of {two} and {three})")
+    assert "because" not in third
+    published = read_published(shop)
+    assert published is not None
+    assert published.reasons["u0007"] == [reasons(7, DAY)[:1], reasons(7, DAY)[1:], *[[]] * (K - 2)]
     stranger = recommend.recommend(shop, "nobody", 100)
     assert (stranger["source"], stranger["is_known"], len(stranger["items"])) == ("popular", False, K)
     assert [item["item_id"] for item in stranger["items"][:2]] == [ITEMS[-1], ITEMS[-2]]
+    assert not any(item["because"] for item in stranger["items"])
     assert "We do not know this user: these are the items that are popular now." in recommend.render(stranger)
 
 

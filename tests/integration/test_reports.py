@@ -69,7 +69,10 @@ def settings(tmp_path: Path) -> Settings:
     state.put(PUBLICATIONS, "v0001", {"day": "2011-02-28", "kind": "daily", "sha256": "cd", "num_users": 6})
     state.put(RETRAININGS, "2011-02-28", {"day": "2011-02-28", "reason": "weekly"})
     state.put(PROMOTIONS, "4", {"day": "2011-02-20", "metrics": {"ndcg_at_10": 0.07}})
-    state.put(RUNS, "daily/2011-03-01", {"manifest": {"champion": "4", "feed": {"shop": "Tea & Co"}}})
+    pair = {"because": "Tea cup & saucer", "item": "<b>Tea pot</b>", "people": 41}
+    why = {"num_lists": 120, "num_places": 1_200, "num_explained": 1_043, "pairs": [pair]}
+    manifest = {"champion": "4", "feed": {"shop": "Tea & Co"}}
+    state.put(RUNS, "daily/2011-03-01", {"manifest": manifest, "reasons": why})
     return settings
 
 
@@ -98,6 +101,14 @@ def test_gates_and_files_are_linked_where_they_lie(settings: Settings) -> None:
     for href in (newest.gates[0].href, *newest.files.values()):
         assert (page.parent / href).exists()
         assert f'href="{href}"' in page.read_text()
+
+
+def test_a_day_says_what_its_lists_are_because_of(settings: Settings) -> None:
+    days = build_reports(settings, NOW).parent / "days"
+    page = (days / "2011-03-01.html").read_text()
+    assert "1,043 of the first 1,200 places of 120 personal lists" in page
+    assert '<td>&lt;b&gt;Tea pot&lt;/b&gt;</td><td class="number">41</td>' in page
+    assert "Why these items" not in (days / "2011-02-28.html").read_text()
 
 
 def test_every_link_of_every_page_leads_somewhere(settings: Settings) -> None:

@@ -16,9 +16,16 @@ from benchmarks.features import _figures_of_dbt, dbt_on_a_year, exponent
 from benchmarks.figure import figure, keep
 from benchmarks.page import last_figures, page
 from benchmarks.peak import Peak, of_tree
+from benchmarks.reasons import reasons
 from contracts.tables import TABLES
 
 SHOP = BigShop(num_events=60_000, num_days=2, num_users=500, num_items=1_000, last=date(2026, 1, 2))
+
+
+def test_reasons_are_measured_beside_the_same_lists_without_them(tmp_path: Path) -> None:
+    (told,) = reasons(tmp_path, num_users=20, num_items=120, turns=1)
+    assert told.name == "ranking.reasons"
+    assert min(told.value, told.reference) > 0
 
 
 @pytest.mark.parametrize("power", [0.0, 0.2, 1.0, 2.0])

@@ -9,7 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts import names
-from contracts.lists import PERSONAL, POPULAR, Pointer, list_digest, pack, unpack
+from contracts.lists import (
+    CONTENT,
+    PERSONAL,
+    POPULAR,
+    SEGMENT,
+    SESSION,
+    SOURCES,
+    Pointer,
+    list_digest,
+    pack,
+    unpack,
+)
 
 POINTER = Pointer(
     version="v0007", day="2011-03-01", kind="daily", fence=12, sha256="ab", num_users=3, num_items=9, num_buckets=4,
@@ -21,7 +32,7 @@ POINTER = Pointer(
 @given(
     st.data(),
     st.sampled_from([2, 0xFFFF, 0x10000, 1 << 31]),
-    st.sampled_from([PERSONAL, POPULAR]),
+    st.sampled_from(SOURCES),
     st.booleans(),
 )
 def test_what_is_packed_is_unpacked(data: st.DataObject, num_items: int, source: str, is_short: bool) -> None:
@@ -29,8 +40,11 @@ def test_what_is_packed_is_unpacked(data: st.DataObject, num_items: int, source:
     scores = data.draw(
         st.lists(st.floats(width=32, allow_nan=False), min_size=len(indices), max_size=len(indices))
     )
-    packed = pack(indices, scores, source, is_short, num_items)
-    assert len(packed) == 1 + len(indices) * (4 + (2 if num_items < 0x10000 else 4))
+    reasons = data.draw(st.lists(st.tuples(st.integers(1, 255), st.integers(0, num_items - 1)), max_size=20))
+    packed = pack(indices, scores, source, is_short, num_items, reasons)
+    width = 2 if num_items < 0x10000 else 4
+    told = 2 + len(reasons) * (1 + width) if reasons else 0  # without reasons a list is what it always was
+    assert len(packed) == 1 + len(indices) * (4 + width) + told
     found = unpack(packed)
     assert (list(found.indices), list(found.scores), found.source, found.is_short) == (
         indices,
@@ -38,16 +52,44 @@ def test_what_is_packed_is_unpacked(data: st.DataObject, num_items: int, source:
         source,
         is_short,
     )
+    assert list(found.reasons) == reasons
 
 
 def test_a_packed_list_is_the_documented_bytes() -> None:
     assert pack([5, 258], [1.0, 0.5], PERSONAL, True, 300) == bytes(
         [0b11, 5, 0, 2, 1, 0, 0, 128, 63, 0, 0, 0, 63]
     )
+    assert pack([5, 258], [1.0, 0.5], PERSONAL, False, 300, [(1, 258), (2, 7)]) == bytes(
+        [0b1_0001, 2, 0, 5, 0, 2, 1, 0, 0, 128, 63, 0, 0, 0, 63, 1, 2, 2, 1, 7, 0]
+    )
     assert pack([5], [1.0], POPULAR, False, 70_000) == bytes([0b1000_0000, 5, 0, 0, 0, 0, 0, 128, 63])
 
 
-@pytest.mark.parametrize("torn", [b"", b"\x01\x00", b"\x01" + bytes(7), b"\x81" + bytes(12)])
+def test_what_was_packed_before_there_was_a_ladder_is_still_read() -> None:
+    """A version outlives the upgrade that follows it: bit 0 said personal, and without it a list was popular."""
+    assert [unpack(bytes([first])).source for first in (0b00, 0b01, 0b10, 0b11)] == [
+        POPULAR, PERSONAL, POPULAR, PERSONAL,
+    ]  # fmt: skip
+    assert [pack([], [], source, False, 9)[0] for source in (SESSION, CONTENT, SEGMENT)] == [4, 8, 12]
+
+
+def test_a_first_byte_that_names_no_source_is_refused() -> None:
+    with pytest.raises(ValueError, match="0x05, which names no source"):
+        unpack(bytes([0b0101]))
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [
+        b"",
+        b"\x01\x00",
+        b"\x01" + bytes(7),
+        b"\x81" + bytes(12),
+        b"\x11\x00",
+        b"\x11\x02\x00" + bytes(11),
+        b"\x11\x01\x00" + bytes(8),
+    ],
+)
 def test_torn_bytes_are_refused(torn: bytes) -> None:
     with pytest.raises(ValueError, match="packed list"):
         unpack(torn)

@@ -22,7 +22,24 @@ def rows(table: Table, *given: dict[str, Any]) -> pa.Table:
 
 
 def list_of(user: str, items: list[str | None] | None, values: list[float | None] | None) -> dict[str, Any]:
-    return {"user_id": user, "source": "personal", "is_short": False, "item_ids": items, "scores": values}
+    told = (
+        {"reason_places": [1], "reason_item_ids": ["rug"]}
+        if items
+        else {"reason_places": [], "reason_item_ids": []}
+    )
+    return {
+        "user_id": user,
+        "source": "personal",
+        "is_short": False,
+        "item_ids": items,
+        "scores": values,
+        **told,
+    }
+
+
+def because(places: list[int], items: list[str], **changes: Any) -> dict[str, Any]:
+    told = {"reason_places": places, "reason_item_ids": items}
+    return {**list_of("u", ["lamp", "rug"], [0.2, 0.1]), **told, **changes}
 
 
 CATALOGUE = pa.table({"item_id": ["lamp", "rug", "vase"], "is_available": [True, True, False]})
@@ -33,6 +50,10 @@ LISTS_WRONG_IN_ONE_WAY = {
     "num_seen": list_of("u", ["lamp", "rug"], [0.2, 0.1]),
     "num_rising": list_of("u", ["lamp", "rug"], [0.1, 0.2]),
     "num_not_finite": list_of("u", ["lamp", "rug"], [0.2, float("nan")]),
+    "num_foreign_reasons": because([1, 2], ["rug", "lamp"]),
+    "num_misplaced_reasons": because([1, 3], ["rug", "vase"]),
+    "num_repeated_reasons": because([2, 2], ["rug", "rug"]),
+    "num_impersonal_reasons": because([2], ["rug"], source="popular"),
 }
 COUNTS = list(LISTS_WRONG_IN_ONE_WAY)
 
@@ -41,9 +62,14 @@ COUNTS = list(LISTS_WRONG_IN_ONE_WAY)
 def test_what_is_wrong_with_a_list_is_counted_for_its_user_alone(wrong: str) -> None:
     fine = list_of("fine", ["rug", "lamp"], [0.9, 0.9])
     table = rows(LISTS, fine, LISTS_WRONG_IN_ONE_WAY[wrong], {**fine, "user_id": "also fine"})
-    user = {"num_seen": "u"}.get(wrong, "nobody")
-    seen = rows(HISTORIES, {"user_id": user, "item_ids": ["rug"], "seen_item_ids": ["ghost", "rug"]})
-    frame = scores.lists_frame(table, CATALOGUE, 2, seen)
+    done = {"item_ids": ["rug", "vase"], "seen_item_ids": []}
+    seen = ["ghost", "rug"] if wrong == "num_seen" else []
+    histories = rows(
+        HISTORIES,
+        *({**done, "user_id": user} for user in ("fine", "also fine")),
+        {**done, "user_id": "u", "seen_item_ids": seen},
+    )
+    frame = scores.lists_frame(table, CATALOGUE, 2, histories, repeats_allowed=False)
     assert frame[COUNTS].sum().to_dict() == {**dict.fromkeys(COUNTS, 0), wrong: 1}
     assert frame[wrong].to_list() == [0, 1, 0]
 
@@ -51,11 +77,15 @@ def test_what_is_wrong_with_a_list_is_counted_for_its_user_alone(wrong: str) -> 
 def test_lists_are_judged_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = [{**each, "user_id": f"u{number}"} for number, each in enumerate(LISTS_WRONG_IN_ONE_WAY.values())]
     table = rows(LISTS, *wrong)
-    seen = rows(HISTORIES, *({"user_id": f"u{n}", "item_ids": [], "seen_item_ids": ["rug"]} for n in (4, 1)))
-    whole = scores.lists_frame(table, CATALOGUE, 2, seen)
+    seen = rows(
+        HISTORIES, *({"user_id": f"u{n}", "item_ids": ["rug"], "seen_item_ids": ["rug"]} for n in (4, 1, 7))
+    )
+    whole = scores.lists_frame(table, CATALOGUE, 2, seen, repeats_allowed=False)
     monkeypatch.setattr(scores, "_BLOCK", 2)
-    pd.testing.assert_frame_equal(scores.lists_frame(table, CATALOGUE, 2, seen), whole)
-    assert whole["num_seen"].to_list() == [0, 0, 0, 0, 1, 0]
+    blocks = scores.lists_frame(table, CATALOGUE, 2, seen, repeats_allowed=False)
+    pd.testing.assert_frame_equal(blocks, whole)
+    assert whole["num_seen"].to_list() == [0, 0, 0, 0, 1, 0, 0, 1, 0, 0]
+    assert whole["num_foreign_reasons"].to_list() == [1, 0, 1, 1, 0, 1, 2, 1, 2, 1]
 
 
 def test_a_short_an_empty_and_a_missing_list_are_told_apart() -> None:
@@ -66,7 +96,7 @@ def test_a_short_an_empty_and_a_missing_list_are_told_apart() -> None:
         list_of("missing", None, None),
         list_of("torn", ["lamp", None], [0.1, None]),
     )
-    frame = scores.lists_frame(table, CATALOGUE, 2)
+    frame = scores.lists_frame(table, CATALOGUE, 2, rows(HISTORIES), repeats_allowed=True)
     assert frame["num_items"].to_list() == [1, 0, -1, 2]
     assert frame["is_filled"].to_list() == [True, False, False, True]
     assert frame["is_below_length"].to_list() == [True, True, True, False]
@@ -75,7 +105,7 @@ def test_a_short_an_empty_and_a_missing_list_are_told_apart() -> None:
 
 
 def test_no_lists_make_an_empty_frame() -> None:
-    assert scores.lists_frame(rows(LISTS), CATALOGUE, 2).empty
+    assert scores.lists_frame(rows(LISTS), CATALOGUE, 2, rows(HISTORIES), repeats_allowed=True).empty
 
 
 def test_a_user_without_a_list_shows() -> None:

@@ -185,6 +185,7 @@ def impressions() -> pd.DataFrame:
 
 
 def lists() -> pd.DataFrame:
+    popular = {"source": "popular", "is_short": True, "reason_places": [], "reason_item_ids": []}
     table = rows(
         LISTS,
         {
@@ -193,11 +194,13 @@ def lists() -> pd.DataFrame:
             "is_short": False,
             "item_ids": ["lamp", "rug"],
             "scores": [0.5, 0.5],
+            "reason_places": [1, 2],
+            "reason_item_ids": ["vase", "vase"],
         },
-        {"user_id": "carl", "source": "popular", "is_short": True, "item_ids": [], "scores": []},
-        {"user_id": "ben", "source": "popular", "is_short": True, "item_ids": ["rug"], "scores": [0.1]},
+        {"user_id": "carl", **popular, "item_ids": [], "scores": []},
+        {"user_id": "ben", **popular, "item_ids": ["rug"], "scores": [0.1]},
     )
-    return scores.lists_frame(table, sold(), 2, seen=nothing_seen())
+    return scores.lists_frame(table, sold(), 2, nothing_seen(), repeats_allowed=False)
 
 
 def sold() -> pa.Table:
@@ -531,6 +534,12 @@ CASES: dict[str, tuple[rules.Suite, Callable[[], pd.DataFrame], dict[tuple[str, 
             (BETWEEN, "num_seen"): put("num_seen", 1),
             (BETWEEN, "num_not_finite"): put("num_not_finite", 1),
             (BETWEEN, "num_rising"): put("num_rising", 1),
+            (BETWEEN, "num_reasons"): put("num_reasons", -1),
+            (EQUAL, "num_reason_places, num_reasons"): put("num_reason_places", 1),
+            (BETWEEN, "num_foreign_reasons"): put("num_foreign_reasons", 1),
+            (BETWEEN, "num_misplaced_reasons"): put("num_misplaced_reasons", 1),
+            (BETWEEN, "num_repeated_reasons"): put("num_repeated_reasons", 1),
+            (BETWEEN, "num_impersonal_reasons"): put("num_impersonal_reasons", 1),
         },
     ),
     "coverage": (

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.errors import GateRefused
-from contracts.lists import PERSONAL, POPULAR, list_digest, pack, unpack
+from contracts.lists import PERSONAL, POPULAR, SESSION, SOURCES, list_digest, pack, unpack
 from contracts.tables import LISTS
 from jobs.edition import Edition, edition_of, pack_all, popular_list, read_lists
 from jobs.io.schemas import arrow_schema
@@ -40,6 +40,8 @@ def row(user: str, items: str = "abc", **changes: Any) -> Row:
         "is_short": len(items) < LENGTH,
         "item_ids": list(items),
         "scores": scores,
+        "reason_places": [],
+        "reason_item_ids": [],
         **changes,
     }
 
@@ -49,7 +51,7 @@ def edition(rows: list[Row]) -> Edition:
 
 
 def test_an_edition_holds_every_list_and_the_items_they_name() -> None:
-    made = edition([row("u1", "dca"), row("u2", "", source=POPULAR), row("u3", "a")])
+    made = edition([row("u1", "dca"), row("u2", "", source=POPULAR), row("u3", "a", source=SESSION)])
     items = [json.loads(item) for item in made.items]
     # What no list names is no part of the version; the popular list names b.
     assert [item["item_id"] for item in items] == ["a", "b", "c", "d"]
@@ -59,9 +61,21 @@ def test_an_edition_holds_every_list_and_the_items_they_name() -> None:
         "u1": ["d", "c", "a"], "u2": [], "u3": ["a"],
     }  # fmt: skip
     assert [(found.source, found.is_short) for found in lists.values()] == [
-        (PERSONAL, False), (POPULAR, True), (PERSONAL, True),
+        (PERSONAL, False), (POPULAR, True), (SESSION, True),
     ]  # fmt: skip
     assert lists["u1"].scores == (3.0, 2.0, 1.0)
+
+
+def test_an_edition_tells_reasons_also_where_they_are_sold_out() -> None:
+    made = edition([row("u1", reason_places=[1, 3, 3], reason_item_ids=["z", "d", "z"]), row("u2")])
+    items = [json.loads(item)["item_id"] for item in made.items]
+    told, plain = map(unpack, made.packed_U)
+    found = [[items[index] for index in told.reasons_of(place)] for place in (1, 2, 3)]
+    assert (found, plain.reasons) == ([["z"], [], ["d", "z"]], ())
+    assert (
+        [items[index] for index in told.indices] == [items[index] for index in plain.indices] == list("abc")
+    )
+    assert "z" not in [items[index] for index in unpack(made.popular).indices]
 
 
 def test_strangers_get_what_is_popular_and_for_sale_ties_by_id() -> None:
@@ -82,11 +96,21 @@ def ragged_rows(draw: st.DrawFn) -> list[Row]:
     lengths = draw(st.lists(st.integers(0, 5), min_size=1, max_size=12))
     rows = []
     for number, length in enumerate(lengths):
+        places = sorted(draw(st.lists(st.integers(1, length), max_size=3))) if length else []
+        reasons = draw(st.lists(st.sampled_from("abcde"), min_size=len(places), max_size=len(places)))
         items = draw(st.permutations("abcde"))[:length]
         scores = sorted(draw(st.lists(st.floats(-1e4, 1e4), min_size=length, max_size=length)), reverse=True)
-        source = draw(st.sampled_from([PERSONAL, POPULAR]))
+        source = draw(st.sampled_from(SOURCES))
         rows.append(
-            row(f"u{number:02d}", "".join(items), scores=scores, source=source, is_short=draw(st.booleans()))
+            row(
+                f"u{number:02d}",
+                "".join(items),
+                scores=scores,
+                source=source,
+                is_short=draw(st.booleans()),
+                reason_places=places,
+                reason_item_ids=reasons,
+            )
         )
     return rows
 
@@ -95,13 +119,18 @@ def ragged_rows(draw: st.DrawFn) -> list[Row]:
 @given(ragged_rows())
 def test_packing_and_digesting_many_is_packing_and_digesting_each(rows: list[Row]) -> None:
     vocabulary = pa.array(list("abcde"))
-    lists = read_lists(pa.Table.from_pylist(rows, schema=arrow_schema(LISTS)), vocabulary)
+    table = pa.Table.from_pylist(rows, schema=arrow_schema(LISTS))
+    lists = read_lists(table, vocabulary, np.ones(len(vocabulary), bool))
     for num_items, shift in ((5, 0), (70_000, 65_000)):
         index_N = np.arange(5) + shift
         assert pack_all(lists, index_N, num_items) == [
             pack(
                 [index_N["abcde".index(item)] for item in each["item_ids"]],
                 each["scores"], each["source"], each["is_short"], num_items,
+                [
+                    (place, index_N["abcde".index(item)])
+                    for place, item in zip(each["reason_places"], each["reason_item_ids"], strict=True)
+                ],
             )
             for each in rows
         ]  # fmt: skip
@@ -129,13 +158,25 @@ def test_the_digest_of_an_edition_is_the_contracts(rows: list[Row]) -> None:
         (row("u5", "ab", is_short=False), "'u5' holds 2 of 3 items and says is_short=False"),
         (row("u5", "abc", is_short=True), "'u5' holds 3 of 3 items and says is_short=True"),
         (row("u5", "abcd", is_short=False), "'u5' holds 4 of 3 items"),
-        (row("u5", source="guess"), "'u5' has a source other than personal and popular"),
+        (
+            row("u5", source="guess"),
+            "'u5' has a source that is none of personal, session, content, segment, popular",
+        ),
         (row("u4"), "'u4' is nobody's, or out of order, or a second one"),
         (row("u3"), "'u3' is nobody's, or out of order, or a second one"),
         (row("u5", scores=[3.0, None, 1.0]), "column scores of the lists has missing values"),
         (row("u5", item_ids=["a", None, "c"]), "column item_ids of the lists has missing values"),
         (row("u5", item_ids=None, scores=None), "column item_ids of the lists has missing values"),
         (row("u5", is_short=None), "column is_short of the lists has missing values"),
+        (row("u5", reason_places=None), "column reason_places of the lists has missing values"),
+        (
+            row("u5", reason_places=[1], reason_item_ids=[None]),
+            "column reason_item_ids of the lists has missing",
+        ),
+        (row("u5", reason_places=[1, 1], reason_item_ids=["d"]), "'u5' has not one place a reason"),
+        (row("u5", reason_places=[1], reason_item_ids=["x"]), "'u5' has a reason of no item"),
+        (row("u5", reason_places=[0], reason_item_ids=["d"]), "'u5' has a reason of no item"),
+        (row("u5", reason_places=[4], reason_item_ids=["d"]), "'u5' has a reason of no item"),
     ],
 )
 def test_one_list_that_nobody_may_be_given_stops_the_publication(wrong: Row, message: str) -> None:
@@ -143,6 +184,12 @@ def test_one_list_that_nobody_may_be_given_stops_the_publication(wrong: Row, mes
     edition([rows[0], rows[1], row("u5"), rows[3]])
     with pytest.raises(GateRefused, match=message):
         edition(rows)
+
+
+def test_lists_that_were_scored_before_there_was_a_column_are_refused_by_its_name() -> None:
+    rows = pa.Table.from_pylist([row("u1")], schema=arrow_schema(LISTS)).drop_columns(["reason_places"])
+    with pytest.raises(GateRefused, match="the lists have no column reason_places"):
+        edition_of(rows, CATALOGUE, POPULARITY, LENGTH)
 
 
 def test_a_list_of_nobody_and_no_list_at_all_are_refused() -> None:

@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 
 from contracts import names
 from contracts.errors import GateRefused, PartitionMissing
-from contracts.lists import PERSONAL, POPULAR
+from contracts.lists import PERSONAL
 from contracts.settings import load_settings
 from contracts.tables import BOUGHT, FEAT_USER_BRAND_DAILY, IN_CART, SEQUENCES, TABLES, TRAINING_IMPRESSIONS
 from jobs.io.lake import Lake
@@ -82,18 +82,9 @@ def test_seen_items_come_again_only_where_the_shop_allows_it(
     assert (repeats > 0) == repeats_allowed
 
 
-def test_whoever_has_no_history_gets_recent_popularity_and_is_told(
-    world: World, model: NextItemModel
-) -> None:
-    first, *others = lists(world, model)
-    order = np.lexsort((np.arange(NUM_ITEMS), -world.popularity_N))
-    expected = [world.item_ids[item] for item in order if world.is_available_N[item]][:K]
-    assert (first["source"], first["item_ids"]) == (POPULAR, expected)
-    assert {row["source"] for row in others} == {PERSONAL}
-
-
-def test_without_a_champion_everyone_gets_popularity(world: World) -> None:
-    assert {row["source"] for row in lists(world, None)} == {POPULAR}
+def test_whoever_the_champion_knows_gets_its_list(world: World, model: NextItemModel) -> None:
+    for row, history in zip(lists(world, model), world.histories, strict=True):
+        assert (row["source"] == PERSONAL) == bool((history < NUM_ITEMS - 2).any())
 
 
 def test_a_catalogue_smaller_than_the_list_gives_short_lists_that_say_so(
@@ -123,7 +114,7 @@ def test_a_champion_goes_on_ranking_by_what_it_has_learnt_when_a_feature_is_decl
     older = NextItemModel(model.item_ids, model.sasrec, ranker, Preparation.as_they_are(learnt))
     assert older.reads == learnt
     ranked = lists(world, older)
-    assert {row["source"] for row in ranked[1:]} == {PERSONAL}
+    assert {row["source"] for row in ranked[2:]} == {PERSONAL}
     assert lists(_permuted(world, "user.mean_price_cents_90d"), older) != ranked
     moved = _permuted(_permuted(world, "item.age_days"), "user.recency_days")
     assert lists(moved, older) == ranked
@@ -178,7 +169,7 @@ def test_what_users_did_with_an_item_changes_the_scores(
 def test_deleting_histories_changes_the_lists(world: World, model: NextItemModel) -> None:
     empty = np.empty(0, np.int64)
     without = dataclasses.replace(world, histories=[empty] * NUM_USERS, seen=[empty] * NUM_USERS)
-    assert {row["source"] for row in lists(without, model)} == {POPULAR}
+    assert PERSONAL not in {row["source"] for row in lists(without, model)}
 
 
 def test_candidates_hold_the_best_of_each_source(world: World, model: NextItemModel) -> None:
@@ -264,7 +255,7 @@ def test_the_ranker_scores_in_lists_what_it_was_trained_on(world: World, model: 
 def test_lists_are_the_same_whatever_the_number_of_processes(
     world: World, model: NextItemModel, monkeypatch: pytest.MonkeyPatch, processes: int
 ) -> None:
-    monkeypatch.setattr("jobs.score._SHARE", 5)
+    monkeypatch.setattr("jobs.ranking.shares.SHARE", 5)
     options = {"length": K, "num_candidates": 10, "repeats_allowed": True}
     alone = rank_everyone(world, model, processes=1, **options)
     assert rank_everyone(world, model, processes=processes, **options) == alone

@@ -493,6 +493,15 @@ def test_days_stand_where_they_belong_also_when_some_are_missing() -> None:
     assert places[1] - places[0] == pytest.approx(3 * (places[2] - places[1]), abs=0.2)
 
 
+def test_the_share_of_lists_that_the_champion_has_ranked_is_drawn_where_it_was_counted() -> None:
+    counted = verdict() | {
+        "sources": {"personal": 75, "session": 20, "content": 0, "segment": 0, "popular": 5}
+    }
+    days = [day_view(0, verdict=counted), day_view(1), day_view(2, verdict=verdict() | {"sources": None})]
+    csv = dict(csvs_of(Site("A shop", days, [], {})))["data/personal_lists.csv"]
+    assert csv.splitlines() == ["day,value,low,high,n", "2011-03-01,0.75,,,100"]
+
+
 def test_every_plot_has_a_csv_with_what_it_draws() -> None:
     days = [day_view(offset, verdict=told()) for offset in range(3)]
     site = Site("A shop", days, [], {})

@@ -125,14 +125,14 @@ def test_a_transformer_is_trained_with_the_loss_that_was_chosen(sequences: Seque
 def catalogue_world(sequences: Sequences) -> World:
     """A catalogue of the items that people took, of one that is new, described like the first, and of one that is not described."""
     world = tiny_world()
-    ids = [*sorted(set(sequences.items_S.tolist())), "new", "nameless"]
+    ids = ["a new one", *sorted(set(sequences.items_S.tolist())), "nameless"]
     titles = [f"{'red' if number % 2 else 'blue'} thing {number // 2}" for number in range(len(ids) - 2)]
     nothing = np.full(len(ids), "", dtype=object)
     return dataclasses.replace(
         world,
         cutoff=DAY,
         item_ids=np.array(ids, dtype=object),
-        titles_N=np.array([*titles, titles[0], ""], dtype=object),
+        titles_N=np.array([titles[0], *titles, ""], dtype=object),
         item_words={"category": nothing, "brand": nothing},
     )
 
@@ -140,14 +140,14 @@ def catalogue_world(sequences: Sequences) -> World:
 def test_a_transformer_that_learns_words_knows_new_items_that_have_some(sequences: Sequences) -> None:
     world = catalogue_world(sequences)
     by_ids, _ = Trainer(SMALL, repeats_allowed=True).fit_transformer(world, sequences)
-    assert "new" not in by_ids.item_ids
+    assert "a new one" not in by_ids.item_ids
     chosen = SMALL | {"sasrec_item_words": True, "sasrec_epochs": 30}
     by_words, curve = Trainer(chosen, repeats_allowed=True).fit_transformer(world, sequences)
-    assert by_words.item_ids.tolist() == [*by_ids.item_ids.tolist(), "new"]
+    assert by_words.item_ids.tolist() == ["a new one", *by_ids.item_ids.tolist()]
     assert curve.losses[-1] < curve.losses[0]
     items_ND = by_words.sasrec.item_embeddings.detach().numpy()
-    likeness_N = items_ND[:-1] @ items_ND[-1] / np.linalg.norm(items_ND[:-1], axis=1)
-    is_blue_N = [world.titles_N[place].startswith("blue") for place in range(len(likeness_N))]
+    likeness_N = items_ND[1:] @ items_ND[0] / np.linalg.norm(items_ND[1:], axis=1)
+    is_blue_N = [world.titles_N[place].startswith("blue") for place in range(1, 1 + len(likeness_N))]
     assert likeness_N[is_blue_N].min() > likeness_N[np.logical_not(is_blue_N)].max()
 
 
@@ -155,6 +155,6 @@ def test_an_item_that_has_left_the_catalogue_is_known_by_its_id_alone(sequences:
     world = catalogue_world(sequences)
     described = Described.of(world, np.array(["gone", "i0"], dtype=object))
     assert np.diff(described.words_VT.indptr).tolist() == [0, 2]
-    assert "new" in described.further_ids
+    assert "a new one" in described.further_ids
     assert "nameless" not in described.further_ids
     assert described.further_MT.shape[0] == len(described.further_ids)

@@ -50,6 +50,15 @@ def test_further_items_change_nothing_of_the_known_ones(two_tastes):
     np.testing.assert_array_equal(again.score(histories), further.score(histories))
 
 
+def test_items_in_another_order_keep_their_scores(two_tastes):
+    model = trained(two_tastes, epochs=3)
+    order = np.array([3, 0, 7, 1, 2, 6, 5, 4])
+    now_at = np.argsort(order)
+    other = model.with_items(NEW_MT[:0]).in_order(order)
+    scores_1N, other_1N = model.score([np.array([0, 1, 6])]), other.score([now_at[[0, 1, 6]]])
+    np.testing.assert_allclose(other_1N[:, now_at], scores_1N, rtol=0, atol=1e-6)
+
+
 def test_a_new_item_in_a_history_says_what_the_one_with_its_words_says(two_tastes):
     model = trained(two_tastes).with_items(NEW_MT)
     assert model.score([np.array([1, 8])])[0, :8].argmax() == model.score([np.array([1, 2])])[0, :8].argmax()
@@ -70,6 +79,24 @@ def test_with_words_the_same_seed_gives_the_same_bytes_and_a_state_is_restored(t
     restored = SASRec.from_state(SHAPE, once.state())
     histories = [np.array([0, 1, 2]), np.array([], dtype=int)]
     np.testing.assert_array_equal(restored.score(histories), once.score(histories))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("embedding.words_TD", "not finite"),
+        ("positions_LD", "unknown"),
+        ("embedding.item_starts_N", "no item_starts_N"),
+    ],
+)
+def test_a_state_with_words_that_is_spoilt_is_refused_by_name(name, told):
+    state = SASRec(SHAPE, seed=0, words_NT=WORDS_NT).state()
+    if told == "not finite":
+        state[name][0, 0] = np.nan
+    else:
+        del state[name]
+    with pytest.raises(ValueError, match=told):
+        SASRec.from_state(SHAPE, state)
 
 
 @pytest.mark.parametrize("wrong", [WORDS_NT[:7], WORDS_NT[[*range(8), 0]]])

@@ -1,4 +1,4 @@
-"""The demo takes a folder that is empty, and no folder that somebody has worked in."""
+"""The demo takes a folder that is empty, and no folder that somebody has worked in; it prints a list with its reasons."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 
 from contracts.settings import load_settings
 from simulator.command import console
-from simulator.demo import MARKER, DemoFailed, _models_table, fresh_home, show_competitors
+from simulator.demo import MARKER, DemoFailed, _list_table, _models_table, fresh_home, show_competitors
+from simulator.published import Published
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,15 @@ def test_the_end_of_the_demo_names_the_challenger_and_whom_it_competed_with() ->
     )
     assert "challenger (blend)" in told
     assert told.index("champion") < told.index("ease")
+
+
+def test_somebody_s_list_says_because_of_what() -> None:
+    titles = {"a": "Lamp", "b": "Rug", "c": "Vase"}
+    table = _list_table(Published("v0003", {"u1": ["a", "b"]}, {"u1": [["c", "b"], []]}, [], titles))
+    assert table.title == "The list of user u1, version v0003"
+    assert [(column.header, *column.cells) for column in table.columns] == [
+        ("rank", "1", "2"),
+        ("item", "a", "b"),
+        ("title", "Lamp", "Rug"),
+        ("because of", "Vase, Rug", ""),
+    ]
