@@ -166,6 +166,26 @@ def test_what_somebody_did_with_an_item_goes_with_its_events() -> None:
     np.testing.assert_allclose(told, before - after, atol=0.2 * np.mean(before - after))
 
 
+def test_the_transformer_is_asked_without_the_right_item_also_where_it_knows_not_all(
+    world: World, model: NextItemModel
+) -> None:
+    proposer = Proposer(model.sasrec, model.item_ids, world, **OPTIONS, num_events=EXPLAINED_EVENTS)
+    (candidates,) = proposer.propose(np.arange(60))
+    assert candidates.deleted is not None
+    is_strange, without, found = [], [], []
+    for history, items_T, states_TD in zip(
+        world.histories, candidates.deleted.items_BT, candidates.deleted.without_BTD, strict=True
+    ):
+        known = history[history < NUM_ITEMS - 2][-model.sasrec.config.max_length :]
+        is_recent = np.arange(len(known)) >= len(known) - EXPLAINED_EVENTS
+        for item, state_D in zip(items_T[items_T >= 0], states_TD[items_T >= 0], strict=True):
+            is_strange.append(len(known) < len(history))
+            without.append(known[~(is_recent & (known == item))])
+            found.append(state_D)
+    assert np.sum(is_strange) > 50
+    np.testing.assert_allclose(found, model.sasrec.encode(without), atol=1e-4)
+
+
 def test_asking_for_reasons_changes_no_list(world: World, model: NextItemModel) -> None:
     plain, told = (
         model.ranking(world, **OPTIONS, num_explained=number).rank(np.arange(60)) for number in (0, 5)
