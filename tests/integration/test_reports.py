@@ -106,7 +106,7 @@ def test_gates_and_files_are_linked_where_they_lie(settings: Settings) -> None:
 def test_a_day_says_what_its_lists_are_because_of(settings: Settings) -> None:
     days = build_reports(settings, NOW).parent / "days"
     page = (days / "2011-03-01.html").read_text()
-    assert "1,043 of the first 1,200 places of 120 personal lists" in page
+    assert "1\u202f043 of the first 1\u202f200 places of 120 personal lists" in page
     assert '<td>&lt;b&gt;Tea pot&lt;/b&gt;</td><td class="number">41</td>' in page
     assert "Why these items" not in (days / "2011-02-28.html").read_text()
 

@@ -145,6 +145,47 @@ def test_how_far_a_score_falls_is_what_deleting_the_item_gives(world: World, mod
     assert np.mean(np.sign(told) == np.sign(found)) > 0.85
 
 
+def test_what_somebody_did_with_an_item_goes_with_its_events() -> None:
+    """Where it is the item itself that is deleted, it is neither seen nor in the cart any more: a ranker that goes by that
+    lets it fall."""
+    plain, people = tiny_world(), range(3, NUM_USERS)
+    world, model = of_people(plain, plain.histories, range(NUM_USERS)), tiny_model(plain)
+    state = model.ranker.state()
+    for name in ("is_seen", "is_left_in_cart"):
+        state["line.weight"][0, model.ranker.feature_names.index(name)] = 2.0
+    model = dataclasses.replace(model, ranker=MLPRanker.from_state(model.ranker.config, state))
+    items = [int(world.histories[user][-2]) for user in people]
+    ranking = model.ranking(world, **OPTIONS, num_explained=1)
+    told = [dict(ranking.explain(user, item).falls)[item] for user, item in zip(people, items, strict=True)]
+    whole = [world.histories[user] for user in people]
+    gone = [history[history != item] for history, item in zip(whole, items, strict=True)]
+    before, after = (
+        scores(model.ranking(of_people(plain, each, people), **OPTIONS), items) for each in (whole, gone)
+    )
+    assert np.mean(before - after) > 1
+    np.testing.assert_allclose(told, before - after, atol=0.2 * np.mean(before - after))
+
+
+def test_the_transformer_is_asked_without_the_right_item_also_where_it_knows_not_all(
+    world: World, model: NextItemModel
+) -> None:
+    proposer = Proposer(model.sasrec, model.item_ids, world, **OPTIONS, num_events=EXPLAINED_EVENTS)
+    (candidates,) = proposer.propose(np.arange(60))
+    assert candidates.deleted is not None
+    is_strange, without, found = [], [], []
+    for history, items_T, states_TD in zip(
+        world.histories, candidates.deleted.items_BT, candidates.deleted.without_BTD, strict=True
+    ):
+        known = history[history < NUM_ITEMS - 2][-model.sasrec.config.max_length :]
+        is_recent = np.arange(len(known)) >= len(known) - EXPLAINED_EVENTS
+        for item, state_D in zip(items_T[items_T >= 0], states_TD[items_T >= 0], strict=True):
+            is_strange.append(len(known) < len(history))
+            without.append(known[~(is_recent & (known == item))])
+            found.append(state_D)
+    assert np.sum(is_strange) > 50
+    np.testing.assert_allclose(found, model.sasrec.encode(without), atol=1e-4)
+
+
 def test_asking_for_reasons_changes_no_list(world: World, model: NextItemModel) -> None:
     plain, told = (
         model.ranking(world, **OPTIONS, num_explained=number).rank(np.arange(60)) for number in (0, 5)
