@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import features, item_words, loop, preparation, proof, publishing
+from benchmarks import features, item_words, loop, preparation, proof, publishing, training_speed
 from benchmarks.figure import Benchmark, keep
 from benchmarks.page import write_page
 from contracts.settings import load_settings
@@ -32,6 +32,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "features.spark_large_seconds": features.spark_large_histories,
     "publish.features": publishing.publish_features,
     "ranking.preparation": preparation.preparation,
+    "train.freed_memory": training_speed.freed_memory,
     "ranking.item_words": item_words.item_words,
     "proof.recovery": proof.proof_of_a_seed,
     "proof.share_of_daily": proof.proof_of_a_seed,

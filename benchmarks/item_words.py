@@ -37,7 +37,7 @@ def item_words(folder: Path) -> Iterator[Figure]:
     """The challenger with words beside the one without, over the seeds."""
     settings = load_settings(home=folder, threads=1)
     last = FIRST + timedelta(days=DAYS - 1)
-    shop = Shop(ShopConfig(seed=7, num_users=1_600, num_items=800, sessions_per_user=0.65, start=FIRST))
+    shop = Shop(ShopConfig(seed=7, num_users=1_200, num_items=600, sessions_per_user=0.65, start=FIRST))
     for day in days_between(FIRST, last):
         shop.deliver(folder / "feed", day)
     load_history(settings, FIRST, last, run_id="load", listener=lambda *_: None)

@@ -44,6 +44,7 @@ RUN_SETTINGS = (
     "sasrec_loss",
     "sasrec_max_users",
     "num_candidates",
+    "train_device",
     "threads",  # sums of a training are rounded in another order with another number
     "train_half_life_days",
     "session_gap_minutes",
@@ -52,6 +53,7 @@ RUN_SETTINGS = (
 SETTINGS_BEFORE = {
     "sasrec_item_words": False,
     "sasrec_loss": "auto",
+    "train_device": "cpu",
     "train_half_life_days": 0,
     "session_gap_minutes": 30,
 }
@@ -220,6 +222,10 @@ class Settings(BaseSettings):
     train_half_life_days: Annotated[int, Field(ge=0, le=3650)] = Field(
         default=0,
         description="An item of a training sequence counts half as much every so many days; 0: all count the same.",
+    )
+    train_device: Literal["cpu", "cuda"] = Field(
+        default="cpu",
+        description="Where the transformer is trained; on cuda in bfloat16, with one accelerator.",
     )
     threads: Annotated[int, Field(ge=1, le=256)] = Field(
         default=1, description="Threads of torch and DuckDB, processes of scoring."

@@ -31,7 +31,10 @@ class MaskPool:
         """The next mask, of the tensor's shape."""
         size = like.numel()
         if size > len(self._pool):
-            return self._draw(torch.empty_like(like))
+            return self._draw(torch.empty(like.shape)).to(like.device)
+        self._pool = self._pool.to(
+            like.device
+        )  # drawn on the processor: the same masks wherever they are used
         if self._next + size > len(self._pool):
             # Begin again at another place, so that a mask does not meet the same layer each time round.
             self._next = int(torch.randint(0, len(self._pool) - size + 1, (1,), generator=self._generator))

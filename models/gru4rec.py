@@ -74,8 +74,8 @@ class GRU4Rec(HistoryEncoder):
 
     def encode_last(self, history_BL: Tensor, lengths_B: Tensor) -> Tensor:
         """The state after the last real position of each history, state_BD; zero for an empty one."""
-        last_B = (lengths_B - 1).clamp(min=0)
-        state_BD = self(history_BL)[torch.arange(len(last_B)), last_B]
+        device, last_B = self.embedding.weight.device, (lengths_B - 1).clamp(min=0)
+        state_BD: Tensor = self(history_BL.to(device))[torch.arange(len(last_B)), last_B].cpu()
         return state_BD * (lengths_B > 0).unsqueeze(1)
 
     def _draw_weights(self, generator: torch.Generator) -> None:

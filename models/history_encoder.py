@@ -43,7 +43,10 @@ class HistoryEncoder(nn.Module):
         raise NotImplementedError
 
     def encode_last(self, history_BL: Tensor, lengths_B: Tensor) -> Tensor:
-        """The state after the last real position of each history, state_BD; zero for an empty one."""
+        """The state after the last real position of each history, state_BD; zero for an empty one.
+
+        Wherever the weights are, what goes in and comes out lies in the processor's memory.
+        """
         raise NotImplementedError
 
     @torch.inference_mode()
@@ -68,7 +71,7 @@ class HistoryEncoder(nn.Module):
 
     def score_states(self, states_UD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """One row of N scores for each state that :meth:`encode` gave."""
-        items_ND = self.item_embeddings.detach().numpy()
+        items_ND = self.item_embeddings.detach().cpu().numpy()
         return np.asarray(states_UD @ items_ND.T, np.float32)
 
     def use_dropout_from(self, generator: torch.Generator, num_positions: int) -> MaskPool:
@@ -82,7 +85,7 @@ class HistoryEncoder(nn.Module):
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Every weight by name, as copies."""
-        return {name: weight.detach().numpy().copy() for name, weight in self.state_dict().items()}
+        return {name: weight.detach().cpu().numpy().copy() for name, weight in self.state_dict().items()}
 
     @classmethod
     def from_state(cls, config: Any, state: State) -> Self:

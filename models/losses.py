@@ -1,6 +1,8 @@
 """Losses over items, each with its formula and its paper.
 
 P positions (every place of every sequence that has a next item) · D width · N items · M negatives
+
+Where a caller has products of matrices taken in bfloat16 (torch.autocast), what follows them is calculated in float32.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ class _FullCrossEntropy(torch.autograd.Function):
         losses = []
         for start in range(0, num_positions, max(1, _LOGITS_AT_ONCE // num_items)):
             chunk = slice(start, start + max(1, _LOGITS_AT_ONCE // num_items))
-            probabilities_PN = torch.softmax(states_PD[chunk] @ items_ND.T, dim=1)
+            probabilities_PN = torch.softmax((states_PD[chunk] @ items_ND.T).float(), dim=1)
             targets_P1 = targets_P[chunk].unsqueeze(1)
             # A probability below the smallest float counts as that: the loss is capped, its gradient is not.
             losses_P1 = -probabilities_PN.gather(1, targets_P1).clamp_(min=_TINY).log_()
@@ -92,7 +94,7 @@ def sampled_softmax(
     """
     own_P = (states_PD * items_ND[targets_P]).sum(dim=1)
     log_counts_M = log_q_N[negatives_M] + torch.log(torch.tensor(float(len(negatives_M))))
-    others_PM = torch.addmm(-log_counts_M, states_PD, items_ND[negatives_M].T)
+    others_PM = torch.addmm(-log_counts_M, states_PD, items_ND[negatives_M].T).float()
     others_PM = others_PM.masked_fill(negatives_M == targets_P.unsqueeze(1), -torch.inf)
     losses_P = torch.logaddexp(own_P, torch.logsumexp(others_PM, dim=1)) - own_P
     return (losses_P if weights_P is None else losses_P * weights_P).mean()
@@ -128,7 +130,7 @@ def generalised_bce(
     num_items, num_negatives = len(items_ND), len(negatives_M)
     beta = 1 - calibration * (1 - num_negatives / num_items)
     own_P = (states_PD * items_ND[targets_P]).sum(dim=1)
-    others_PM = states_PD @ items_ND[negatives_M].T
+    others_PM = (states_PD @ items_ND[negatives_M].T).float()
     is_other_PM = negatives_M != targets_P.unsqueeze(1)
     counts_PM = torch.exp(-log_q_N[negatives_M]) / num_items * is_other_PM
     # -log σ(x) is softplus(-x), -log(1 - σ(x)) is softplus(x): neither overflows.

@@ -84,7 +84,7 @@ class Block(nn.Module):
         )
         key_BHLd, value_BHLd = key_value.permute(2, 0, 3, 1, 4)
         query_BH1d = query_BD.view(B, self.heads, 1, D // self.heads)
-        is_earlier_B11L = (torch.arange(L) <= last_B[:, None])[:, None, None, :]
+        is_earlier_B11L = (torch.arange(L, device=last_B.device) <= last_B[:, None])[:, None, None, :]
         seen_BH1d = functional.scaled_dot_product_attention(query_BH1d, key_BHLd, value_BHLd, is_earlier_B11L)
         return self._thought(state_BD + self.dropout(self.attention_out(seen_BH1d.reshape(B, D))))
 
@@ -144,12 +144,14 @@ class SASRec(HistoryEncoder):
 
     def encode_last(self, history_BL: Tensor, lengths_B: Tensor) -> Tensor:
         """The state after the last real position of each history; zero for an empty one."""
-        states_BLD = self._embedded(history_BL)
+        device = self.positions_LD.device
+        last_B = (lengths_B - 1).clamp(min=0).to(device)
+        states_BLD = self._embedded(history_BL.to(device))
         *earlier, last = self.blocks
         for block in earlier:
             states_BLD = block(states_BLD)
         assert isinstance(last, Block)
-        state_BD: Tensor = self.final_norm(last.at(states_BLD, (lengths_B - 1).clamp(min=0)))
+        state_BD: Tensor = self.final_norm(last.at(states_BLD, last_B)).cpu()
         return state_BD * (lengths_B > 0).unsqueeze(1)
 
     def with_items(self, words_MT: csr_matrix) -> SASRec:

@@ -46,6 +46,7 @@ class TrainConfig:
     horizon: int = 1  # a position's target is one of the next so many items, drawn anew in each epoch
     patience: int = 3  # epochs without a better validation NDCG before training stops
     threads: int = 1
+    device: Literal["cpu", "cuda"] = "cpu"  # on cuda products are taken in bfloat16
     averaging: float = 0.99  # how slowly the kept average follows the weights, a step
 
     def __post_init__(self) -> None:
@@ -135,8 +136,8 @@ def fit(
     average of its best epoch by validation NDCG@10, or of its last one without validation.
 
     Raises:
-        ValueError: no sequence has two items, the weights do not fit, the loss is not finite, or the checkpoint is
-            of another model.
+        ValueError: no sequence has two items, the weights do not fit, the loss is not finite, the checkpoint is of
+            another model, or there is no such device.
     """
     windows = _windows(sequences, model.config.max_length)
     if not windows:
@@ -169,6 +170,7 @@ def fit(
             yield epoch
     finally:
         model.load_state_dict(best_weights)
+        model.to("cpu")
         model.eval()
 
 
@@ -183,7 +185,10 @@ class _Trainer:
         weights: list[Weights] | None,
         rng: np.random.Generator,
     ) -> None:
+        if config.device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("device is cuda, and torch finds no such device here; use cpu")
         self._model = model
+        model.to(config.device)
         self._rng = rng
         self._config = config
         self._windows = windows
@@ -201,6 +206,7 @@ class _Trainer:
         self._log_q_N = _log_proposal(windows, model.config.num_items) if config.num_negatives else None
         self._num_steps = 0
         self.average = type(model).from_state(model.config, model.state())
+        self.average.to(config.device)
 
     def run_epoch(self, batches: Iterator[Window]) -> float:
         """One pass; the loss summed over all positions."""
@@ -248,7 +254,10 @@ class _Trainer:
         except RuntimeError as error:
             raise ValueError(f"the checkpoint is of another model: {error}") from error
         for at, weight in enumerate(self._weights):
-            self._optimizer.state[weight] = part(f"optimizer.{at}")
+            moments = part(f"optimizer.{at}")
+            self._optimizer.state[weight] = {
+                name: values.to(weight.device) for name, values in moments.items()
+            }
         self._generator.set_state(torch.from_numpy(np.array(arrays["generator"])))
         self._rng.bit_generator.state = json.loads(arrays["order"].tobytes())
         self._num_steps = int(arrays["num_steps"])
@@ -263,8 +272,12 @@ class _Trainer:
         if self._weights_of_windows is not None:
             weights_P = torch.from_numpy(_at([self._weights_of_windows[index] for index in batch], places))
         is_real_BL = torch.arange(history_BL.shape[1]) < lengths_B.unsqueeze(1)
-        states_PD = self._model(history_BL)[is_real_BL]
-        loss = self._loss(states_PD, targets_P, weights_P)
+        device = self._config.device
+        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+            states_PD = self._model(history_BL.to(device))[is_real_BL.to(device)]
+            loss = self._loss(
+                states_PD, targets_P.to(device), None if weights_P is None else weights_P.to(device)
+            )
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._num_steps += 1
@@ -280,10 +293,11 @@ class _Trainer:
         items_ND, config = self._model.item_embeddings, self._config
         if self._log_q_N is None or config.num_negatives is None:
             return full_cross_entropy(states_PD, items_ND, targets_P, weights_P)
-        log_q_N = self._log_q_N
+        # Drawn on the processor: the same ones wherever they are used.
         negatives_M = torch.multinomial(
-            log_q_N.exp(), config.num_negatives, replacement=True, generator=self._generator
-        )
+            self._log_q_N.exp(), config.num_negatives, replacement=True, generator=self._generator
+        ).to(config.device)
+        log_q_N = self._log_q_N.to(config.device)
         if config.loss == "gbce":
             return generalised_bce(
                 states_PD, items_ND, targets_P, negatives_M, log_q_N, config.calibration, weights_P

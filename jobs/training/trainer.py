@@ -96,6 +96,7 @@ class Trainer:
             loss=loss,
             num_negatives=None if loss == "full" else _NUM_NEGATIVES,
             threads=self.chosen["threads"],
+            device=self.chosen["train_device"],
         )
         validation = self._validation(histories, validate_on, vocabulary) if validate_on else None
         weights = self.weights_by_age(list(taken), sequences, world.cutoff)

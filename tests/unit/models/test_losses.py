@@ -190,3 +190,26 @@ def test_gbce_stays_finite_when_a_target_is_hopeless():
 def test_a_calibration_that_is_none_is_refused(tensors, calibration):
     with pytest.raises(ValueError, match=f"calibration is {calibration}"):
         generalised_bce(*tensors, torch.tensor([1]), torch.full((11,), -np.log(11.0)), calibration)
+
+
+@pytest.mark.parametrize("name", ["full", "sampled", "gbce"])
+def test_with_products_in_bfloat16_a_loss_and_its_gradients_stay_near(tensors, name):
+    states_PD, items_ND, targets_P = tensors
+    negatives_M, log_q_N = torch.tensor([0, 3, 3, 7]), torch.full((11,), 1 / 11).log()
+
+    def loss():
+        if name == "full":
+            return full_cross_entropy(states_PD, items_ND, targets_P, torch.full((7,), 2.0))
+        if name == "sampled":
+            return sampled_softmax(states_PD, items_ND, targets_P, negatives_M, log_q_N)
+        return generalised_bce(states_PD, items_ND, targets_P, negatives_M, log_q_N, 0.75)
+
+    exact = loss()
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = loss()
+    assert rough.dtype == torch.float32
+    assert rough.item() != exact.item()
+    torch.testing.assert_close(rough, exact, rtol=0.02, atol=0)
+    gradients = [torch.autograd.grad(value, [states_PD, items_ND]) for value in (rough, exact)]
+    for gradient, wanted in zip(*gradients, strict=True):
+        torch.testing.assert_close(gradient, wanted, rtol=0.05, atol=0.02)

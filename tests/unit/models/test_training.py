@@ -218,6 +218,29 @@ def test_sequences_without_a_next_item_are_refused():
         train([np.array([1]), np.array([], dtype=int)])
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_named(two_tastes):
+    with pytest.raises(ValueError, match="device is cuda"):
+        train(two_tastes, dataclasses.replace(CONFIG, device="cuda"))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize(("loss", "num_negatives"), [("full", None), ("sampled", 6), ("gbce", 6)])
+def test_a_device_learns_what_the_processor_learns(two_tastes, loss, num_negatives):
+    validation = Validation([np.array([0, 1, 2]), np.array([6, 7])], [{3}, {4}])
+    config = dataclasses.replace(
+        CONFIG, epochs=12, learning_rate=3e-2, averaging=0.8, loss=loss, num_negatives=num_negatives
+    )
+    _, expected = train(two_tastes, config, validation=validation)
+    on_device, kept = dataclasses.replace(config, device="cuda"), []
+    model, epochs = train(two_tastes, on_device, validation=validation, keep=kept.append)
+    assert [epoch.loss for epoch in epochs] == pytest.approx([epoch.loss for epoch in expected], rel=0.1)
+    assert {weight.device.type for weight in model.parameters()} == {"cpu"}
+    resumed, _ = train(two_tastes, on_device, validation=validation, resume=kept[-1])
+    assert same_bytes(resumed.state(), model.state())
+
+
 def test_a_learning_rate_that_explodes_is_named(two_tastes):
     with pytest.raises(ValueError, match="lower the learning rate"):
         train(two_tastes, dataclasses.replace(CONFIG, learning_rate=1e30, epochs=30))
