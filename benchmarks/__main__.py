@@ -11,7 +11,17 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import features, item_words, loop, preparation, proof, publishing, reasons, rescoring
+from benchmarks import (
+    features,
+    item_words,
+    loop,
+    preparation,
+    proof,
+    publishing,
+    reasons,
+    rescoring,
+    training_speed,
+)
 from benchmarks.figure import Benchmark, keep
 from benchmarks.page import write_page
 from contracts.settings import load_settings
@@ -32,6 +42,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "features.spark_large_seconds": features.spark_large_histories,
     "publish.features": publishing.publish_features,
     "ranking.preparation": preparation.preparation,
+    "train.freed_memory": training_speed.freed_memory,
     "ranking.item_words": item_words.item_words,
     "ranking.reasons": reasons.reasons,
     "score.unchanged": rescoring.unchanged,

@@ -27,6 +27,7 @@ from jobs.features.cutoffs import Cutoffs, cutoffs_of
 from jobs.io.checkpoints import Checkpoints
 from jobs.io.commit import digest_of
 from jobs.io.lake import Lake
+from jobs.io.memory import keep_freed_memory
 from jobs.io.model_files import load_model, save_model, size_of_folder
 from jobs.io.registry import model_folder, open_registry
 from jobs.io.state import PROMOTIONS, RETRAININGS
@@ -55,6 +56,7 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     manifest = manifest_of(context.state, names.RETRAIN, day)
     chosen = settings_in(manifest)
     torch.set_num_threads(chosen["threads"])
+    keep_freed_memory()
     repeats_allowed = bool(manifest["feed"]["repeats_allowed"])
     sequences = read_sequences(lake, day)
     ends = cutoffs_of(day, chosen)

@@ -8,7 +8,6 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -21,7 +20,7 @@ from jobs.io.schemas import arrow_schema
 from jobs.io.state import RETRAININGS, RUNS, State
 from tests.faults.conftest import Run
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
 
 DAY = date(2011, 3, 20)
 JUDGE_DAYS, RANK_DAYS, EPOCHS = 2, 1, 3
@@ -115,21 +114,19 @@ def test_a_training_killed_between_epochs_goes_on_to_the_same_model(
     told = run(undisturbed, "step", "train", "--day", str(DAY))
     assert told.returncode == 0, told.stderr
 
-    # Within the first transformer, and again within the one that is judged.
-    for number, told_resumed in ((2, 0), (3, 1)):
-        killed = run(shop, "step", "train", "--day", str(DAY), kill_at="checkpoint:kept", number=number)
-        assert killed.returncode == -9, killed.stderr
-        assert killed.stderr.count("training_resumed") == told_resumed
-    assert list((shop.home / "checkpoints").iterdir())
+    # The first transformer has been fitted; the one that is judged has seen some of its epochs.
+    crossed = EPOCHS + 1
+    killed = run(shop, "step", "train", "--day", str(DAY), kill_at="checkpoint:kept", number=crossed)
+    assert killed.returncode == -9, killed.stderr
+    assert len(list((shop.home / "checkpoints").iterdir())) == 2
     again = run(shop, "step", "train", "--day", str(DAY))
     assert again.returncode == 0, again.stderr
     assert again.stderr.count("training_resumed") == 2
-    assert "after_epoch=2" in again.stderr or "after_epoch=3" in again.stderr
+    assert f"after_epoch={EPOCHS}" in again.stderr
+    assert "after_epoch=1" in again.stderr
 
     (model,) = models_of(undisturbed)
     assert models_of(shop) == models_of(undisturbed)
-    sasrec = models_of(shop)[model]["sasrec.safetensors"]
-    assert np.frombuffer(sasrec, np.uint8).any()
     for settings in (shop, undisturbed):
         assert not (settings.home / "checkpoints").exists()
         record = State.of(settings).get(RETRAININGS, str(DAY))
