@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import features, loop, preparation, proof, publishing
+from benchmarks import features, judging, loop, preparation, proof, publishing
 from benchmarks.figure import Benchmark, keep
 from benchmarks.page import write_page
 from contracts.settings import load_settings
@@ -32,6 +32,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "features.spark_large_seconds": features.spark_large_histories,
     "publish.features": publishing.publish_features,
     "ranking.preparation": preparation.preparation,
+    "judge.error_rates": judging.error_rates,
     "proof.recovery": proof.proof_of_a_seed,
     "proof.share_of_daily": proof.proof_of_a_seed,
 }
