@@ -33,6 +33,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "publish.features": publishing.publish_features,
     "ranking.preparation": preparation.preparation,
     "judge.error_rates": judging.error_rates,
+    **dict.fromkeys(judging.FIGURES, judging.error_rates),
     "proof.recovery": proof.proof_of_a_seed,
     "proof.share_of_daily": proof.proof_of_a_seed,
 }

@@ -22,6 +22,14 @@ from jobs.judging.evidence import Evaluation, Facts
 from models.metrics import required_users
 
 _NUM_GATES = 1000
+#: What :func:`error_rates` prints.
+FIGURES = (
+    "judge.promoted_at_margin",
+    "judge.promoted_at_two_margins",
+    "judge.promoted_if_equal",
+    "judge.insufficient_of_few",
+    "judge.promoted_at_margin_of_few",
+)
 _SPREAD = 0.08
 PROMOTED, INSUFFICIENT, REFUSED = "promoted", "insufficient data", "refused"
 
