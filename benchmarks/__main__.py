@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks import (
     features,
     item_words,
+    judging,
     loop,
     preparation,
     proof,
@@ -46,6 +47,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "ranking.item_words": item_words.item_words,
     "ranking.reasons": reasons.reasons,
     "score.unchanged": rescoring.unchanged,
+    "judge.error_rates": judging.error_rates,
+    **dict.fromkeys(judging.FIGURES, judging.error_rates),
     "proof.recovery": proof.proof_of_a_seed,
     "proof.share_of_daily": proof.proof_of_a_seed,
 }
