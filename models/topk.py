@@ -14,9 +14,9 @@ from scipy.sparse import csr_matrix
 #: Scores are compared in whole millionths; what differs by less is a tie.
 DECIMALS = 6
 _SCALE = 10**DECIMALS
-_SCORES_AT_ONCE = 1 << 20  # scores in one chunk: keys of 8 MiB stay in the processor's cache
+_SCORES_AT_ONCE = 1 << 19  # scores in one chunk: 2 MiB stay in the processor's cache
 _EXCLUDED = np.iinfo(np.int64).min
-_GROUPS_A_PLACE = 2  # more make a tighter bound, which costs more to find
+_GROUPS_A_PLACE = 8  # more make a tighter bound and fewer scores to look at, but more maxima to sort
 
 
 def top_k(
@@ -40,8 +40,8 @@ def top_k(
     step = max(1, _SCORES_AT_ONCE // num_items)
     for start in range(0, num_users, step):
         scores = scores_UN[start : start + step]
-        rows, items, values = _contenders(scores, kept)
-        _refuse_unordered(scores.max(), values.min(initial=0), num_items)
+        rows, items, values, highest = _contenders(scores, kept)
+        _refuse_unordered(highest, values.min(initial=0), num_items)
         part = slice(start, start + step)
         indices_UK[part, :kept], best_UK[part, :kept] = _best(
             rows, items, values, num_users=len(scores), num_items=num_items, kept=kept
@@ -79,32 +79,42 @@ def _index_bits(num_items: int) -> int:
 
 def _contenders(
     scores_UN: npt.NDArray[np.floating[Any]], k: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.floating[Any]]]:
-    """Rows, items and scores of all that may be among the k best of their row; a few more than k, row by row.
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.floating[Any]], float]:
+    """Rows, items and scores of all that may be among the k best of their row, row by row; and the highest score of all.
 
     The k-th highest of the maxima of disjoint groups of items is a bound: k items reach it, so whoever is among
-    the best does as well. Comparing a row with its bound is cheaper than selecting from it.
+    the best does as well, and stands in a group whose maximum does. So all scores are read once, for the maxima, and
+    only those of about k groups are looked at again. Neighbours are in different groups: the best often lie close.
     """
     num_users, num_items = scores_UN.shape
     num_groups = _GROUPS_A_PLACE * k
     group_size = num_items // num_groups
     if group_size < 2:
-        return _where(scores_UN > -np.inf, scores_UN)
+        chosen = np.flatnonzero(scores_UN != -np.inf)
+        rows, items = np.divmod(chosen, num_items)
+        return rows, items, scores_UN.ravel()[chosen], float(scores_UN.max())
     in_groups = scores_UN[:, : num_groups * group_size].reshape(num_users, group_size, num_groups)
-    highest = np.sort(in_groups.max(axis=1), axis=1)
+    highest = in_groups.max(axis=1)
+    bound_U = np.partition(highest, num_groups - k, axis=1)[:, num_groups - k].astype(np.float64)
     # Rounding may lift an item past the bound by a millionth; float32 may lose as much again.
-    bound_U = highest[:, num_groups - k].astype(np.float64)
     bound_U -= 2 / _SCALE + 1e-6 * np.abs(np.where(np.isfinite(bound_U), bound_U, 0))
     bound_U = np.maximum(bound_U, np.finfo(np.float32).min).astype(scores_UN.dtype)  # -inf is excluded
-    return _where(scores_UN >= bound_U[:, None], scores_UN)
-
-
-def _where(
-    is_chosen_UN: npt.NDArray[np.bool_], scores_UN: npt.NDArray[np.floating[Any]]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.floating[Any]]]:
-    chosen = np.flatnonzero(is_chosen_UN)
-    rows, items = np.divmod(chosen, scores_UN.shape[1])
-    return rows, items, scores_UN.ravel()[chosen]
+    rows, groups = np.divmod(np.flatnonzero(highest >= bound_U[:, None]), num_groups)
+    chosen_RG = in_groups[rows, :, groups]
+    found = np.flatnonzero(chosen_RG >= bound_U[rows, None])
+    at, places = np.divmod(found, group_size)
+    rows, items, values = rows[at], places * num_groups + groups[at], chosen_RG.ravel()[found]
+    last = num_groups * group_size
+    if last == num_items:
+        return rows, items, values, float(highest.max())
+    # The few items that fill no group are compared one by one; row by row again, as both parts are.
+    ungrouped = scores_UN[:, last:]
+    late_rows, late_items = np.nonzero(ungrouped >= bound_U[:, None])
+    rows = np.concatenate([rows, late_rows])
+    order = np.argsort(rows, kind="stable")
+    items = np.concatenate([items, late_items + last])[order]
+    values = np.concatenate([values, ungrouped[late_rows, late_items]])[order]
+    return rows[order], items, values, float(np.maximum(highest.max(), ungrouped.max()))
 
 
 def _best(
