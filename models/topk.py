@@ -14,9 +14,10 @@ from scipy.sparse import csr_matrix
 #: Scores are compared in whole millionths; what differs by less is a tie.
 DECIMALS = 6
 _SCALE = 10**DECIMALS
-_SCORES_AT_ONCE = 1 << 19  # scores in one chunk: 2 MiB stay in the processor's cache
+_SCORES_AT_ONCE = 1 << 20  # scores in one chunk: 4 MiB, not far from the processor's cache
 _EXCLUDED = np.iinfo(np.int64).min
 _GROUPS_A_PLACE = 8  # more make a tighter bound and fewer scores to look at, but more maxima to sort
+_FOLDS = 4  # smaller groups in a group
 
 
 def top_k(
@@ -87,34 +88,46 @@ def _contenders(
     only those of about k groups are looked at again. Neighbours are in different groups: the best often lie close.
     """
     num_users, num_items = scores_UN.shape
-    num_groups = _GROUPS_A_PLACE * k
-    group_size = num_items // num_groups
-    if group_size < 2:
-        chosen = np.flatnonzero(scores_UN != -np.inf)
-        rows, items = np.divmod(chosen, num_items)
-        return rows, items, scores_UN.ravel()[chosen], float(scores_UN.max())
-    in_groups = scores_UN[:, : num_groups * group_size].reshape(num_users, group_size, num_groups)
+    size = num_items // (_GROUPS_A_PLACE * k)
+    if size < 2:
+        rows, items = _places(scores_UN != -np.inf)
+        return rows, items, scores_UN[rows, items], float(scores_UN.max())
+    # A group is made of smaller ones where it is large enough: fewer scores, which lie far apart, to look at again.
+    folds = _FOLDS if size >= 2 * _FOLDS else 1
+    num_groups = num_items // (size // folds * folds)
+    num_small = folds * num_groups
+    last = num_items // num_small * num_small
+    in_small = scores_UN[:, :last].reshape(num_users, -1, num_small)
+    highest_small = in_small.max(axis=1)
+    in_groups = highest_small.reshape(num_users, folds, num_groups)
     highest = in_groups.max(axis=1)
     bound_U = np.partition(highest, num_groups - k, axis=1)[:, num_groups - k].astype(np.float64)
     # Rounding may lift an item past the bound by a millionth; float32 may lose as much again.
     bound_U -= 2 / _SCALE + 1e-6 * np.abs(np.where(np.isfinite(bound_U), bound_U, 0))
     bound_U = np.maximum(bound_U, np.finfo(np.float32).min).astype(scores_UN.dtype)  # -inf is excluded
-    rows, groups = np.divmod(np.flatnonzero(highest >= bound_U[:, None]), num_groups)
-    chosen_RG = in_groups[rows, :, groups]
-    found = np.flatnonzero(chosen_RG >= bound_U[rows, None])
-    at, places = np.divmod(found, group_size)
-    rows, items, values = rows[at], places * num_groups + groups[at], chosen_RG.ravel()[found]
-    last = num_groups * group_size
+    rows, groups = _places(highest >= bound_U[:, None])
+    at, folded = _places(in_groups[rows, :, groups] >= bound_U[rows, None])
+    rows, small = rows[at], folded * num_groups + groups[at]
+    chosen = in_small[rows, :, small]
+    at, within = _places(chosen >= bound_U[rows, None])
+    rows, items, values = rows[at], within * num_small + small[at], chosen[at, within]
     if last == num_items:
         return rows, items, values, float(highest.max())
     # The few items that fill no group are compared one by one; row by row again, as both parts are.
     ungrouped = scores_UN[:, last:]
-    late_rows, late_items = np.nonzero(ungrouped >= bound_U[:, None])
+    late_rows, late_items = _places(ungrouped >= bound_U[:, None])
     rows = np.concatenate([rows, late_rows])
     order = np.argsort(rows, kind="stable")
     items = np.concatenate([items, late_items + last])[order]
     values = np.concatenate([values, ungrouped[late_rows, late_items]])[order]
     return rows[order], items, values, float(np.maximum(highest.max(), ungrouped.max()))
+
+
+def _places(is_so_XY: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The rows and columns of what is so, row by row; several times faster than NumPy's own of two dimensions."""
+    found = np.flatnonzero(is_so_XY)
+    rows = found // is_so_XY.shape[1]
+    return rows, found - rows * is_so_XY.shape[1]
 
 
 def _best(
@@ -137,8 +150,9 @@ def _best(
     keys = millionths.astype(np.int64)
     keys <<= bits
     keys |= ((1 << bits) - 1) - items
-    lengths = np.bincount(rows, minlength=num_users)
-    places = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    ends = np.searchsorted(rows, np.arange(num_users + 1))
+    lengths = np.diff(ends)
+    places = np.arange(len(rows)) - ends[rows]
     side_by_side = np.full((num_users, max(kept, int(lengths.max(initial=0)))), _EXCLUDED, np.int64)
     side_by_side[rows, places] = keys
     side_by_side.sort(axis=1)
