@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import features, loop, preparation, proof, publishing
+from benchmarks import features, loop, preparation, proof, publishing, quality, scoring, training
 from benchmarks.figure import Benchmark, keep
 from benchmarks.page import write_page
 from contracts.settings import load_settings
@@ -30,6 +30,12 @@ BENCHMARKS: dict[str, Benchmark] = {
     "features.spark_seconds": features.spark_histories,
     "features.spark_large_histories": features.spark_large_histories,
     "features.spark_large_seconds": features.spark_large_histories,
+    **{name: quality.quality_of(name) for name in quality.CONTESTS},
+    "train.time_to_quality": training.time_to_quality,
+    "train.vs_rectools": training.vs_rectools,
+    "score.vs_product": scoring.vs_product,
+    "score.vs_faiss": scoring.vs_faiss,
+    "score.million": scoring.million,
     "publish.features": publishing.publish_features,
     "ranking.preparation": preparation.preparation,
     "proof.recovery": proof.proof_of_a_seed,
@@ -42,7 +48,10 @@ ON_DEMAND = (
     "features.spark_large_seconds",
 )
 #: What each group that has a page of its own says about its figures.
-PAGES = {"features": features.__doc__ or ""}
+PAGES = {
+    group: room.__doc__ or ""
+    for group, room in {"features": features, "quality": quality, "score": scoring, "train": training}.items()
+}
 
 
 def chosen(asked: Sequence[str]) -> list[str]:
