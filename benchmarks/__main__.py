@@ -1,6 +1,6 @@
 """``make bench``: run the benchmarks, or those named, and print each figure beside its reference.
 
-A group's name (``features``) stands for all of the group. Those of large data run for those who name them alone. With DOCS
+A group's name (``features``) stands for all of the group. Those of large data run for those who name them alone. SEEDS=1 (or 2 …) trains fewer seeds, and their pages say how many. With DOCS
 the page of each group that was run is written: the last figures that were kept.
 """
 
@@ -46,6 +46,7 @@ ON_DEMAND = (
     "loop.large_alarm_to_published",
     "features.spark_large_histories",
     "features.spark_large_seconds",
+    "quality.movielens_1m",
 )
 #: What each group that has a page of its own says about its figures.
 PAGES = {

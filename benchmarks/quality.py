@@ -1,6 +1,6 @@
 """How good recommendations are on real data: NDCG@10 in thousandths, all items ranked, none sampled.
 
-``quality.beauty`` (Amazon Beauty), ``quality.movielens_1m`` and ``quality.movielens_100k``: leave-one-out. A user's last
+``quality.beauty`` (Amazon Beauty), ``quality.movielens_100k`` and, when it is named, ``quality.movielens_1m``: leave-one-out. A user's last
 item is asked for, the one before it is validation, what a user has taken is not asked for again, and the order of the file
 breaks ties. As in the published figures the model that is tested has not learnt from the validation items; they stand in
 the histories that it is asked with. Nothing else about an item is known than who took it.
@@ -124,6 +124,7 @@ CONTESTS: dict[str, Contest] = {
             Published("TIGER", 0.0648, 0.0384, f"{_ESASREC}, as reported"),
             Published("SASRec", 0.0605, 0.0318, f"{_ESASREC}, as reported"),
         ),
+        remark="On validation a dropout of 0.5 was better than 0.2, and a learning rate of 0.003 better than 0.001.",
     ),
     "quality.movielens_100k": Contest(
         data_sets.movielens_100k, last_items,
@@ -132,6 +133,7 @@ CONTESTS: dict[str, Contest] = {
             TrainConfig(epochs=60, batch_size=16, patience=8),
         ),
         seeds=5, floor=0.0862, aim=0.090,
+        remark="On validation a dropout of 0.5 was better than 0.2, 0.4 and 0.6, and a length of 100 better than 200.",
     ),
     "quality.movielens_1m": Contest(
         data_sets.movielens_1m, last_items,
@@ -163,12 +165,16 @@ CONTESTS: dict[str, Contest] = {
         data_sets.online_retail, last_weeks,
         Shape(
             {"width": 64, "blocks": 2, "heads": 2, "dropout": 0.3, "max_length": 100},
-            TrainConfig(epochs=16, batch_size=32, horizon=10),
+            TrainConfig(epochs=8, batch_size=32),
             stops_by_validation=False, tests_refit=True,
         ),
         seeds=5, floor=0.0, aim=0.0,
         recent_from=_week_before(
             lambda events: float(events.times_E.max()) - 28 * DAY_SECONDS if events.times_E is not None else 0.0
+        ),
+        remark=(
+            "An invoice's lines are events of their own: most questions ask for the next line, and whoever learns what comes "
+            "next was far ahead on validation of whoever learns what comes within ten."
         ),
     ),
 }  # fmt: skip

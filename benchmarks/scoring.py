@@ -5,7 +5,7 @@ NumPy's and torch's) into memory that is used again. ``score.vs_faiss``: the sam
 an environment of its own and is given the very same numbers. ``score.million``: seconds for a million users; the reference is the
 bare product for as many, and the unit says what memory was added to that of states and lists at most.
 
-What is compared runs in turns, five times and more; the figure is the median, and its ratio that of the medians.
+Seconds are those of the processor, so that other programs on the machine count little. What is compared runs in turns, five times and more; the figure is the median, and its ratio that of the medians.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def vs_product(_: Path, num_users: int = _USERS, num_items: int = NUM_ITEMS) -> 
         )
     faster = min(("numpy", "torch"), key=lambda name: seconds[name])
     yield figure(
-        "score.vs_product", num_users / seconds["ours"], f"users/s, top {K} of {num_items:,}, width {WIDTH}",
+        "score.vs_product", num_users / seconds["ours"], f"users/s, top {K} of {num_items:,}, width {WIDTH}{missed(seconds[faster] / seconds['ours'], 0.5)}",
         num_users / seconds[faster], f"the bare product, {faster}, one thread",
     )  # fmt: skip
 
@@ -65,14 +65,14 @@ def vs_faiss(folder: Path) -> Iterator[Figure]:
         told = json.loads(reference.run(_FAISS, str(folder), str(K)))
         theirs += told["seconds"]
         with _one_thread():
-            started = time.perf_counter()
+            started = time.process_time()
             items_UK, _ = lists_of(states_UD, items_ND)
-            ours.append(time.perf_counter() - started)
+            ours.append(time.process_time() - started)
     same = np.mean(
         np.sort(items_UK[: len(told["items"])], axis=1) == np.sort(np.array(told["items"]), axis=1)
     )
     yield figure(
-        "score.vs_faiss", _USERS / median(ours), f"users/s, top {K} of {NUM_ITEMS:,}, width {WIDTH}; {same:.2%} of the places alike",
+        "score.vs_faiss", _USERS / median(ours), f"users/s, top {K} of {NUM_ITEMS:,}, width {WIDTH}; {same:.2%} of the places alike{missed(median(theirs) / median(ours), 2.5)}",
         _USERS / median(theirs), f"faiss {told['version']}, IndexFlatIP, one thread",
     )  # fmt: skip
 
@@ -86,9 +86,9 @@ faiss.omp_set_num_threads(1)
 index = faiss.IndexFlatIP(items.shape[1])
 index.add(items)
 index.search(states[:256], k)
-started = time.perf_counter()
+started = time.process_time()
 _, found = index.search(states, k)
-seconds = time.perf_counter() - started
+seconds = time.process_time() - started
 print(json.dumps({"seconds": [seconds], "items": found[:200].tolist(), "version": faiss.__version__}))
 """
 
@@ -102,9 +102,9 @@ def million(_: Path, num_users: int = _MILLION, num_items: int = NUM_ITEMS) -> I
         before = of_tree(os.getpid())()
         peak = Peak(of_tree(os.getpid()))
         with peak.watched():
-            started = time.perf_counter()
+            started = time.process_time()
             items_UK, scores_UK = lists_of(states_UD, items_ND)
-            seconds = time.perf_counter() - started
+            seconds = time.process_time() - started
         product = median(_seconds_of(lambda: _numpy_product(few_UD, items_ND)) for _ in range(5))
     lists = items_UK.nbytes + scores_UK.nbytes
     beside = max(0, peak.bytes - before - lists) / 2**20
@@ -112,6 +112,11 @@ def million(_: Path, num_users: int = _MILLION, num_items: int = NUM_ITEMS) -> I
         "score.million", seconds, f"s, top {K} of {num_items:,} for {num_users:,} users, one thread; {beside:,.0f} MiB beside states and lists",
         product * num_users / len(few_UD), "the bare product, measured on a fiftieth",
     )  # fmt: skip
+
+
+def missed(ratio: float, floor: float) -> str:
+    """What the page says where a floor is not held."""
+    return "" if ratio >= floor else f"; floor {floor} of the reference missed by {floor - ratio:.2f}"
 
 
 def lists_of(
@@ -139,9 +144,9 @@ def in_turns(what: dict[str, Callable[[], Any]], repeats: int = _REPEATS) -> dic
 
 
 def _seconds_of(run: Callable[[], Any]) -> float:
-    started = time.perf_counter()
+    started = time.process_time()
     run()
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 def _numpy_product(states_UD: FloatArray, items_ND: FloatArray, users_at_once: int = _BLOCK) -> None:
