@@ -58,5 +58,5 @@ proof: setup ## Prove that the loop closes: six arms in a world of incidents (SE
 calibrate: setup ## Count the monitor's false alarms in quiet years, and what it finds of incidents (DAYS=90: shorter years; DOCS=docs writes the page)
 	@$(PY) -m simulator.calibration $(if $(DAYS),--days "$(DAYS)") $(if $(DOCS),--docs "$(DOCS)")
 
-bench: setup ## Run the benchmarks (ONLY=name or group for some, those of large data alone; DOCS=docs writes a group's page); figures go to FORETASTE_HOME/bench.jsonl
+bench: setup ## Run the benchmarks (ONLY=name or group for some, those of large data alone; SOURCE=folder of real data; SEEDS=1: fewer seeds; DOCS=docs writes a group's page); figures go to FORETASTE_HOME/bench.jsonl
 	@$(PY) -m benchmarks $(ONLY) $(if $(DOCS),--docs "$(DOCS)")

@@ -1,6 +1,6 @@
 """``make bench``: run the benchmarks, or those named, and print each figure beside its reference.
 
-A group's name (``features``) stands for all of the group. Those of large data run for those who name them alone. With DOCS
+A group's name (``features``) stands for all of the group. Those of large data run for those who name them alone. SEEDS=1 (or 2 …) trains fewer seeds, and their pages say how many. With DOCS
 the page of each group that was run is written: the last figures that were kept.
 """
 
@@ -19,8 +19,11 @@ from benchmarks import (
     preparation,
     proof,
     publishing,
+    quality,
     reasons,
     rescoring,
+    scoring,
+    training,
     training_speed,
 )
 from benchmarks.figure import Benchmark, keep
@@ -41,6 +44,12 @@ BENCHMARKS: dict[str, Benchmark] = {
     "features.spark_seconds": features.spark_histories,
     "features.spark_large_histories": features.spark_large_histories,
     "features.spark_large_seconds": features.spark_large_histories,
+    **{name: quality.quality_of(name) for name in quality.CONTESTS},
+    "train.time_to_quality": training.time_to_quality,
+    "train.vs_rectools": training.vs_rectools,
+    "score.vs_product": scoring.vs_product,
+    "score.vs_faiss": scoring.vs_faiss,
+    "score.million": scoring.million,
     "publish.features": publishing.publish_features,
     "ranking.preparation": preparation.preparation,
     "train.freed_memory": training_speed.freed_memory,
@@ -57,9 +66,13 @@ ON_DEMAND = (
     "loop.large_alarm_to_published",
     "features.spark_large_histories",
     "features.spark_large_seconds",
+    "quality.movielens_1m",
 )
 #: What each group that has a page of its own says about its figures.
-PAGES = {"features": features.__doc__ or ""}
+PAGES = {
+    group: room.__doc__ or ""
+    for group, room in {"features": features, "quality": quality, "score": scoring, "train": training}.items()
+}
 
 
 def chosen(asked: Sequence[str]) -> list[str]:

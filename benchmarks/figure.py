@@ -11,6 +11,15 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
+class Table:
+    """What stands behind a figure, in more lines than one."""
+
+    about: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class Figure:
     """A value beside its reference; ``ratio`` is value over reference."""
 
@@ -22,6 +31,7 @@ class Figure:
     command: str
     reference_is: str
     machine: str
+    table: Table | None = None
 
 
 #: A benchmark measures one or more figures; it is given a folder of its own.

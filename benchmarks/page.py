@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ def last_figures(kept: Path, group: str) -> list[dict[str, Any]]:
     return list(figures.values())
 
 
-def page(group: str, about: str, figures: Iterable[dict[str, Any]]) -> str:
-    """Markdown: a table of the figures, and what they mean.
+def page(group: str, about: str, figures: Sequence[dict[str, Any]]) -> str:
+    """Markdown: a table of the figures, what they mean, and the tables behind those that have one.
 
     Args:
         about: the docstring of the group's benchmarks.
@@ -44,8 +44,23 @@ def page(group: str, about: str, figures: Iterable[dict[str, Any]]) -> str:
             "|---|---|---|---|---|---|---|",
             *rows,
             "",
+            *(line for each in figures if each.get("table") for line in _table(each["name"], each["table"])),
         ]
     )
+
+
+def _table(name: str, table: dict[str, Any]) -> list[str]:
+    """The lines that stand behind a figure."""
+    return [
+        f"## `{name}`",
+        "",
+        table["about"],
+        "",
+        f"| {' | '.join(table['columns'])} |",
+        "|---" * len(table["columns"]) + "|",
+        *(f"| {' | '.join(row)} |" for row in table["rows"]),
+        "",
+    ]
 
 
 def write_page(docs: Path, group: str, about: str, kept: Path) -> Path:

@@ -14,9 +14,10 @@ from scipy.sparse import csr_matrix
 #: Scores are compared in whole millionths; what differs by less is a tie.
 DECIMALS = 6
 _SCALE = 10**DECIMALS
-_SCORES_AT_ONCE = 1 << 20  # scores in one chunk: keys of 8 MiB stay in the processor's cache
+_SCORES_AT_ONCE = 1 << 21  # scores in one chunk: smaller ones fit the cache, but cost more in calls
 _EXCLUDED = np.iinfo(np.int64).min
-_GROUPS_A_PLACE = 2  # more make a tighter bound, which costs more to find
+_GROUPS_A_PLACE = 8  # more make a tighter bound and fewer scores to look at, but more maxima to sort
+_FOLDS = 4  # smaller groups in a group
 
 
 def top_k(
@@ -40,8 +41,8 @@ def top_k(
     step = max(1, _SCORES_AT_ONCE // num_items)
     for start in range(0, num_users, step):
         scores = scores_UN[start : start + step]
-        rows, items, values = _contenders(scores, kept)
-        _refuse_unordered(scores.max(), values.min(initial=0), num_items)
+        rows, items, values, highest = _contenders(scores, kept)
+        _refuse_unordered(highest, values.min(initial=0), num_items)
         part = slice(start, start + step)
         indices_UK[part, :kept], best_UK[part, :kept] = _best(
             rows, items, values, num_users=len(scores), num_items=num_items, kept=kept
@@ -79,32 +80,54 @@ def _index_bits(num_items: int) -> int:
 
 def _contenders(
     scores_UN: npt.NDArray[np.floating[Any]], k: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.floating[Any]]]:
-    """Rows, items and scores of all that may be among the k best of their row; a few more than k, row by row.
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.floating[Any]], float]:
+    """Rows, items and scores of all that may be among the k best of their row, row by row; and the highest score of all.
 
     The k-th highest of the maxima of disjoint groups of items is a bound: k items reach it, so whoever is among
-    the best does as well. Comparing a row with its bound is cheaper than selecting from it.
+    the best does as well, and stands in a group whose maximum does. So all scores are read once, for the maxima, and
+    only those of about k groups are looked at again. Neighbours are in different groups: the best often lie close.
     """
     num_users, num_items = scores_UN.shape
-    num_groups = _GROUPS_A_PLACE * k
-    group_size = num_items // num_groups
-    if group_size < 2:
-        return _where(scores_UN > -np.inf, scores_UN)
-    in_groups = scores_UN[:, : num_groups * group_size].reshape(num_users, group_size, num_groups)
-    highest = np.sort(in_groups.max(axis=1), axis=1)
+    size = num_items // (_GROUPS_A_PLACE * k)
+    if size < 2:
+        rows, items = _places(scores_UN != -np.inf)
+        return rows, items, scores_UN[rows, items], float(scores_UN.max())
+    # A group is made of smaller ones where it is large enough: fewer scores, which lie far apart, to look at again.
+    folds = _FOLDS if size >= 2 * _FOLDS else 1
+    num_groups = num_items // (size // folds * folds)
+    num_small = folds * num_groups
+    last = num_items // num_small * num_small
+    in_small = scores_UN[:, :last].reshape(num_users, -1, num_small)
+    highest_small = in_small.max(axis=1)
+    in_groups = highest_small.reshape(num_users, folds, num_groups)
+    highest = in_groups.max(axis=1)
+    bound_U = np.partition(highest, num_groups - k, axis=1)[:, num_groups - k].astype(np.float64)
     # Rounding may lift an item past the bound by a millionth; float32 may lose as much again.
-    bound_U = highest[:, num_groups - k].astype(np.float64)
     bound_U -= 2 / _SCALE + 1e-6 * np.abs(np.where(np.isfinite(bound_U), bound_U, 0))
     bound_U = np.maximum(bound_U, np.finfo(np.float32).min).astype(scores_UN.dtype)  # -inf is excluded
-    return _where(scores_UN >= bound_U[:, None], scores_UN)
+    rows, groups = _places(highest >= bound_U[:, None])
+    at, folded = _places(in_groups[rows, :, groups] >= bound_U[rows, None])
+    rows, small = rows[at], folded * num_groups + groups[at]
+    chosen = in_small[rows, :, small]
+    at, within = _places(chosen >= bound_U[rows, None])
+    rows, items, values = rows[at], within * num_small + small[at], chosen[at, within]
+    if last == num_items:
+        return rows, items, values, float(highest.max())
+    # The few items that fill no group are compared one by one; row by row again, as both parts are.
+    ungrouped = scores_UN[:, last:]
+    late_rows, late_items = _places(ungrouped >= bound_U[:, None])
+    rows = np.concatenate([rows, late_rows])
+    order = np.argsort(rows, kind="stable")
+    items = np.concatenate([items, late_items + last])[order]
+    values = np.concatenate([values, ungrouped[late_rows, late_items]])[order]
+    return rows[order], items, values, float(np.maximum(highest.max(), ungrouped.max()))
 
 
-def _where(
-    is_chosen_UN: npt.NDArray[np.bool_], scores_UN: npt.NDArray[np.floating[Any]]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.floating[Any]]]:
-    chosen = np.flatnonzero(is_chosen_UN)
-    rows, items = np.divmod(chosen, scores_UN.shape[1])
-    return rows, items, scores_UN.ravel()[chosen]
+def _places(is_so_XY: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The rows and columns of what is so, row by row; several times faster than NumPy's own of two dimensions."""
+    found = np.flatnonzero(is_so_XY)
+    rows = found // is_so_XY.shape[1]
+    return rows, found - rows * is_so_XY.shape[1]
 
 
 def _best(
@@ -127,8 +150,9 @@ def _best(
     keys = millionths.astype(np.int64)
     keys <<= bits
     keys |= ((1 << bits) - 1) - items
-    lengths = np.bincount(rows, minlength=num_users)
-    places = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    ends = np.searchsorted(rows, np.arange(num_users + 1))
+    lengths = np.diff(ends)
+    places = np.arange(len(rows)) - ends[rows]
     side_by_side = np.full((num_users, max(kept, int(lengths.max(initial=0)))), _EXCLUDED, np.int64)
     side_by_side[rows, places] = keys
     side_by_side.sort(axis=1)

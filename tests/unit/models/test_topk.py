@@ -116,6 +116,15 @@ def test_a_score_that_cannot_be_ranked_is_refused(wrong):
         top_k(np.array([[0.0, wrong], [1.0, -np.inf]]), 1)
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+@pytest.mark.parametrize(("num_items", "place"), [(40, 3), (43, 3), (43, 42)])
+def test_a_score_that_cannot_be_ranked_is_refused_wherever_it_stands_among_many(wrong, num_items, place):
+    scores_UN = np.zeros((2, num_items), np.float32)
+    scores_UN[1, place] = wrong
+    with pytest.raises(ValueError, match="finite"):
+        top_k(scores_UN, 1)
+
+
 def test_a_list_of_nothing_is_refused():
     with pytest.raises(ValueError, match="k is 0"):
         top_k(np.zeros((1, 3)), 0)
