@@ -168,7 +168,8 @@ def show_summary(settings: Settings, runs: AirflowRuns) -> None:
 def show_competitors(retraining: dict[str, Any]) -> None:
     """Print which recommenders competed in the last retraining, and how near each came."""
     validation = retraining["validation"]
-    told = ", ".join(f"{name} {ndcg:.4f}" for name, ndcg in validation["ndcg_at_10"].items())
+    best = sorted(validation["ndcg_at_10"].items(), key=lambda pair: -pair[1])
+    told = ", ".join(f"{name} {ndcg:.4f}" for name, ndcg in best)
     console.print(
         f"The challenger is {retraining['recommender']}, chosen by {validation['num_users']:,} people on earlier days, ndcg@10: {told}"
     )

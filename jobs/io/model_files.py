@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -138,8 +138,10 @@ def load_model(folder: Path, digest: str) -> Model:
             f"{folder} was trained on {unknown[0]}, which nothing computes any more. Declare it again in "
             "dbt_project/models/features, or retrain: foretaste retrain"
         )
+    loaders: dict[str, Callable[[dict[str, Any], Mapping[str, State]], Model]]
+    loaders = {_RANKED: _load_ranked, _SCORED: _load_scored}
     # What was trained before there were two kinds does not say which it is.
-    load = {_RANKED: _load_ranked, _SCORED: _load_scored}.get(description.get("kind", _RANKED))
+    load = loaders.get(description.get("kind", _RANKED))
     if load is None:
         raise ModelRefused(
             f"{folder} is a model of the kind {description['kind']!r}, which this Foretaste does not know. "
@@ -181,8 +183,12 @@ def _load_scored(description: dict[str, Any], states: Mapping[str, State]) -> Sc
             recommenders[name] = Content(**options)
         elif name == "sasrec":
             recommenders[name] = SASRec.from_state(SASRecConfig(**options), states[name])
+        elif name == "ease":
+            recommenders[name] = EASE.from_state(states[name])
+        elif name == "als":
+            recommenders[name] = ALS.from_state(states[name])
         else:
-            recommenders[name] = {"ease": EASE, "als": ALS}[name].from_state(states[name])
+            raise ValueError(f"{name} is no recommender that is known")
     return ScoreModel(
         item_ids=np.array(description["item_ids"], dtype=object),
         recommenders=recommenders,

@@ -74,7 +74,7 @@ def ordered_metrics(metrics: dict[str, Record]) -> list[tuple[str, Record]]:
 
 
 def _competitors(record: Record) -> list[Record]:
-    """Who competed to be the challenger, in the order of the file, and how near each came."""
+    """Who competed to be the challenger, the best first."""
     ndcg: dict[str, float] = (record.get("validation") or {}).get("ndcg_at_10") or {}
     weights = record.get("weights") or {}
     told = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items()) if len(weights) > 1 else ""
@@ -85,7 +85,7 @@ def _competitors(record: Record) -> list[Record]:
             "is_chosen": name == record.get("recommender"),
             "weights": told if name == record.get("recommender") else "",
         }
-        for name, value in ndcg.items()
+        for name, value in sorted(ndcg.items(), key=lambda pair: -pair[1])
     ]
 
 

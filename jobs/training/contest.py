@@ -239,14 +239,15 @@ class Contest:
             sasrec = fits.recommenders[SASREC]
             assert isinstance(sasrec, SASRec)
             return NextItemModel(fits.item_ids, sasrec, *lesson.ranker)
-        of_the_world = {
+        known: dict[str, Scorer | CoVisitation | Popularity | Content] = {
+            **fits.recommenders,
             POPULARITY: Popularity(),
             COVISITATION: CoVisitation(**self.chosen.covisitation.model_dump()),
             CONTENT: Content(**self.chosen.content.model_dump()),
         }
         # Who has no say is neither kept nor asked; where nobody has one, everybody is, and recent popularity decides.
         weights = {part: weight for part, weight in lesson.weights.items() if weight > 0} or lesson.weights
-        found = {part: {**fits.recommenders, **of_the_world}[part] for part in weights}
+        found = {part: known[part] for part in weights}
         return ScoreModel(fits.item_ids, found, weights)
 
     def _weights(
@@ -263,10 +264,12 @@ class Contest:
         ranking = model.ranking(
             world, length=K, num_candidates=num_candidates, repeats_allowed=repeats_allowed
         )
-        scores, is_wanted, lengths = [], [], []
+        scores: list[npt.NDArray[np.float32]] = []
+        is_wanted: list[npt.NDArray[np.bool_]] = []
+        lengths: list[npt.NDArray[np.int64]] = []
         for scored in ranking.score(users):
             wanted_BN, candidate_BN = (np.zeros(scored.is_allowed_BN.shape, bool) for _ in range(2))
-            for row, items in enumerate(targets[sum(map(len, lengths)) :][: len(scored.block)]):
+            for row, items in enumerate(targets[sum(len(each) for each in lengths) :][: len(scored.block)]):
                 wanted_BN[row, items] = True
             for scores_BN in scored.scores_RBN:
                 best_BK, _ = top_k(np.where(scored.is_allowed_BN, scores_BN, -np.inf), num_candidates)
@@ -296,6 +299,6 @@ def best(ndcg: Mapping[str, npt.NDArray[np.float64]], tie_errors: float) -> str:
 
     def is_tie(name: str) -> bool:
         lost_U = ndcg[highest] - ndcg[name]
-        return float(lost_U.mean()) <= tie_errors * float(lost_U.std()) / len(lost_U) ** 0.5
+        return bool(lost_U.mean() <= tie_errors * lost_U.std() / len(lost_U) ** 0.5)
 
     return next(name for name in ndcg if is_tie(name))

@@ -312,6 +312,8 @@ def test_ease_is_left_out_where_it_takes_too_much_and_a_blend_goes_on_without_it
     choice = held.choose(world, outcomes, shown())
     assert list(choice.ndcg) == ["blend", "popularity"]
     assert list(held.learn("blend", choice.fits, world, outcomes, shown()).weights) == ["als"]
+    assert choice.name == "blend"
+    assert list(held.refit(choice, world).recommenders) == ["als"]
     with pytest.raises(GateRefused, match=r"none of ease could be fitted.*let others compete"):
         contest(sequences, "ease", ease=few).choose(world, outcomes, shown())
 

@@ -596,7 +596,7 @@ def test_a_retraining_tells_who_competed_and_who_became_the_challenger() -> None
     competed = {"num_users": 412, "ndcg_at_10": {"ranker": 0.0731, "blend": 0.0792, "ease": 0.0688}}
     record = retraining(recommender="blend", validation=competed, weights={"sasrec": 0.61, "ease": 0.39})
     page = text_of(pages(day_view(), retrainings=[record])["retrainings/2011-03-01.html"])
-    assert "ranker 0.0731 blend 0.0792 the challenger: sasrec 0.61, ease 0.39 ease 0.0688" in page
+    assert "blend 0.0792 the challenger: sasrec 0.61, ease 0.39 ranker 0.0731 ease 0.0688" in page
     assert "for 412 people of whom none of these has learnt" in page
     assert "added up with weights that people's next days taught: sasrec 0.61, ease 0.39" in page
     alone = retraining(recommender="ease", validation=competed, weights={"ease": 1.0})

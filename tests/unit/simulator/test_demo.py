@@ -42,7 +42,7 @@ def test_the_end_of_the_demo_names_the_challenger_and_whom_it_competed_with() ->
         console.print(_models_table([retraining]))
     told = " ".join(printed.get().split())
     assert (
-        "The challenger is blend, chosen by 1,412 people on earlier days, ndcg@10: ranker 0.0731, blend 0.0792"
+        "The challenger is blend, chosen by 1,412 people on earlier days, ndcg@10: blend 0.0792, ranker 0.0731"
         in told
     )
     assert "challenger (blend)" in told
