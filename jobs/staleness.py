@@ -21,6 +21,7 @@ from jobs.features.training_impressions import NEEDED, training_impressions
 from jobs.feed_reader import read_description
 from jobs.io.lake import Lake
 from jobs.io.state import STALENESS, State
+from jobs.judging.bounds import load_bounds
 from jobs.ranking.next_item import NextItemModel
 from jobs.ranking.proposer import allowed_items
 from jobs.ranking.world import World, load_world
@@ -70,7 +71,7 @@ def staleness(
             listener(f"age {age:>2}: {len(found[0])} people, ndcg@10 {found[1].mean():.4f}")
     if len(aged) < 2 * WINDOW:
         raise PartitionMissing(_too_few(len(aged), day))
-    found_ageing = ageing(aged, margin=settings.promote_margin, seed=chosen["seed"])
+    found_ageing = ageing(aged, margin=load_bounds().difference.margin, seed=chosen["seed"])
     record = {
         "day": day.isoformat(),
         "fitted_on": fitted_on.isoformat(),

@@ -109,7 +109,7 @@ class Ladder:
         most_U = np.full(len(users), int(for_sale.sum()))
         if not self._repeats_allowed:
             most_U -= np.array([int(for_sale[self.world.seen[user]].sum()) for user in users], np.int64)
-        return np.minimum(most_U, self._length)
+        return np.asarray(np.minimum(most_U, self._length), np.int64)
 
     def _personal(self, users: IntArray) -> tuple[IntArray, FloatArray, IntArray]:
         """The model's own lists of those whom it knows, with their reasons."""

@@ -151,7 +151,13 @@ class ScoreRanking:
             scores.append(best_BK)
             personal.append(scored.tells_RB[is_personal_R].any(axis=0))
             reasons.append(self._reasons(scored, items_BK[:, : self.num_explained], sums_BN))
-        return RankedLists(users, *map(np.concatenate, (items, scores, personal, reasons)))
+        return RankedLists(
+            users,
+            np.concatenate(items),
+            np.concatenate(scores),
+            np.concatenate(personal),
+            np.concatenate(reasons),
+        )
 
     def explain(self, user: int, item: int) -> Explained:
         """How one item stands with one user: its scores by recommender, whether it may be shown or not."""
@@ -246,7 +252,8 @@ def _without(history: IntArray, item: int) -> IntArray:
     """A history without every event on an item that is among its last ``EXPLAINED_EVENTS``."""
     is_kept = history != item
     is_kept[:-EXPLAINED_EVENTS] = True
-    return history[is_kept]
+    kept: IntArray = history[is_kept]
+    return kept
 
 
 def _words(world: World) -> csr_matrix:

@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from jobs.judge import LEAST_MARGIN
-
 FloatArray = npt.NDArray[np.float64]
 
 #: Days that are looked at together: one day alone has few people, and its own weekday.
@@ -83,7 +81,7 @@ def ageing(days: Sequence[AgedDay], *, margin: float, seed: int) -> Ageing:
 
     Days differ: on some everybody is easier to guess. Popularity, which is counted anew each day, takes that out, person by
     person. What is lost is the lead on the first ``WINDOW`` days less that on as many days from an age on. It is too much where
-    it is surely above ``margin`` of the fresh NDCG@10 (:data:`jobs.judge.LEAST_MARGIN` at least): one-sided 95 %, shared by all
+    it is surely above ``margin``, in NDCG@10: one-sided 95 %, shared by all
     ages (Bonferroni). Intervals are of a bootstrap over people, each with all of their days (Poisson weights; Chamandy et
     al., 2012).
 
@@ -105,10 +103,8 @@ def ageing(days: Sequence[AgedDay], *, margin: float, seed: int) -> Ageing:
     )
     ndcg_D, lead_D = _means(ndcg_UD, is_there_UD, each_DD), _means(lead_UD, is_there_UD, each_DD)
     lead_W = _means(lead_UD, is_there_UD, window_DW)
-    fresh = float(_means(ndcg_UD, is_there_UD, window_DW)[0])
-    allowed = max(margin * fresh, LEAST_MARGIN)
     loss_W, loss_RW = lead_W[0] - lead_W[1:], lead_RW[:, :1] - lead_RW[:, 1:]
-    surely_W = np.quantile(loss_RW, _LEVEL / len(loss_W), axis=0) > allowed
+    surely_W = np.quantile(loss_RW, _LEVEL / len(loss_W), axis=0) > margin
     losses = {start: place for place, start in enumerate(starts[1:])}
     aged = tuple(
         Aged(
@@ -125,7 +121,7 @@ def ageing(days: Sequence[AgedDay], *, margin: float, seed: int) -> Ageing:
     )
     stale = next((one.age for one in aged if one.is_surely_stale), None)
     every = None if stale is None else stale - 1
-    return Ageing(aged, allowed, every, _advice(aged, allowed, every))
+    return Ageing(aged, margin, every, _advice(aged, margin, every))
 
 
 def _advice(aged: Sequence[Aged], allowed: float, every: int | None) -> str:

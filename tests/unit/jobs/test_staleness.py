@@ -43,7 +43,7 @@ def curve(
     return found
 
 
-def aged(days: list[AgedDay], margin: float = 0.05) -> Ageing:
+def aged(days: list[AgedDay], margin: float = 0.01) -> Ageing:
     return ageing(days, margin=margin, seed=7)
 
 
@@ -58,7 +58,7 @@ def test_a_model_that_loses_its_lead_is_to_be_retrained_before_that_age() -> Non
 
 
 def test_a_model_that_loses_nothing_may_stay() -> None:
-    found = aged(curve(num_users=800, num_days=9), margin=0.2)
+    found = aged(curve(num_users=800, num_days=9), margin=0.04)
     assert found.retrain_every is None
     assert found.advice.startswith("retraining every 9 days is enough")
 
@@ -87,13 +87,8 @@ def test_among_many_ages_chance_alone_gives_no_advice() -> None:
             )
             for age in range(1, 26)
         ]  # fmt: skip
-        told += ageing(days, margin=0.0, seed=1).retrain_every is not None
+        told += ageing(days, margin=0.01, seed=1).retrain_every is not None
     assert told == 0
-
-
-def test_what_may_be_lost_is_a_share_of_the_fresh_accuracy_and_some_in_any_case() -> None:
-    assert aged(curve(), margin=0.5).allowed == pytest.approx(0.1, abs=0.01)
-    assert aged(curve(), margin=0.0).allowed == 0.01
 
 
 def test_fresh_days_and_days_without_a_window_lose_nothing() -> None:
