@@ -55,7 +55,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "train.freed_memory": training_speed.freed_memory,
     "ranking.item_words": item_words.item_words,
     "ranking.reasons": reasons.reasons,
-    "score.unchanged": rescoring.unchanged,
+    "ranking.unchanged": rescoring.unchanged,
     "judge.error_rates": judging.error_rates,
     **dict.fromkeys(judging.FIGURES, judging.error_rates),
     "proof.recovery": proof.proof_of_a_seed,

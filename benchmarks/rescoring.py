@@ -1,6 +1,6 @@
 """What it saves to read only those histories again that have changed since the day before.
 
-``score.unchanged``: seconds of encoding everybody, the day after, when one person in ten has taken something; the reference
+``ranking.unchanged``: seconds of encoding everybody, the day after, when one person in ten has taken something; the reference
 is encoding everybody anew, in the same run. The states are the same to the last bit, which is checked. Both use a
 transformer of the default shape, histories of up to 50 items, one thread, and what reasons need; kept states are written and read as a run does.
 """
@@ -59,5 +59,9 @@ def unchanged(folder: Path) -> Iterator[Figure]:
             raise RuntimeError("kept states are not those of encoding everybody")
     unit = f"s ({encoded:,} of {len(states.digests_S2):,} histories encoded)"
     yield figure(
-        "score.unchanged", median(seconds), unit, median(reference), "every history encoded, in the same run"
+        "ranking.unchanged",
+        median(seconds),
+        unit,
+        median(reference),
+        "every history encoded, in the same run",
     )

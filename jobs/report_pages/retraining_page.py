@@ -126,7 +126,7 @@ def model_card(record: Record) -> list[tuple[str, str]]:
         (
             "Limits",
             "Judged by what people did with other lists before them, which favours what was shown. Says little about "
-            "items that nobody has acted upon, and nothing about people without a history: they get recent popularity. "
+            "items that nobody has acted upon, and nothing about people without a history: they go down the ladder to what is popular. "
             "Not tried on another shop, nor on a taste that has shifted since.",
         ),
         (

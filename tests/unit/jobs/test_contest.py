@@ -29,7 +29,7 @@ NEXT = DAY + timedelta(days=1)
 CHOSEN = {
     "seed": 7, "threads": 1, "history_length": 6, "sasrec_max_users": 1000, "sasrec_width": 16, "sasrec_blocks": 1,
     "sasrec_heads": 1, "sasrec_dropout": 0.0, "sasrec_epochs": 25, "sasrec_learning_rate": 3e-2, "sasrec_horizon": 1,
-    "train_half_life_days": 0, "num_candidates": 12, "list_length": 10,
+    "sasrec_item_words": False, "sasrec_loss": "auto", "train_device": "cpu", "train_half_life_days": 0, "num_candidates": 12, "list_length": 10,
 }  # fmt: skip
 SIMPLE = ("ease", "als", "covisitation", "popularity")
 GIVEN = load_recommenders().model_copy(
@@ -370,12 +370,12 @@ def test_champion_and_challenger_may_be_of_two_kinds() -> None:
     assert isinstance(models["ranker"], NextItemModel)
     assert isinstance(models["covisitation"], ScoreModel)
     given = (world, sequences, outcomes, shown(), held.trainer)
-    one, _, num_users = evaluate(models["ranker"], models["covisitation"], *given)
-    other, _, _ = evaluate(models["covisitation"], models["ranker"], *given)
-    assert num_users == 32
-    np.testing.assert_array_equal(one["challenger"], other["champion"])
-    np.testing.assert_array_equal(one["champion"], other["challenger"])
-    assert (one["challenger"] != one["champion"]).any()
+    one = evaluate(models["ranker"], models["covisitation"], *given)
+    other = evaluate(models["covisitation"], models["ranker"], *given)
+    assert one.num_users == 32
+    np.testing.assert_array_equal(one.ndcg["challenger"], other.ndcg["champion"])
+    np.testing.assert_array_equal(one.ndcg["champion"], other.ndcg["challenger"])
+    assert (one.ndcg["challenger"] != one.ndcg["champion"]).any()
 
 
 # The file

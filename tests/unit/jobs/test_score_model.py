@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from contracts.lists import PERSONAL, POPULAR
+from contracts.lists import PERSONAL, REASONS_PER_PLACE, SEGMENT
 from jobs.ranking import score_model
 from jobs.ranking.proposer import allowed_items
+from jobs.ranking.reasons import EXPLAINED_EVENTS
 from jobs.ranking.score_model import ScoreModel
 from jobs.ranking.world import World
 from jobs.score import rank_everyone
@@ -91,15 +92,57 @@ def test_nobody_asked_for_gets_nothing(world: World, model: ScoreModel) -> None:
     assert found.items_UK.shape == found.scores_UK.shape == (0, K)
 
 
-def test_whoever_has_no_history_gets_recent_popularity_and_is_told(world: World, model: ScoreModel) -> None:
+def test_whoever_has_no_history_goes_down_the_ladder_and_is_told(world: World, model: ScoreModel) -> None:
     rows = rank_everyone(world, model, length=K, num_candidates=3, repeats_allowed=True).to_pylist()
     popular = rank_everyone(world, None, length=K, num_candidates=3, repeats_allowed=True).to_pylist()
     assert rows[0] == popular[0]
-    assert [row["source"] for row in rows] == [POPULAR] + [PERSONAL] * (NUM_USERS - 1)
+    assert [row["source"] for row in rows] == [SEGMENT] + [PERSONAL] * (NUM_USERS - 1)
     alone = only(model, "popularity")
     assert (
         rank_everyone(world, alone, length=K, num_candidates=3, repeats_allowed=True).to_pylist() == popular
     )
+
+
+@pytest.mark.parametrize("names", [("ease",), ("ease", "covisitation", "sasrec", "popularity")])
+def test_a_reason_is_what_a_place_would_score_less_without(
+    world: World, model: ScoreModel, names: tuple[str, ...]
+) -> None:
+    def ranking(world: World):
+        return only(model, *names).ranking(
+            world, length=K, num_candidates=3, repeats_allowed=True, num_explained=2
+        )
+
+    found = ranking(world).rank(USERS)
+    assert found.reasons_UKE.shape == (NUM_USERS, 2, REASONS_PER_PLACE)
+    assert (found.reasons_UKE[0] == -1).all()  # no history, no reason
+    named = 0
+    for user in range(1, NUM_USERS):
+        item = int(found.items_UK[user, 1])
+        told = ranking(world).explain(user, item)
+        assert (told.rank, told.is_candidate) == (2, True)
+        assert told.score == pytest.approx(found.scores_UK[user, 1], abs=1e-5)
+        for event, fall in told.falls:
+            history = world.histories[user]
+            is_recent = np.arange(len(history)) >= len(history) - EXPLAINED_EVENTS
+            shorter = history[~((history == event) & is_recent)]
+            histories = [shorter if other == user else each for other, each in enumerate(world.histories)]
+            without = ranking(dataclasses.replace(world, histories=histories)).explain(user, item)
+            assert told.score - without.score == pytest.approx(fall, abs=1e-5)
+        strongest = [event for event, fall in told.falls if fall >= 0.01][:REASONS_PER_PLACE]
+        reasons = found.reasons_UKE[user, 1]
+        assert reasons[reasons >= 0].tolist() == strongest
+        named += len(strongest)
+    assert named > NUM_USERS
+
+
+def test_what_may_not_be_shown_is_explained_and_told_to_be_none(world: World, model: ScoreModel) -> None:
+    sold_out = int(np.flatnonzero(~world.is_available_N)[0])
+    ranking = model.ranking(world, length=K, num_candidates=3, repeats_allowed=True, num_explained=1)
+    told = ranking.explain(3, sold_out)
+    assert not told.is_candidate
+    assert told.num_candidates == int(world.is_available_N.sum()) + 1
+    assert 1 <= told.rank <= told.num_candidates
+    assert set(told.features) == set(model.recommenders)
 
 
 def test_who_has_no_say_makes_no_list_personal(world: World, model: ScoreModel) -> None:
