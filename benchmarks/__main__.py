@@ -52,7 +52,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "score.million": scoring.million,
     "publish.features": publishing.publish_features,
     "ranking.preparation": preparation.preparation,
-    "train.freed_memory": training_speed.freed_memory,
+    "steps.freed_memory": training_speed.freed_memory,
     "ranking.item_words": item_words.item_words,
     "ranking.reasons": reasons.reasons,
     "ranking.unchanged": rescoring.unchanged,

@@ -26,7 +26,7 @@ def freed_memory(folder: Path) -> Iterator[Figure]:
     rates = np.array([[_measured("keep"), _measured("default")] for _ in range(_TURNS)])
     kept, default = np.median(rates, axis=0)
     yield figure(
-        "train.freed_memory", float(kept), f"positions/s, {_ITEMS:,} items, 1,024 negatives, batches of 128", float(default),
+        "steps.freed_memory", float(kept), f"positions/s, {_ITEMS:,} items, 1,024 negatives, batches of 128", float(default),
         "the same without",
     )  # fmt: skip
 

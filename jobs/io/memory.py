@@ -12,7 +12,7 @@ def keep_freed_memory() -> bool:
     """Have this process keep freed memory for the next tensor of that size instead of giving it back.
 
     A training makes and frees the same large tensors in every step. By default glibc gives them back to the system,
-    which hands them out again page by page, each wiped (`make bench ONLY=train.freed_memory`).
+    which hands them out again page by page, each wiped (`make bench ONLY=steps.freed_memory`).
 
     Returns:
         Was it told so? Other C libraries know no such switch.
