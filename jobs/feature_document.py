@@ -204,10 +204,15 @@ def _champion(settings: Settings) -> tuple[str | None, dict[str, float]]:
 
 
 def _weights(folder: Path) -> dict[str, float]:
-    """Each column's line and its share of the first layer, as one length: what the ranker multiplies it by."""
+    """Each column's line and its share of the first layer, as one length: what the ranker multiplies it by.
+
+    A champion without a ranker, which scores by itself, multiplies none.
+    """
     from safetensors.numpy import load_file
 
-    columns = json.loads((folder / "model.json").read_text(encoding="utf-8"))["features"]
+    columns = json.loads((folder / "model.json").read_text(encoding="utf-8")).get("features", [])
+    if not columns:
+        return {}
     state = load_file(folder / "ranker.safetensors")
     matrices = [state[name] for name in ("line.weight", "layers.0.weight") if name in state]
     stacked = [matrix.astype(np.float64) for matrix in matrices if matrix.shape[-1] == len(columns)]

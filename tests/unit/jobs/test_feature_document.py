@@ -83,6 +83,11 @@ def test_the_highest_bar_fills_the_box_and_a_single_row_can_be_seen() -> None:
     assert bars([300, 0, 1]) == "M0,30V0h1V30h1V29h1V30z"
 
 
+def test_a_champion_without_a_ranker_weighs_no_feature(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text('{"kind": "scored", "recommenders": []}')
+    assert _weights(tmp_path) == {}
+
+
 def test_the_weight_of_a_feature_is_that_of_the_champion_s_ranker(tmp_path: Path) -> None:
     home = load_settings(home=tmp_path)
     folder = tmp_path / "models" / "ab"
