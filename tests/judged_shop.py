@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from scipy.sparse import csr_matrix
 
+from contracts.lists import REASONS_PER_PLACE
 from contracts.tables import TRAINING_IMPRESSIONS
 from jobs.io.schemas import arrow_schema
 from jobs.judge import Verdict, judge
@@ -77,7 +78,8 @@ class Scores:
     ) -> RankedLists:
         self.takes()
         items_UK, scores_UK = top_k(self.scores_UN[users], length)
-        return RankedLists(users, items_UK, scores_UK, np.ones(len(users), bool))
+        no_reasons = np.empty((len(users), 0, REASONS_PER_PLACE), np.int64)
+        return RankedLists(users, items_UK, scores_UK, np.ones(len(users), bool), no_reasons)
 
 
 def judged_shop(seed: int = 5) -> Shop:

@@ -84,7 +84,7 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StepCon
         context = StepContext.of(settings, lease)
         context.state.put(PROMOTIONS, "1", {"day": str(FIT), "sha256": digest})
         manifest = {
-            "kind": names.RETRAIN, "day": str(DAY), "champion": "1", "feed": {"repeats_allowed": True},
+            "kind": names.RETRAIN, "day": str(DAY), "champion": "1", "feed": {"repeats_allowed": True, "missing_consent": "granted"},
             "settings": settings.run_settings() | {"rank_days": 1},
         }  # fmt: skip
         context.state.put(
