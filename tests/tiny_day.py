@@ -55,6 +55,9 @@ def tiny_day(home: Path, sold_out: str = "") -> Settings:
             lake.replace(name, DAY, filled(TABLES[name], num_rows, **columns), inputs="test")
     _, digest = save_model(tiny_model(world), {}, settings.home / "models")
     state.put(PROMOTIONS, "1", {"day": "2011-02-28", "sha256": digest})
-    manifest = {"feed": {"repeats_allowed": True}, "settings": {"num_candidates": 20, "list_length": 10}}
+    manifest = {
+        "feed": {"repeats_allowed": True, "missing_consent": "granted"},
+        "settings": {"num_candidates": 20, "list_length": 10},
+    }
     state.put(RUNS, f"daily/{DAY}", {"manifest": manifest})
     return settings

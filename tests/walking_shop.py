@@ -42,7 +42,11 @@ def build_lake(settings: Settings, last: date, worlds: Iterable[date], turned_on
 def begin_retraining(settings: Settings, day: date, judge_days: int, rank_days: int) -> Cutoffs:
     """The manifest of a day's retraining and its training set."""
     chosen = settings.run_settings() | {"judge_days": judge_days, "rank_days": rank_days}
-    manifest = {"settings": chosen, "champion": None, "feed": {"repeats_allowed": True}}
+    manifest = {
+        "settings": chosen,
+        "champion": None,
+        "feed": {"repeats_allowed": True, "missing_consent": "granted"},
+    }
     state, cut = State.of(settings), cutoffs(day, judge_days, rank_days)
     state.put(RUNS, f"retrain/{day}", {"manifest": manifest})
     with state.lease("test", "build", 60, is_last=True) as lease:

@@ -44,9 +44,7 @@ class Registered:
         self.told = {"folder": folder, "digest": digest, **told}
         return "2", "http://mlflow/2"
 
-    def log_verdict(
-        self, version: str, verdict: Mapping[str, Any], artifacts: Mapping[str, str]
-    ) -> None:
+    def log_verdict(self, version: str, verdict: Mapping[str, Any], artifacts: Mapping[str, str]) -> None:
         self.told |= {"verdict": verdict, "artifacts": sorted(artifacts)}
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from contracts import names
-from contracts.lists import Pointer, unpack
+from contracts.lists import Pointer, pack, unpack
 from contracts.settings import Settings
 from jobs.io.online import OnlineStore
 from tests.faults.conftest import Run
@@ -165,11 +165,9 @@ def test_the_same_readers_catch_a_writer_that_overwrites_in_place(shop: Settings
             for user in range(NUM_USERS):
                 key = names.lists_key(pointer.version, names.bucket_of(f"u{user:04d}", BUCKETS))
                 indices = [ITEMS.index(item) for item in listed(user, day)]
-                packed = store.hget(key, f"u{user:04d}")
-                flags, scores = packed[:1], packed[1 + 2 * len(indices) :]
-                store.hset(
-                    key, f"u{user:04d}", flags + b"".join(i.to_bytes(2, "little") for i in indices) + scores
-                )
+                old = unpack(store.hget(key, f"u{user:04d}"))
+                written = pack(indices, old.scores, old.source, old.is_short, len(ITEMS))
+                store.hset(key, f"u{user:04d}", written)
     assert sum(num_problems for _, _, _, num_problems in answers) >= 1
 
 

@@ -48,7 +48,7 @@ def shop(tmp_path: Path) -> Settings:
     manifest = {
         "champion": None,
         "settings": chosen,
-        "feed": {"repeats_allowed": True},
+        "feed": {"repeats_allowed": True, "missing_consent": "granted"},
         "day": str(DAY),
     }
     state.put(RUNS, f"retrain/{DAY}", {"manifest": manifest})

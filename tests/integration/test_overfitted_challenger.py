@@ -39,7 +39,7 @@ class _Registry:
         self.metrics = metrics
         return "1", "http://mlflow/1"
 
-    def log_verdict(self, version: str, verdict: dict[str, Any]) -> None:
+    def log_verdict(self, version: str, verdict: dict[str, Any], artifacts: dict[str, str]) -> None:
         pass
 
 
