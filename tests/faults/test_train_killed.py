@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from mlflow import MlflowClient
 
 from contracts import names
 from contracts.settings import Settings, load_settings
@@ -20,7 +21,13 @@ from jobs.io.schemas import arrow_schema
 from jobs.io.state import RETRAININGS, RUNS, State
 from tests.faults.conftest import Run
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.timeout(400),
+    pytest.mark.filterwarnings(
+        "ignore::DeprecationWarning", "ignore::ResourceWarning"
+    ),  # of MLflow's own store
+]
 
 DAY = date(2011, 3, 20)
 JUDGE_DAYS, RANK_DAYS, EPOCHS = 2, 1, 3
@@ -41,6 +48,9 @@ def shop(tmp_path: Path) -> Settings:
     home.mkdir()
     (home / "settings.env").write_text(
         f"FORETASTE_MLFLOW_URL=sqlite:///{tmp_path}/mlflow.db\nFORETASTE_SASREC_EPOCHS={EPOCHS}\nFORETASTE_SASREC_WIDTH=16\n"
+    )
+    MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").create_experiment(
+        names.experiment(names.NEXT_ITEM_TASK), artifact_location=(tmp_path / "artifacts").as_uri()
     )
     settings = load_settings(home=home)
     state = State.of(settings)
