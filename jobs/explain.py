@@ -121,7 +121,7 @@ def render(answer: dict[str, Any]) -> str:
         lines.append("The user has had it, and this shop recommends nothing again.")
     if answer["score"] is None:
         return "\n".join(lines)
-    by_whom = "" if answer["is_candidate"] else "; no source proposes it"
+    by_whom = "" if answer["is_candidate"] else "; it would not be one of them by itself"
     lines.append(
         f"Score {answer['score']:.4f}, rank {answer['rank']} of {answer['num_candidates']} candidates{by_whom}"
     )

@@ -129,7 +129,8 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     )
     curve = choice.fits.curve
     # What a transformer knows by heart is held against a challenger that is made of it.
-    gap = curve.gap if curve and SASREC in contest.chosen.parts(choice.name) else None
+    has_transformer = SASREC in contest.chosen.parts(choice.name) and lesson.weights.get(SASREC, 1.0) > 0
+    gap = curve.gap if curve and has_transformer else None
     verdict = verdict.refused_for(overfitting_reasons(gap))
     flat = {
         f"judge.{name}.{metric}": value

@@ -161,9 +161,11 @@ class ScoreRanking:
 
     def explain(self, user: int, item: int) -> Explained:
         """How one item stands with one user: its scores by recommender, whether it may be shown or not."""
-        (scored,) = self.score(np.array([user]))
-        is_candidate = bool(scored.is_allowed_BN[0, item])
-        scored.is_allowed_BN[0, item] = True
+        block = np.array([user])
+        is_allowed_BN = allowed_items(self.world, block, self.repeats_allowed)
+        is_candidate = bool(is_allowed_BN[0, item])
+        is_allowed_BN[0, item] = True  # before anything is standardised over what may be shown
+        scored = self._scored(block, [self.world.histories[user]], is_allowed_BN)
         sums_BN = self._sums(scored)
         ((places_N,), _), (items_T,) = top_k(sums_BN, self.world.num_items), self._deletable(scored.block)
         falls_T = self._falls(scored, np.array([[item]]), sums_BN)[0, :, 0]

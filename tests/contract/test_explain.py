@@ -109,7 +109,7 @@ def test_what_is_sold_out_or_was_had_or_nobody_proposes_is_told(ask: Any, world:
     assert (sold_out["place"], sold_out["is_available"], sold_out["is_candidate"]) == (None, False, False)
     assert f"({SOLD_OUT.capitalize()}) is not in the personal list" in render(sold_out)
     assert "It is not for sale." in render(sold_out)
-    assert "; no source proposes it" in render(sold_out)
+    assert "; it would not be one of them by itself" in render(sold_out)
     had = str(world.item_ids[world.histories[5][0]])
     assert ask(had, repeats_allowed=True)["is_kept_out"] is False
     kept_out = ask(had, repeats_allowed=False)

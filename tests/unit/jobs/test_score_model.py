@@ -143,6 +143,12 @@ def test_what_may_not_be_shown_is_explained_and_told_to_be_none(world: World, mo
     assert told.num_candidates == int(world.is_available_N.sum()) + 1
     assert 1 <= told.rank <= told.num_candidates
     assert set(told.features) == set(model.recommenders)
+    stays = dataclasses.replace(world, is_available_N=np.ones(NUM_ITEMS, bool))
+    of_others = np.setdiff1d(np.flatnonzero(~world.is_available_N), sold_out)
+    stays.is_available_N[of_others] = False
+    shown = dataclasses.replace(ranking, world=stays).explain(3, sold_out)
+    assert shown.is_candidate
+    assert dict(told.falls) == pytest.approx(dict(shown.falls))  # what is for sale changes no reason
 
 
 def test_who_has_no_say_makes_no_list_personal(world: World, model: ScoreModel) -> None:
