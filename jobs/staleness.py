@@ -22,13 +22,15 @@ from jobs.feed_reader import read_description
 from jobs.io.lake import Lake
 from jobs.io.state import STALENESS, State
 from jobs.judging.bounds import load_bounds
-from jobs.ranking.next_item import NextItemModel
 from jobs.ranking.proposer import allowed_items
+from jobs.ranking.score_model import Model
 from jobs.ranking.world import World, load_world
 from jobs.stale import refuse_mixed
 from jobs.training.ageing import WINDOW, AgedDay, ageing
+from jobs.training.contest import Contest
 from jobs.training.evaluation import K, Prompted
 from jobs.training.impressions import Impressions
+from jobs.training.recommenders import load_recommenders
 from jobs.training.sequences import Sequences, read_user_days, targets_of
 from jobs.training.trainer import Trainer
 from models.metrics import ndcg_at
@@ -60,7 +62,7 @@ def staleness(
     trainer = Trainer(chosen, read_description(settings).repeats_allowed)
     sequences = read_user_days(lake, fitted_on - timedelta(days=chosen["history_days"] - 1), day)
     listener(f"training as of {fitted_on}, to be judged on {len(judged)} days up to {day}")
-    model = _fit(lake, trainer, sequences, end_of_fit, fitted_on)
+    recommender, model = _fit(lake, trainer, sequences, end_of_fit, fitted_on)
     shown = _impressions(lake, fitted_on, day, known_until=day)
     aged = []
     for before in judged:
@@ -75,13 +77,14 @@ def staleness(
     record = {
         "day": day.isoformat(),
         "fitted_on": fitted_on.isoformat(),
+        "recommender": recommender,
     } | found_ageing.as_record()
     State.of(settings).put(STALENESS, day.isoformat(), record)
     return record
 
 
 def judge_day(
-    model: NextItemModel, world: World, sequences: Sequences, shown: Impressions, trainer: Trainer
+    model: Model, world: World, sequences: Sequences, shown: Impressions, trainer: Trainer
 ) -> tuple[Any, Any, Any] | None:
     """People who wanted something on the day after the world's, NDCG@10 of the model and of popularity; None without any."""
     next_day = world.cutoff + timedelta(days=1)
@@ -91,7 +94,7 @@ def judge_day(
     users, targets = trainer.sample(users, targets, _MOST_USERS)
     if not len(users):
         return None
-    length = K + prompted.most(users)
+    length = max(K, trainer.chosen["list_length"]) + prompted.most(users)
     ranked = model.rank(
         world,
         users,
@@ -111,15 +114,16 @@ def judge_day(
 
 def _fit(
     lake: Lake, trainer: Trainer, sequences: Sequences, end_of_fit: date, fitted_on: date
-) -> NextItemModel:
-    """As a retraining does: the epochs and the ranker by the last days, the transformer once more up to the end of them."""
+) -> tuple[str, Model]:
+    """As a retraining does: the last days choose who is the challenger and teach it, and it is fitted up to the end of them."""
     early, outcomes = load_world(lake, end_of_fit), sequences.between(end_of_fit, fitted_on)
     trainer.refuse_unless_wanted(early, outcomes, until=fitted_on)
-    fitted, curve = trainer.fit_transformer(early, sequences, validate_on=outcomes)
+    contest = Contest(trainer, sequences, load_recommenders())
     shown = _impressions(lake, end_of_fit, fitted_on, known_until=fitted_on)
-    ranker, preparation = trainer.fit_ranker(fitted, early, outcomes, shown)
-    final, _ = trainer.fit_transformer(load_world(lake, fitted_on), sequences, num_epochs=curve.best_epoch)
-    return NextItemModel(final.item_ids, final.sasrec, ranker, preparation)
+    choice = contest.choose(early, outcomes, shown)
+    lesson = contest.learn(choice.name, choice.fits, early, outcomes, shown)
+    fits = contest.refit(choice, load_world(lake, fitted_on))
+    return choice.name, contest.model(choice.name, fits, lesson)
 
 
 def _days(lake: Lake, day: date, days: int, rank: int) -> tuple[date, list[date]]:
@@ -158,7 +162,7 @@ def _impressions(lake: Lake, after: date, until: date, *, known_until: date) -> 
 def render(record: dict[str, Any]) -> str:
     """The curve as a table, and the advice, for people."""
     lines = [
-        f"One model, trained as of {record['fitted_on']}, on each day after it. Popularity is counted anew each day.",
+        f"One model ({record['recommender']}), trained as of {record['fitted_on']}, on each day after it. Popularity is counted anew each day.",
         f"lead: NDCG@10 over popularity's. lost: lead on the first {record['window']} days less the lead on {record['window']} days from that age on.",
         "",
         f"{'age':>3}  {'day':<10}  {'people':>6}  {'ndcg@10':>7}  {'popular':>7}  {'lead':<26}  lost",

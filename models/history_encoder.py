@@ -5,6 +5,7 @@ B batch · L length · D width · N items · U users
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -27,27 +28,28 @@ class EncoderConfig(SequenceConfig, Protocol):
     def dropout(self) -> float: ...
 
 
-class HistoryEncoder(nn.Module):
+class HistoryEncoder(nn.Module, ABC):
     """A network whose state after a history, times an item's embedding, is the score of that item as the next one."""
 
     config: EncoderConfig
     #: How many dropout masks of its width a position meets on its way through the network.
     masks_per_position: int
 
+    @abstractmethod
     def __init__(self, config: EncoderConfig, seed: int) -> None:
-        raise NotImplementedError  # each network is made by its config and the seed of its first weights
+        """Each network is made by its config and the seed of its first weights."""
 
     @property
+    @abstractmethod
     def item_embeddings(self) -> Tensor:
         """The embeddings of the real items, items_ND."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode_last(self, history_BL: Tensor, lengths_B: Tensor) -> Tensor:
         """The state after the last real position of each history, state_BD; zero for an empty one.
 
         Wherever the weights are, what goes in and comes out lies in the processor's memory.
         """
-        raise NotImplementedError
 
     @torch.inference_mode()
     def encode(self, histories: Histories, batch_size: int = 64) -> npt.NDArray[np.float32]:

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import tomllib
-from importlib.resources import files
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from contracts.errors import SettingInvalid
+from jobs.reviewed_file import Section, parsed, text_of
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Difference(_Section):
+class Difference(Section):
     """How far from the champion's a challenger's accuracy may lie."""
 
     margin: Annotated[float, Field(gt=0, le=1)]
     max_gain: Annotated[float, Field(gt=0, le=1)]
 
 
-class Slices(_Section):
+class Slices(Section):
     """How far a slice may fall."""
 
     floor: Annotated[float, Field(gt=0, le=1)]
@@ -34,52 +28,52 @@ class Slices(_Section):
     min_users: Annotated[int, Field(ge=10)]  # no page tells of fewer people
 
 
-class Popularity(_Section):
+class Popularity(Section):
     """How much more of what everybody takes may be shown."""
 
     max_lift_risen: Positive
     max_popular_share: Share
 
 
-class Coverage(_Section):
+class Coverage(Section):
     """How much of the catalogue has to stay in sight."""
 
     min_kept: Share
 
 
-class Exposure(_Section):
+class Exposure(Section):
     """How differently groups of people may be shown the long tail."""
 
     max_gap_risen: Share
     max_gap: Share
 
 
-class Speed(_Section):
+class Speed(Section):
     """How slow scoring may be."""
 
     max_slowdown: Annotated[float, Field(gt=1)]
     enough_users_per_second: Positive
 
 
-class Size(_Section):
+class Size(Section):
     """How large a model may be."""
 
     max_megabytes: Positive
 
 
-class Data(_Section):
+class Data(Section):
     """How old what was learnt from may be."""
 
     max_age_days: Count
 
 
-class Registered(_Section):
+class Registered(Section):
     """What the model itself has to know of its twin's answers."""
 
     min_share_of_twin: Share
 
 
-class Bounds(_Section):
+class Bounds(Section):
     """Everything that ``expectations/promotion.toml`` says; its comments say why."""
 
     difference: Difference
@@ -99,7 +93,7 @@ def load_bounds() -> Bounds:
     Raises:
         SettingInvalid: a bound is missing, misspelt or out of its range.
     """
-    return parse_bounds(files("expectations").joinpath("promotion.toml").read_text(encoding="utf-8"))
+    return parse_bounds(text_of("promotion.toml"))
 
 
 def parse_bounds(text: str) -> Bounds:
@@ -108,7 +102,5 @@ def parse_bounds(text: str) -> Bounds:
     Raises:
         SettingInvalid: a bound is missing, misspelt or out of its range.
     """
-    try:
-        return Bounds.model_validate(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
-        raise SettingInvalid(f"expectations/promotion.toml: {error}. See docs/architecture.md.") from error
+    found: Bounds = parsed(Bounds, text, "promotion.toml", "See docs/architecture.md.")
+    return found

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import tomllib
-from importlib.resources import files
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from contracts.errors import SettingInvalid
+from jobs.reviewed_file import Section, parsed, text_of
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Rollback(_Section):
+class Rollback(Section):
     """When a new champion gives way to the former one."""
 
     days: Count
     clicks_lost: Share
 
 
-class Evidence(_Section):
+class Evidence(Section):
     """What a judgement needs before it says anything."""
 
     min_rows: Count
@@ -40,7 +34,7 @@ class Evidence(_Section):
     persistence: Share
 
 
-class Validity(_Section):
+class Validity(Section):
     """When data is broken rather than changed."""
 
     sound_days: Annotated[int, Field(ge=7)]
@@ -59,7 +53,7 @@ class Validity(_Section):
     max_price_jumps: Share
 
 
-class Features(_Section):
+class Features(Section):
     """When the distributions of the features have moved."""
 
     min_share_drifted: Share
@@ -67,14 +61,14 @@ class Features(_Section):
     lookback_days: dict[str, Annotated[int, Field(ge=0)]]
 
 
-class Predictions(_Section):
+class Predictions(Section):
     """When the champion's lists have moved."""
 
     category_bits: Share
     item_bits: Share
 
 
-class People(_Section):
+class People(Section):
     """When what people do has moved."""
 
     category_bits: Share
@@ -86,7 +80,7 @@ class People(_Section):
     unknown_categories: Share
 
 
-class Outcomes(_Section):
+class Outcomes(Section):
     """When what follows the lists has fallen."""
 
     ctr_lost: Share
@@ -95,7 +89,7 @@ class Outcomes(_Section):
     ndcg_below_popularity: Share
 
 
-class Loop(_Section):
+class Loop(Section):
     """When the lists have narrowed."""
 
     coverage_lost: Share
@@ -103,7 +97,7 @@ class Loop(_Section):
     popularity_lift_risen: Positive
 
 
-class Alarm(_Section):
+class Alarm(Section):
     """How often the alarm may ring."""
 
     cooldown_days: Annotated[int, Field(ge=0)]
@@ -112,7 +106,7 @@ class Alarm(_Section):
     settle_days: Annotated[int, Field(ge=0)]
 
 
-class Thresholds(_Section):
+class Thresholds(Section):
     """Everything that ``expectations/drift.toml`` says; its comments say why."""
 
     alarm: Alarm
@@ -132,7 +126,7 @@ def load_thresholds() -> Thresholds:
     Raises:
         SettingInvalid: a threshold is missing, misspelt or out of its range.
     """
-    return parse_thresholds(files("expectations").joinpath("drift.toml").read_text(encoding="utf-8"))
+    return parse_thresholds(text_of("drift.toml"))
 
 
 def parse_thresholds(text: str) -> Thresholds:
@@ -141,7 +135,5 @@ def parse_thresholds(text: str) -> Thresholds:
     Raises:
         SettingInvalid: a threshold is missing, misspelt or out of its range.
     """
-    try:
-        return Thresholds.model_validate(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
-        raise SettingInvalid(f"expectations/drift.toml: {error}. See docs/monitoring.md.") from error
+    found: Thresholds = parsed(Thresholds, text, "drift.toml", "See docs/monitoring.md.")
+    return found

@@ -160,6 +160,9 @@ class Contest:
     def _parts(self, world: World) -> set[str]:
         """The recommenders that competitors are made of and that the shop is not too large for."""
         names = {part for name in self.chosen.compete for part in self.chosen.parts(name)}
+        if SASREC in names and all(len(items) < 2 for items in self._taken(world).values()):
+            log.info("recommender_left_out name=%s: nobody has taken two items", SASREC)
+            names.remove(SASREC)
         num_items, most = len(self._vocabulary(world)), self.chosen.ease.most_items
         if EASE in names and num_items > most:
             log.info("recommender_left_out name=%s items=%d most_items=%d", EASE, num_items, most)
@@ -217,6 +220,8 @@ class Contest:
         Raises:
             GateRefused: there is nothing to learn from, or none of its recommenders could be fitted.
         """
+        if name == RANKER and SASREC not in fits.recommenders:
+            raise GateRefused(f"{name} is not fitted: nobody has taken two items. The champion stays")
         if name == RANKER:
             sasrec = fits.recommenders[SASREC]
             assert isinstance(sasrec, SASRec)
@@ -227,8 +232,8 @@ class Contest:
         ]
         if not parts:
             raise GateRefused(
-                f"{name} is not fitted: the shop has {len(fits.item_ids)} items, more than its most_items in "
-                "expectations/recommenders.toml. The champion stays"
+                f"{name} is not fitted: nobody has taken two items, or the shop's {len(fits.item_ids)} are more than its most_items "
+                "in expectations/recommenders.toml. The champion stays"
             )
         alike = dict.fromkeys(parts, 1.0)
         return Lesson(None, self._weights(fits, alike, world, outcomes, shown) if name == BLEND else alike)

@@ -20,6 +20,7 @@ from jobs.ranking.next_item import RankedLists
 from jobs.ranking.proposer import allowed_items
 from jobs.ranking.world import IntArray, World, each_index_of
 from jobs.training.impressions import Impressions
+from jobs.training.recommenders import load_recommenders
 from jobs.training.sequences import Sequences, targets_of
 from jobs.training.slices import slices_of, tail_of
 from jobs.training.trainer import Trainer
@@ -228,11 +229,13 @@ class Prompted:
 def _baseline_lists(
     world: World, sequences: Sequences, users: IntArray, trainer: Trainer, length: int
 ) -> dict[str, IntArray]:
-    """Recent popularity, EASE and ALS, fitted up to the world's cut-off and held to the same rules."""
+    """Recent popularity, ALS and, of a catalogue that it is affordable for, EASE, fitted up to the world's cut-off and held to the same rules."""
     taken = sequences.between(None, world.cutoff)
     rows = each_index_of(list(taken.values()), world.item_ids)
     evidence_UN = history_matrix([items[items >= 0] for items in rows], world.num_items)
-    models: dict[str, EASE | ALS] = {"ease": EASE().fit(evidence_UN), "als": ALS().fit(evidence_UN)}
+    models: dict[str, EASE | ALS] = {"als": ALS().fit(evidence_UN)}
+    if world.num_items <= load_recommenders().ease.most_items:  # its memory grows with their square
+        models["ease"] = EASE().fit(evidence_UN)
     lists: dict[str, list[IntArray]] = {name: [] for name in ("popularity", *models)}
     for start in range(0, len(users), _BLOCK):  # a matrix of everybody's scores would not fit
         block = users[start : start + _BLOCK]

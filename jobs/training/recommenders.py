@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
-from importlib.resources import files
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from contracts.errors import SettingInvalid
+from jobs.reviewed_file import Section, parsed, text_of
 
 #: The transformer with a ranker over features, and the sum of several recommenders' scores.
 RANKER, BLEND = "ranker", "blend"
@@ -20,11 +18,7 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class BlendOf(_Section):
+class BlendOf(Section):
     """Whose scores are added up."""
 
     of: Annotated[tuple[Single, ...], Field(min_length=1)]
@@ -35,14 +29,14 @@ class BlendOf(_Section):
         return _once(names)
 
 
-class EaseOptions(_Section):
+class EaseOptions(Section):
     """How EASE is fitted, and up to which size of the catalogue."""
 
     regularisation: Positive
     most_items: Count
 
 
-class AlsOptions(_Section):
+class AlsOptions(Section):
     """How ALS is fitted (:class:`models.als.ALSConfig`)."""
 
     factors: Count
@@ -51,14 +45,14 @@ class AlsOptions(_Section):
     iterations: Count
 
 
-class RecentOptions(_Section):
+class RecentOptions(Section):
     """How far back a history is read (:class:`models.covisitation.CoVisitation`, :class:`models.content.Content`)."""
 
     num_recent: Count
     half_life: Positive
 
 
-class Recommenders(_Section):
+class Recommenders(Section):
     """Everything that ``expectations/recommenders.toml`` says; its comments say why."""
 
     compete: Annotated[tuple[Single | Literal["ranker", "blend"], ...], Field(min_length=1)]
@@ -91,7 +85,7 @@ def load_recommenders() -> Recommenders:
     Raises:
         SettingInvalid: a recommender or an option is unknown, missing or out of its range.
     """
-    return parse_recommenders(files("expectations").joinpath("recommenders.toml").read_text(encoding="utf-8"))
+    return parse_recommenders(text_of("recommenders.toml"))
 
 
 def parse_recommenders(text: str) -> Recommenders:
@@ -100,9 +94,6 @@ def parse_recommenders(text: str) -> Recommenders:
     Raises:
         SettingInvalid: a recommender or an option is unknown, missing or out of its range.
     """
-    try:
-        return Recommenders.model_validate(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
-        raise SettingInvalid(
-            f"expectations/recommenders.toml: {error}. Its comments say what may stand there; `git checkout` has it as it was."
-        ) from error
+    way_out = "Its comments say what may stand there; `git checkout` has it as it was."
+    found: Recommenders = parsed(Recommenders, text, "recommenders.toml", way_out)
+    return found

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
-from importlib.resources import files
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from contracts.errors import SettingInvalid
 from contracts.settings import Settings
+from jobs.reviewed_file import Section, parsed, text_of
 
 #: The settings that a transformer is trained with and that nothing else depends on.
 TUNABLE = (
@@ -23,10 +22,9 @@ TUNABLE = (
 )
 
 
-class Range(BaseModel):
+class Range(Section):
     """Any number between two ends, both included."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     low: float
     high: float
     log: bool = False
@@ -48,10 +46,9 @@ class Range(BaseModel):
         return self.model_copy(update={"low": min(self.low, value), "high": max(self.high, value)})
 
 
-class Choices(BaseModel):
+class Choices(Section):
     """One of some whole numbers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     choices: Annotated[tuple[int, ...], Field(min_length=2)]
 
     @property
@@ -72,7 +69,7 @@ def load_space() -> Space:
     Raises:
         SettingInvalid: it names no setting of a transformer, or one of its values cannot work.
     """
-    return read_space(files("expectations").joinpath("search.toml").read_text(encoding="utf-8"))
+    return read_space(text_of("search.toml"))
 
 
 def read_space(text: str) -> Space:
@@ -81,10 +78,9 @@ def read_space(text: str) -> Space:
     Raises:
         SettingInvalid: see :func:`load_space`.
     """
-    try:
-        space: Space = TypeAdapter(dict[str, Range | Choices]).validate_python(tomllib.loads(text))
-    except (ValidationError, tomllib.TOMLDecodeError) as error:
-        raise SettingInvalid(f"expectations/search.toml: {error}") from error
+    space: Space = parsed(
+        dict[str, Range | Choices], text, "search.toml", "Its comments say what may stand there."
+    )
     if strange := sorted(set(space) - set(TUNABLE)):
         raise SettingInvalid(
             f"expectations/search.toml: {strange[0]} is nothing to search for; there are {', '.join(TUNABLE)}"

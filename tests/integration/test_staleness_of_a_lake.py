@@ -13,6 +13,7 @@ from contracts.feed import days_between
 from contracts.settings import load_settings
 from jobs.cli import cli
 from jobs.io.state import STALENESS, State
+from jobs.training.recommenders import load_recommenders
 from tests.walking_shop import FIRST, build_lake
 
 pytestmark = pytest.mark.integration
@@ -52,6 +53,7 @@ def test_when_everybody_walks_another_way_the_advice_is_to_retrain_by_then(home:
     record = State.of(settings).get(STALENESS, str(LAST))
     assert record is not None
     assert record["fitted_on"] == str(LAST - timedelta(days=14))
+    assert record["recommender"] in load_recommenders().compete
     ages = {aged["age"]: aged for aged in record["ages"]}
     assert sorted(ages) == [age for age in range(1, 15) if age != 6]  # of whose day before there is no world
     turned = (TURNED - LAST).days + 14

@@ -355,6 +355,19 @@ def test_where_there_is_no_choice_to_learn_from_a_blend_is_left_out() -> None:
     assert list(held.choose(world, sequences.between(DAY, NEXT), shown()).ndcg) == ["popularity"]
 
 
+def test_a_shop_in_which_nobody_has_taken_two_things_yet_does_without_the_transformer() -> None:
+    """The first weeks of a shop: what asks for no order competes all the same."""
+    world, sequences = shop([([user % 4], [4 + user % 2]) for user in range(40)], 6, [0, 0, 0, 0, 9, 8])
+    held = contest(
+        sequences, "ranker", "sasrec", "blend", "popularity", blend={"of": ("sasrec", "popularity")}
+    )
+    choice = held.choose(world, sequences.between(DAY, NEXT), shown())
+    assert list(choice.ndcg) == ["blend", "popularity"]
+    assert choice.fits.curve is None
+    with pytest.raises(GateRefused, match=r"nobody has taken two items"):
+        held.learn("ranker", choice.fits, world, sequences.between(DAY, NEXT), shown())
+
+
 # Whichever kind champion and challenger are of
 
 
@@ -373,9 +386,24 @@ def test_champion_and_challenger_may_be_of_two_kinds() -> None:
     one = evaluate(models["ranker"], models["covisitation"], *given)
     other = evaluate(models["covisitation"], models["ranker"], *given)
     assert one.num_users == 32
+    assert {"ease", "als", "popularity"} < set(one.metrics)
     np.testing.assert_array_equal(one.ndcg["challenger"], other.ndcg["champion"])
     np.testing.assert_array_equal(one.ndcg["champion"], other.ndcg["challenger"])
     assert (one.ndcg["challenger"] != one.ndcg["champion"]).any()
+
+
+def test_a_catalogue_that_is_too_large_for_ease_is_judged_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, sequences = shop(of_tastes(), 60, np.ones(60))
+    few = GIVEN.model_copy(update={"ease": GIVEN.ease.model_copy(update={"most_items": 59})})
+    monkeypatch.setattr("jobs.training.evaluation.load_recommenders", lambda: few)
+    held = contest(sequences, "popularity")
+    popular = held.model(
+        "popularity",
+        held.fit(set(), world),
+        held.learn("popularity", held.fit(set(), world), world, {}, shown()),
+    )
+    found = evaluate(popular, None, world, sequences, sequences.between(DAY, NEXT), shown(), held.trainer)
+    assert set(found.metrics) == {"challenger", "popularity", "als"}
 
 
 # The file

@@ -123,7 +123,9 @@ def steps(*taken: tuple[str, int, date]) -> Sequences:
 
 NEXT = DAY + timedelta(days=1)
 NOTHING = Impressions(arrow_schema(TRAINING_IMPRESSIONS).empty_table())
-TRAINER = Trainer({"seed": 7, "threads": 1, "num_candidates": NUM_ITEMS}, repeats_allowed=True)
+TRAINER = Trainer(
+    {"seed": 7, "threads": 1, "num_candidates": NUM_ITEMS, "list_length": 10}, repeats_allowed=True
+)
 
 
 def best_of(model: Any, world: Any, user: int) -> IntArray:
@@ -176,7 +178,9 @@ def test_without_repeats_nothing_is_recommended_again() -> None:
 
 
 def record(**options: Any) -> dict[str, Any]:
-    return {"day": str(NEXT), "fitted_on": str(DAY)} | aged(curve(**options)).as_record()
+    return {"day": str(NEXT), "fitted_on": str(DAY), "recommender": "blend"} | aged(
+        curve(**options)
+    ).as_record()
 
 
 def pages(found: dict[str, Any] | None) -> dict[str, str]:
@@ -185,7 +189,7 @@ def pages(found: dict[str, Any] | None) -> dict[str, str]:
 
 def test_the_table_says_what_its_columns_are_and_ends_with_the_advice() -> None:
     lines = render(record(lost_from=11)).splitlines()
-    assert "trained as of 2011-03-01" in lines[0]
+    assert "One model (blend), trained as of 2011-03-01" in lines[0]
     assert "popularity" in lines[0].lower()
     assert sum("surely too much" in line for line in lines) > 3
     assert lines[-1].startswith("Advice: retrain every ")
@@ -197,6 +201,7 @@ def test_the_page_shows_the_curve_beside_popularity_and_the_advice() -> None:
     assert page.count('<line class="threshold"') == 1
     assert page.count('<tr><th scope="row"') == 20
     assert "Advice: retrain every" in page
+    assert "One model (blend), trained as of 2011-03-01" in page
     assert page.count("surely too much") > 3
     assert "fresh" in page
 
