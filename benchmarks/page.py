@@ -34,7 +34,7 @@ def page(group: str, about: str, figures: Sequence[dict[str, Any]]) -> str:
         [
             f"# Benchmarks: {group}",
             "",
-            f"Written by `make bench ONLY={group} DOCS=docs`; nothing on this page is typed by hand. Each figure stands beside a",
+            f"Written by `make bench ONLY={group} DOCS=docs`; every figure on this page is printed by it. Each stands beside a",
             "reference that was measured in the same run, on the same machine; other programs may have run on it as well.",
             "",
             title,

@@ -13,6 +13,7 @@ The transformer is trained once a seed and tested once a seed; beside it stand s
 chose among a few (see ``contest.py``), from the same run. The reference is the best of these. An interval says 95 %: of the
 mean over seeds, where there are several (Student's t), and of how far the transformer is ahead, over resampled users.
 Finished seeds are kept and not trained again while settings and code are the same.
+What a table says was tried was tried by hand beforehand, on validation alone; no command prints it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from benchmarks.data_sets import DAY_SECONDS, Events
 from benchmarks.figure import Figure, Table, figure
 from benchmarks.kept import Kept, digest_of
 from contracts.settings import load_settings
+from jobs import feeds
 from models import splits
 from models.metrics import paired_bootstrap
 from models.splits import Sequences, Split, in_time, leave_one_out, sequences_of
@@ -42,6 +44,8 @@ SIMPLE = ("popularity", "co-visitation", "ALS", "EASE")
 _MODELS = Path(splits.__file__).parent
 #: Files whose code a result follows from. Lists are exact whatever ``topk.py`` does, which its tests hold.
 CODE = [
+    Path(__file__),
+    *Path(feeds.__file__).parent.glob("*.py"),
     Path(contest.__file__),
     Path(data_sets.__file__),
     *(each for each in _MODELS.glob("*.py") if each.name not in ("topk.py", "__init__.py")),
@@ -251,7 +255,7 @@ def _summed_up(
         ahead = paired_bootstrap(
             *_by_user(gain_SQ.mean(axis=0), gain_Q, split.test.users_Q), 2_000, np.random.default_rng(7)
         )
-        told = "recent popularity (7 days)" if model == "popularity" and held.recent_from else model
+        told = f"recent popularity ({_RECENT_DAYS} days)" if model == "popularity" and held.recent_from else model
         rows.append(
             (
                 told, f"{np.mean(places[model] > 0):.4f}", f"{gain_Q.mean():.4f}",

@@ -53,21 +53,6 @@ def hit_rate_at(lists_UK: Lists, targets: Targets, k: int) -> FloatArray:
     return _hit_rate(*_hits(lists_UK, targets, k), k)
 
 
-def recall_at(lists_UK: Lists, targets: Targets, k: int) -> FloatArray:
-    """The share of a user's targets that is among the first k."""
-    return _recall(*_hits(lists_UK, targets, k), k)
-
-
-def map_at(lists_UK: Lists, targets: Targets, k: int) -> FloatArray:
-    """Average precision of the first k: the mean of precision at each hit, over min(k, number of targets)."""
-    return _map(*_hits(lists_UK, targets, k), k)
-
-
-def mrr_at(lists_UK: Lists, targets: Targets, k: int) -> FloatArray:
-    """1 / the rank of the first hit among the first k (Voorhees, 1999), 0 without one."""
-    return _mrr(*_hits(lists_UK, targets, k), k)
-
-
 def _ndcg(hits_UK: BoolArray, num_targets_U: IntArray, k: int) -> FloatArray:
     discounts_K = 1.0 / np.log2(np.arange(2, k + 2))
     ideal_U = np.cumsum(discounts_K)[np.minimum(num_targets_U, k) - 1]
@@ -79,15 +64,18 @@ def _hit_rate(hits_UK: BoolArray, num_targets_U: IntArray, k: int) -> FloatArray
 
 
 def _recall(hits_UK: BoolArray, num_targets_U: IntArray, k: int) -> FloatArray:
+    """The share of a user's targets that is among the first k."""
     return np.asarray(hits_UK.sum(axis=1) / num_targets_U)
 
 
 def _map(hits_UK: BoolArray, num_targets_U: IntArray, k: int) -> FloatArray:
+    """Average precision of the first k: the mean of precision at each hit, over min(k, number of targets)."""
     precision_UK = np.cumsum(hits_UK, axis=1) / np.arange(1, hits_UK.shape[1] + 1)
     return np.asarray((precision_UK * hits_UK).sum(axis=1) / np.minimum(num_targets_U, k))
 
 
 def _mrr(hits_UK: BoolArray, num_targets_U: IntArray, k: int) -> FloatArray:
+    """1 / the rank of the first hit among the first k (Voorhees, 1999), 0 without one."""
     return np.asarray(np.where(hits_UK.any(axis=1), 1.0 / (hits_UK.argmax(axis=1) + 1), 0.0))
 
 

@@ -20,13 +20,10 @@ from models.metrics import (
     group_gap,
     hit_rate_at,
     holm,
-    map_at,
-    mrr_at,
     ndcg_at,
     novelty,
     paired_bootstrap,
     popularity_lift,
-    recall_at,
     required_users,
 )
 
@@ -37,6 +34,14 @@ TARGETS = [{5}, {9}, {3, 7}, {1}]
 def test_ndcg_discounts_a_hit_by_the_logarithm_of_its_rank():
     second_of_two = (1 / math.log2(3)) / (1 + 1 / math.log2(3))
     np.testing.assert_allclose(ndcg_at(LISTS, TARGETS, 3), [1.0, 0.5, second_of_two, 0.0])
+
+
+def of(name):
+    """One of the metrics that are told together, by itself."""
+    return lambda lists, targets, k: accuracy(lists, targets, [k])[f"{name}_at_{k}"]
+
+
+recall_at, map_at, mrr_at = of("recall"), of("map"), of("mrr")
 
 
 def test_ndcg_is_one_when_the_list_begins_with_all_targets():
@@ -129,13 +134,15 @@ def test_mrr_is_one_over_the_rank_of_the_first_hit():
     assert mrr_at(LISTS[:1], [{9}], 2).tolist() == [0]
 
 
-def test_all_metrics_at_once_are_those_of_each():
+def test_all_metrics_at_once_are_those_at_each_length():
     found = accuracy(LISTS, TARGETS, [1, 3])
-    singly = {"ndcg": ndcg_at, "map": map_at, "hit_rate": hit_rate_at, "recall": recall_at, "mrr": mrr_at}
-    assert set(found) == {f"{name}_at_{k}" for name in singly for k in (1, 3)}
-    for name, of in singly.items():
-        for k in (1, 3):
-            np.testing.assert_array_equal(found[f"{name}_at_{k}"], of(LISTS, TARGETS, k))
+    names = ("ndcg", "map", "hit_rate", "recall", "mrr")
+    assert set(found) == {f"{name}_at_{k}" for name in names for k in (1, 3)}
+    for k in (1, 3):
+        np.testing.assert_array_equal(found[f"ndcg_at_{k}"], ndcg_at(LISTS, TARGETS, k))
+        np.testing.assert_array_equal(found[f"hit_rate_at_{k}"], hit_rate_at(LISTS, TARGETS, k))
+        for name, alone in (("map", map_at), ("recall", recall_at), ("mrr", mrr_at)):
+            np.testing.assert_array_equal(found[f"{name}_at_{k}"], alone(LISTS, TARGETS, k))
 
 
 def test_diversity_is_the_share_of_pairs_that_differ_in_category():
