@@ -255,7 +255,11 @@ def _summed_up(
         ahead = paired_bootstrap(
             *_by_user(gain_SQ.mean(axis=0), gain_Q, split.test.users_Q), 2_000, np.random.default_rng(7)
         )
-        told = f"recent popularity ({_RECENT_DAYS} days)" if model == "popularity" and held.recent_from else model
+        told = (
+            f"recent popularity ({_RECENT_DAYS} days)"
+            if model == "popularity" and held.recent_from
+            else model
+        )
         rows.append(
             (
                 told, f"{np.mean(places[model] > 0):.4f}", f"{gain_Q.mean():.4f}",
