@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
-from multiprocessing import get_context
+from multiprocessing import Pipe, get_context
+from multiprocessing.connection import Connection
 from typing import Any
 
 from contracts import names
@@ -15,7 +15,6 @@ from contracts.errors import ForetasteError, PartitionMissing, StoreUnfit
 from contracts.lists import Pointer
 from contracts.settings import Settings
 from jobs.io.online import Versions, open_online_store
-from jobs.io.state import ROLLBACKS, State
 
 
 def rollback(settings: Settings, version: str | None, now: datetime) -> dict[str, Any]:
@@ -29,6 +28,8 @@ def rollback(settings: Settings, version: str | None, now: datetime) -> dict[str
         StoreUnfit: the version is not whole any more.
     """
     with _s3_pointer(settings) as point_s3, open_online_store(settings, timeout=2) as store:
+        from jobs.io.state import ROLLBACKS, State  # a quarter of a second, in which the child loads boto3
+
         state = State.of(settings)
         before: Pointer | None = None
 
@@ -53,7 +54,7 @@ def rollback(settings: Settings, version: str | None, now: datetime) -> dict[str
         "day": pointer.day,
         "from": left,
         "fence": pointer.fence,
-        "s3": s3.result(),
+        "s3": s3,
     }
 
 
@@ -84,26 +85,44 @@ def _named(versions: Versions) -> str:
 
 
 @contextmanager
-def _s3_pointer(settings: Settings) -> Iterator[Callable[[Pointer], Future[str]]]:
-    """A way to move S3's pointer. A child process loads boto3, half of a rollback's time, while we do the rest."""
-    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as child:
-        child.submit(_load_boto3)
-        yield lambda pointer: child.submit(_point_s3, settings, pointer)
+def _s3_pointer(settings: Settings) -> Iterator[Callable[[Pointer], str]]:
+    """A way to move S3's pointer, which says what came of it.
 
+    Loading boto3 and making its client is half of a rollback's time: a child does that while we do the rest.
+    """
+    ours, theirs = Pipe()
+    child = get_context("fork").Process(target=_move_s3, args=(settings, ours, theirs), daemon=True)
+    child.start()
+    theirs.close()
 
-def _load_boto3() -> None:
-    import boto3  # noqa: F401
-
-
-def _point_s3(settings: Settings, pointer: Pointer) -> str:
-    from jobs.io.objects import open_objects
+    def point(pointer: Pointer) -> str:
+        try:
+            ours.send(pointer)
+            return str(ours.recv())
+        except (EOFError, OSError):
+            child.join()
+            return f"not moved: the process that was to do it ended with {child.exitcode}"
 
     try:
-        with open_objects(settings, timeout=2, attempts=1) as objects:
-            objects.point_at(pointer)
-    except ForetasteError as error:
-        return f"not moved: {error}"
-    return "moved"
+        yield point
+    finally:
+        ours.close()
+        child.join()
+
+
+def _move_s3(settings: Settings, ours: Connection, theirs: Connection) -> None:
+    """Wait, ready, for the pointer to write, and answer; the other end closes when there is none."""
+    ours.close()
+    from jobs.io.objects import open_objects
+
+    with suppress(EOFError, OSError):
+        try:
+            with open_objects(settings, timeout=2, attempts=1) as objects:
+                objects.point_at(theirs.recv())
+        except ForetasteError as error:
+            theirs.send(f"not moved: {error}")
+        else:
+            theirs.send("moved")
 
 
 def render(answer: dict[str, Any]) -> str:

@@ -371,6 +371,19 @@ def test_a_rollback_works_without_s3_and_says_so(shop: Settings) -> None:
     assert s3_pointer(shop)[0] == "v0001"
 
 
+def test_a_rollback_survives_the_process_that_moves_the_pointer_in_s3(
+    shop: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_new(shop, DAY)
+    publish_new(shop, NEXT)
+    monkeypatch.setattr(
+        "jobs.io.objects.open_objects", lambda *_, **__: os._exit(9)
+    )  # it forks from this one
+    told = rollback.rollback(shop, None, NOW)
+    assert told["s3"] == "not moved: the process that was to do it ended with 9"
+    assert everything_live(shop)[0].version == "v0001"
+
+
 def test_a_publication_that_a_rollback_overtakes_is_refused(shop: Settings) -> None:
     publish_new(shop, DAY)
     publish_new(shop, NEXT)
@@ -397,18 +410,32 @@ def test_a_rollback_lifts_the_fences_of_a_state_that_was_lost(shop: Settings, tm
 
 
 @pytest.mark.alone
-def test_the_command_rolls_back_in_under_a_second(shop: Settings) -> None:
+def test_the_command_rolls_back_in_under_a_second(shop: Settings, tmp_path: Path) -> None:
     for number in range(3):
         publish_new(shop, DAY + timedelta(days=number))
     seconds = []
-    for version in ("v0002", "v0003", "v0001", "v0002", "v0001"):
-        begun = time.perf_counter()
-        assert foretaste(shop, "rollback", "--version", version)["s3"] == "moved"
-        seconds.append(time.perf_counter() - begun)
+    for version in ("v0002", "v0003", "v0001", "v0002", "v0001", "v0003", "v0002"):
+        seconds.append(_seconds_to_the_answer(shop, version, tmp_path / "compiled"))
         assert live(shop).version == version
     if min(seconds) >= 1 and os.getloadavg()[0] > (os.cpu_count() or 1):
         pytest.skip(f"others keep the processors busy (load {os.getloadavg()[0]:.1f}): {min(seconds):.2f} s")
     assert min(seconds) < 1, seconds
+
+
+def _seconds_to_the_answer(shop: Settings, version: str, compiled: Path) -> float:
+    """How long somebody waits who rolls back, with the modules compiled, as they are after the first command."""
+    environment = {**os.environ, "FORETASTE_HOME": str(shop.home), "PYTHONPYCACHEPREFIX": str(compiled)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    begun = time.perf_counter()
+    with subprocess.Popen(
+        [sys.executable, "-m", "jobs.cli", "rollback", "--version", version, "--json"],
+        cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True,
+    ) as command:  # fmt: skip
+        assert command.stdout is not None
+        answer = command.stdout.readline()
+        seconds = time.perf_counter() - begun
+    assert json.loads(answer)["s3"] == "moved"
+    return seconds
 
 
 # What people ask
