@@ -113,6 +113,16 @@ class Contest:
         """
         learning, comparing = self.halves(world, outcomes)
         fits = self.fit(self._parts(world), world, learning)
+        return self.compare(fits, world, learning, comparing, shown)
+
+    def compare(
+        self, fits: Fits, world: World, learning: Outcomes, comparing: Outcomes, shown: Impressions
+    ) -> Choice:
+        """The choice between competitors that are fitted: some people teach, others compare.
+
+        Raises:
+            GateRefused: nothing was fitted that a competitor is made of.
+        """
         prompted = Prompted.of(shown, world)
         repeats_allowed = self.trainer.repeats_allowed
         users, targets = prompted.without(*targets_of(world, comparing, repeats_allowed))
