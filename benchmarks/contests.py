@@ -82,9 +82,10 @@ CONTESTS: dict[str, Contest] = {
         data_sets.beauty, None,
         Shape(
             {"width": 64, "blocks": 1, "heads": 1, "dropout": 0.5, "max_length": 50},
-            TrainConfig(epochs=60, batch_size=128, num_negatives=1024, patience=8),
+            TrainConfig(epochs=60, batch_size=128, num_negatives=1024, patience=8, averaging=0.998),
         ),
         seeds=5, floor=0.050, aim=0.0531,
+        tried=({"averaging": 0.99}, {"width": 128}),
         published=(
             Published("SASRec + sampled softmax", 0.0921, 0.0531, _ESASREC),
             Published("eSASRec", 0.0928, 0.0523, _ESASREC),
