@@ -1,9 +1,10 @@
 """How good recommendations are on real data: NDCG@10 in thousandths, all items ranked, none sampled.
 
-``quality.beauty`` (Amazon Beauty), ``quality.movielens_100k`` and, when it is named, ``quality.movielens_1m``: leave-one-out. A user's last
-item is asked for, the one before it is validation, what a user has taken is not asked for again, and the order of the file
-breaks ties. As in the published figures the model that is tested has not learnt from the validation items; they stand in
-the histories that it is asked with. Nothing else about an item is known than who took it.
+``quality.beauty`` (Amazon Beauty), ``quality.movielens_100k`` and, when it is named, ``quality.movielens_1m`` (ten times the
+events: where it has no line below, it was not run for this page): leave-one-out. A user's last item is asked for, the one
+before it is validation, what a user has taken is not asked for again, and the order of the file breaks ties. As in the
+published figures the model that is tested has not learnt from the validation items; they stand in the histories that it is
+asked with. Nothing else about an item is known than who took it.
 
 ``quality.time_split.movielens_100k`` and ``quality.time_split.online_retail``: split in time, as promotion judges. Every later
 event is predicted from all that its user did before it; the model has learnt from everything before the split, with settings

@@ -77,6 +77,7 @@ def _training(shape: Shape) -> dict[str, Any]:
         "num_negatives": train.num_negatives,
         "learning_rate": train.learning_rate,
         "batch_size": train.batch_size,
+        "averaging": train.averaging,
         "epochs": train.epochs,
         "patience": train.patience,
     }
