@@ -318,6 +318,21 @@ def test_ease_is_left_out_where_it_takes_too_much_and_a_blend_goes_on_without_it
         contest(sequences, "ease", ease=few).choose(world, outcomes, shown())
 
 
+@pytest.mark.parametrize(("knows_words", "fitted"), [(False, {"ease", "sasrec"}), (True, {"sasrec"})])
+def test_ease_is_asked_for_all_items_that_it_would_be_fitted_over(
+    knows_words: bool, fitted: set[str]
+) -> None:
+    """A transformer that learns words knows the one item that nobody has taken as well, and shares its items with EASE."""
+    world, sequences = shop(of_tastes(), 61, np.ones(61))
+    held = contest(
+        sequences, "blend", ease={"regularisation": 5.0, "most_items": 60}, blend={"of": ("ease", "sasrec")},
+        chosen={"sasrec_item_words": knows_words, "sasrec_epochs": 1},
+    )  # fmt: skip
+    fits = held.choose(world, sequences.between(DAY, NEXT), shown()).fits
+    assert len(fits.item_ids) == (61 if knows_words else 60)
+    assert fits.recommenders.keys() == fitted
+
+
 def test_a_shop_that_grows_beyond_the_bound_meanwhile_keeps_what_was_compared() -> None:
     world, sequences = shop([*of_tastes(), ([0, 1], [60])], 61, np.ones(61))
     held = contest(
