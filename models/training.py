@@ -17,13 +17,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from models.events import items_of
 from models.losses import full_cross_entropy, generalised_bce, sampled_softmax
 from models.metrics import Targets, ndcg_at
 from models.recommender import Histories, State
 from models.sequence_model import SequenceModel, pad
 from models.topk import top_k
 
-#: A stretch of a sequence: inputs are all but its last item, targets all but its first.
+#: A stretch of a sequence, of items or of events: inputs are all but its last item, targets all but its first.
 Window: TypeAlias = npt.NDArray[np.int64]
 Weights: TypeAlias = npt.NDArray[np.float32]
 #: Cross-entropy over all items (affordable up to about 5,000), over shared negatives, or gBCE over shared negatives.
@@ -192,6 +193,7 @@ class _Trainer:
         self._rng = rng
         self._config = config
         self._windows = windows
+        self._items_of_windows = [items_of(window) for window in windows]
         self._weights_of_windows = weights
         self._generator = torch.Generator().manual_seed(config.seed)
         self._masks = model.use_dropout_from(self._generator, sum(map(len, windows)))
@@ -203,7 +205,9 @@ class _Trainer:
             betas=(0.9, 0.98),
             fused=True,
         )
-        self._log_q_N = _log_proposal(windows, model.config.num_items) if config.num_negatives else None
+        self._log_q_N = (
+            _log_proposal(self._items_of_windows, model.config.num_items) if config.num_negatives else None
+        )
         self._num_steps = 0
         self.average = type(model).from_state(model.config, model.state())
         self.average.to(config.device)
@@ -267,7 +271,7 @@ class _Trainer:
         windows = [self._windows[index] for index in batch]
         history_BL, lengths_B = pad([window[:-1] for window in windows], self._model.config)
         places = _target_places(windows, self._config.horizon, self._rng)
-        targets_P = torch.from_numpy(_at(windows, places))
+        targets_P = torch.from_numpy(_at([self._items_of_windows[index] for index in batch], places))
         weights_P = None
         if self._weights_of_windows is not None:
             weights_P = torch.from_numpy(_at([self._weights_of_windows[index] for index in batch], places))
@@ -315,7 +319,7 @@ def _validate(model: SequenceModel, validation: Validation) -> float:
     scores_UN = model.score(validation.histories)
     if validation.is_seen_excluded:
         for scores_N, history in zip(scores_UN, validation.histories, strict=True):
-            scores_N[history] = -np.inf
+            scores_N[items_of(history)] = -np.inf
     lists_UK, _ = top_k(scores_UN, 10)
     return float(ndcg_at(lists_UK, validation.targets, 10).mean())
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.errors import GateRefused
+from contracts.settings import inputs_of
 from jobs.io.checkpoints import Checkpoints
 from jobs.ranking.preparation import Preparation
 from jobs.ranking.proposer import Candidates, Proposer
@@ -24,6 +25,7 @@ from jobs.training.lessons import Lessons
 from jobs.training.overfitting import Gap, measure_gap
 from jobs.training.progress import key_of, told
 from jobs.training.sequences import Sequences, targets_of
+from models.events import events_of, items_of
 from models.mlp_ranker import MLPRanker
 from models.sasrec import SASRec, SASRecConfig
 from models.training import Loss, TrainConfig, Validation, fit
@@ -82,6 +84,9 @@ class Trainer:
         taken = self.sampled(sequences.between(None, world.cutoff))
         vocabulary = np.array(sorted({item for items in taken.values() for item in items}), dtype=object)
         histories = dict(zip(taken, each_index_of(list(taken.values()), vocabulary), strict=True))
+        reads = inputs_of(self.chosen["sasrec_inputs"])
+        if reads:
+            histories = _told(histories, sequences, world.cutoff)
         config = SASRecConfig(
             num_items=len(vocabulary),
             width=self.chosen["sasrec_width"],
@@ -89,6 +94,8 @@ class Trainer:
             heads=self.chosen["sasrec_heads"],
             dropout=self.chosen["sasrec_dropout"],
             max_length=self.chosen["history_length"],
+            reads_gaps="gaps" in reads,
+            reads_types="types" in reads,
         )
         described = Described.of(world, vocabulary) if self.chosen["sasrec_item_words"] else None
         words_VT = described.words_VT if described else None
@@ -261,11 +268,20 @@ class Trainer:
         for user, items in zip(known, wanted, strict=True):
             items = items[items >= 0]
             if not self.repeats_allowed:
-                items = np.setdiff1d(items, histories[user])
+                items = np.setdiff1d(items, items_of(histories[user]))
             if len(items):
                 users.append(histories[user])
                 targets.append(set(items.tolist()))
         return Validation(users, targets, is_seen_excluded=not self.repeats_allowed) if users else None
+
+
+def _told(histories: dict[str, IntArray], sequences: Sequences, until: date) -> dict[str, IntArray]:
+    """The same histories, of events: how far each went, and on which day."""
+    depths, days = sequences.depths_until(until), sequences.days_until(until)
+    return {
+        user: events_of(items, depths[user], days[user].astype("datetime64[D]").astype(np.int64))
+        for user, items in histories.items()
+    }
 
 
 def loss_of(chosen: Loss | Literal["auto"], num_items: int) -> Loss:
