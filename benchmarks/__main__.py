@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks import (
     features,
-    item_words,
+    inputs,
     judging,
     loop,
     preparation,
@@ -53,7 +53,9 @@ BENCHMARKS: dict[str, Benchmark] = {
     "publish.features": publishing.publish_features,
     "ranking.preparation": preparation.preparation,
     "steps.freed_memory": training_speed.freed_memory,
-    "ranking.item_words": item_words.item_words,
+    "ranking.inputs.movielens_100k": inputs.of_real_events("movielens_100k"),
+    "ranking.inputs.online_retail": inputs.of_real_events("online_retail"),
+    "ranking.inputs.shop": inputs.of_shop,
     "ranking.reasons": reasons.reasons,
     "ranking.unchanged": rescoring.unchanged,
     "judge.error_rates": judging.error_rates,
