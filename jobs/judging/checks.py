@@ -148,13 +148,18 @@ def personal(evaluation: Evaluation, bounds: Bounds) -> Check:
 
 
 def popularity_lift(evaluation: Evaluation, bounds: Bounds) -> Check:
-    """Are lists not much more popular than the champion's?"""
+    """Are lists not much more popular than the champion's, nor than what people then took?
+
+    After a shift the champion's lists are of what was popular before it: beside them alone, whoever shows what people want now
+    seems to push hits. What they took says how popular their wishes are.
+    """
     of = {name: 1 + evaluation.metrics[name]["popularity_lift_at_10"] for name in _both(evaluation)}
     told = f"the first ten are {of[CHALLENGER]:.2f} times as popular as people's histories"
     if not of.get(CHAMPION):
         return Check("popularity lift", None, f"{told}; there is no champion's lift to compare with")
-    risen, most = of[CHALLENGER] / of[CHAMPION] - 1, bounds.popularity.max_lift_risen
-    told = f"{told}, the champion's {of[CHAMPION]:.2f}: {risen:+.0%} (at most {most:+.0%})"
+    taken = 1 + (evaluation.taken_lift or 0.0)
+    risen, most = of[CHALLENGER] / max(of[CHAMPION], taken) - 1, bounds.popularity.max_lift_risen
+    told = f"{told}, the champion's {of[CHAMPION]:.2f}, what people then took {taken:.2f}: {risen:+.0%} of the higher (at most {most:+.0%})"
     return Check("popularity lift", risen <= most, told, risen, most)
 
 

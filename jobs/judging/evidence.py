@@ -44,6 +44,7 @@ class Evaluation:
         default_factory=dict
     )  # by attribute: each user's group, -1 without one
     popular_share: float = 0.0  # of the challenger's first ten, what recent popularity would show as well
+    taken_lift: float | None = None  # how much more popular what they took is than what they had taken before
     twin: float | None = None  # NDCG@10 of the registered model on the same days, which it has seen
     users_per_second: dict[str, float] = field(default_factory=dict)
     broken: str = ""  # why the challenger's scores could not be put in order

@@ -111,6 +111,9 @@ def evaluate(
         tail_share={name: _share_of(lists[name][:, :K], is_tail_N) for name in models},
         groups={attribute: groups_U for attribute, (groups_U, _) in groups.items()},
         popular_share=_shared(lists[CHALLENGER][:, :K], lists[POPULARITY][:, :K]),
+        taken_lift=popularity_lift(
+            _side_by_side(targets), [world.histories[user] for user in users], world.popularity_N
+        ),
         twin=_mean_ndcg(of_registered.get("registered"), wanted),
         users_per_second={} if broken else judged.speeds(models, clock),
         broken=broken,
@@ -174,6 +177,14 @@ def _beyond_accuracy(
         if not np.isnan(diversity_U).all():  # a catalogue without categories has none
             found[f"diversity_at_{k}"] = float(np.nanmean(diversity_U))
     return found
+
+
+def _side_by_side(targets: Sequence[IntArray]) -> IntArray:
+    """What each user wanted, as a list that -1 fills up."""
+    lengths_U = np.array([len(items) for items in targets])
+    wanted_UX = np.full((len(targets), int(lengths_U.max(initial=1))), -1, np.int64)
+    wanted_UX[np.arange(wanted_UX.shape[1]) < lengths_U[:, None]] = np.concatenate(targets)
+    return wanted_UX
 
 
 def _share_of(lists_UK: IntArray, is_in_N: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:

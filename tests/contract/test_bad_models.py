@@ -32,6 +32,7 @@ from jobs.judge import Verdict
 from jobs.ranking.next_item import NextItemModel
 from jobs.runs import StepContext
 from jobs.training.consent import num_unconsented
+from jobs.training.sequences import targets_of
 from tests.judged_shop import DAY, FACTS, NUM_ITEMS, NUM_USERS, Scores, Shop, judged_shop
 from tests.tiny_world import tiny_model, tiny_world
 
@@ -103,6 +104,15 @@ def test_a_model_that_was_trained_on_days_that_judge_is_refused(shop: Shop) -> N
     facts = dataclasses.replace(FACTS, trained_to=FACTS.judged_from)
     verdict = shop.verdict(shop.model(knows=0.9), shop.model(knows=0.5), facts)
     assert failed(verdict) == ["leak"]
+
+
+def test_what_people_took_is_compared_with_what_they_had_taken(shop: Shop) -> None:
+    found = shop.evaluation(shop.model())
+    users, targets = targets_of(shop.world, shop.outcomes, True)
+    popular = shop.world.popularity_N
+    taken = np.mean([popular[items].mean() for items in targets])
+    before = np.mean([popular[shop.world.histories[user]].mean() for user in users])
+    assert found.taken_lift == pytest.approx(taken / before - 1, rel=1e-4)
 
 
 def test_popularity_in_disguise_is_refused(shop: Shop) -> None:

@@ -194,3 +194,13 @@ def test_without_a_champion_slices_are_shown_beside_popularity_and_judge_nobody(
     answer = verdict(ndcg, slices=(part,))
     assert answer.is_promoted
     assert (answer.slices[0].other, answer.slices[0].is_below_floor) == ("popularity", None)
+
+
+def test_lists_may_be_as_popular_as_what_people_took_where_the_champions_are_of_yesterdays_hits() -> None:
+    ndcg = {name: per_user(0.3, 500, 1) for name in ("challenger", "champion")}
+    ndcg["popularity"] = per_user(0.1, 500, 2)
+    metrics = dict.fromkeys(ndcg, METRICS) | {"champion": METRICS | {"popularity_lift_at_10": 0.2}}
+    assert not verdict(ndcg, metrics=metrics).is_promoted
+    assert not verdict(ndcg, metrics=metrics, taken_lift=0.3).is_promoted  # 2.0 is 54 % above 1.3
+    assert verdict(ndcg, metrics=metrics, taken_lift=0.4).is_promoted
+    assert not verdict(ndcg, metrics=metrics, taken_lift=-0.5).is_promoted
