@@ -145,7 +145,7 @@ def _train_and_judge(day: date, context: StepContext, checkpoints: Checkpoints) 
     # What a transformer knows by heart is held against a challenger that is made of it.
     has_transformer = SASREC in contest.chosen.parts(choice.name) and lesson.weights.get(SASREC, 1.0) > 0
     gap = curve.gap if curve and has_transformer else None
-    verdict = verdict.refused_for(overfitting_reasons(gap))
+    verdict = verdict.refused_for(overfitting_reasons(gap)).with_caution(choice.caution)
     flat = {
         f"judge.{name}.{metric}": value
         for name, values in evaluation.metrics.items()

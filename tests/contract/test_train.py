@@ -116,11 +116,15 @@ def test_a_champion_with_a_ranker_is_challenged_by_another_kind(
     context: StepContext, registry: Registered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = let_compete(monkeypatch, "blend", "ease", "popularity", tie_errors=99.0)
+    monkeypatch.setattr(
+        train.Contest, "_caution", lambda self, name, ndcg: f"contest: {name} is not the best"
+    )
     told = train.run(DAY, context)
     assert told["recommender"] == "blend"
     record = context.state.get(RETRAININGS, str(DAY))
     assert record is not None
     assert record["recommender"] == "blend"
+    assert record["verdict"]["reasons"][-1] == told["reasons"][-1] == "contest: blend is not the best"
     assert sorted(record["validation"]["ndcg_at_10"]) == ["blend", "ease", "popularity"]
     assert record["validation"]["num_users"] > 0
     assert set(record["weights"]) == {"sasrec", "ease", "als", "covisitation", "content", "popularity"}
