@@ -149,8 +149,8 @@ class Contest:
                 "let others compete in expectations/recommenders.toml. The champion stays"
             )
         means = {name: float(ndcg_U.mean()) for name, ndcg_U in ndcg.items()}
-        name = best(others, self.chosen.tie_errors)
-        return Choice(name, means, len(users), fits, self._caution(name, ndcg))
+        winner = best(others, self.chosen.tie_errors)
+        return Choice(winner, means, len(users), fits, self._caution(winner, ndcg))
 
     def _caution(self, name: str, ndcg: Mapping[str, npt.NDArray[np.float64]]) -> str:
         """That popularity foretold better than the chosen one, by more than chance; "" where it did not."""
