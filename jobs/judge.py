@@ -53,6 +53,10 @@ class Verdict:
     checks: tuple[Check, ...] = ()
     slices: tuple[SliceVerdict, ...] = ()
 
+    def with_caution(self, told: str) -> Verdict:
+        """The same, with one thing more to know of it, where there is one."""
+        return replace(self, reasons=(*self.reasons, *([told] if told else [])))
+
     def refused_for(self, reasons: tuple[str, ...]) -> Verdict:
         """The same, refused for further reasons, where there are any."""
         return replace(self, is_promoted=self.is_promoted and not reasons, reasons=(*reasons, *self.reasons))
