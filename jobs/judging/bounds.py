@@ -24,6 +24,7 @@ class Slices(Section):
     """How far a slice may fall."""
 
     floor: Annotated[float, Field(gt=0, le=1)]
+    min_kept_of_items: Annotated[float, Field(gt=0, le=1)]
     level: Annotated[float, Field(gt=0, lt=1)]
     min_users: Annotated[int, Field(ge=10)]  # no page tells of fewer people
 
@@ -32,6 +33,7 @@ class Popularity(Section):
     """How much more of what everybody takes may be shown."""
 
     max_lift_risen: Positive
+    max_towards_popular: Share
     max_popular_share: Share
 
 

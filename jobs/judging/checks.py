@@ -148,19 +148,26 @@ def personal(evaluation: Evaluation, bounds: Bounds) -> Check:
 
 
 def popularity_lift(evaluation: Evaluation, bounds: Bounds) -> Check:
-    """Are lists not much more popular than the champion's, nor than what people then took?
+    """Are lists not much more popular than the champion's, or at least nearer to what people then took than to recent popularity?
 
     After a shift the champion's lists are of what was popular before it: beside them alone, whoever shows what people want now
-    seems to push hits. What they took says how popular their wishes are.
+    seems to push hits.
     """
-    of = {name: 1 + evaluation.metrics[name]["popularity_lift_at_10"] for name in _both(evaluation)}
+    of = {name: 1 + metrics["popularity_lift_at_10"] for name, metrics in evaluation.metrics.items()}
     told = f"the first ten are {of[CHALLENGER]:.2f} times as popular as people's histories"
     if not of.get(CHAMPION):
         return Check("popularity lift", None, f"{told}; there is no champion's lift to compare with")
+    risen, most = of[CHALLENGER] / of[CHAMPION] - 1, bounds.popularity.max_lift_risen
+    told = f"{told}, the champion's {of[CHAMPION]:.2f}: {risen:+.0%} (at most {most:+.0%})"
     taken = 1 + (evaluation.taken_lift or 0.0)
-    risen, most = of[CHALLENGER] / max(of[CHAMPION], taken) - 1, bounds.popularity.max_lift_risen
-    told = f"{told}, the champion's {of[CHAMPION]:.2f}, what people then took {taken:.2f}: {risen:+.0%} of the higher (at most {most:+.0%})"
-    return Check("popularity lift", risen <= most, told, risen, most)
+    if risen <= most or of[POPULARITY] <= taken:
+        return Check("popularity lift", risen <= most, told, risen, most)
+    towards, most = (of[CHALLENGER] - taken) / (of[POPULARITY] - taken), bounds.popularity.max_towards_popular
+    told = (
+        f"{told}; what people then took is {taken:.2f} times, recent popularity {of[POPULARITY]:.2f}: "
+        f"{towards:.0%} of the way (or at most {most:.0%})"
+    )
+    return Check("popularity lift", towards <= most, told, towards, most)
 
 
 def coverage(evaluation: Evaluation, bounds: Bounds) -> Check:

@@ -142,11 +142,11 @@ def test_every_check_is_told_with_its_figures_passed_or_not() -> None:
     assert set(record["slices"][0]["difference"]) == {"mean", "low", "high", "lower"}
 
 
-def sliced(*shortfalls: float, num_users: int = 400) -> tuple[Slice, ...]:
+def sliced(*shortfalls: float, num_users: int = 400, kind: str = PEOPLE) -> tuple[Slice, ...]:
     champion = per_user(0.3, num_users, 11)
     return tuple(
         Slice(
-            ITEMS,
+            kind,
             f"slice {number}",
             {"challenger": champion + per_user(shortfall, num_users, 20 + number), "champion": champion},
         )
@@ -163,6 +163,13 @@ def test_a_slice_that_surely_falls_below_its_floor_refuses_a_challenger_that_is_
     assert len(answer.reasons) == 2
 
 
+def test_a_slice_of_items_may_lose_some_to_those_that_people_turn_to_but_not_most() -> None:
+    assert verdict(with_champion(+0.02), slices=sliced(-0.12, kind=ITEMS)).is_promoted
+    answer = verdict(with_champion(+0.02), slices=sliced(-0.18, kind=ITEMS))
+    assert not answer.is_promoted
+    assert "(floor -0.15" in answer.reasons[1]
+
+
 def test_many_slices_are_corrected_for_being_many() -> None:
     # The lowest of twenty lies where one alone would be called surely below its floor, at 95 %.
     low = -0.02 - 1.9 * 0.1 / 20
@@ -170,7 +177,7 @@ def test_many_slices_are_corrected_for_being_many() -> None:
     champion = per_user(0.3, 400, 11)
     slices = [
         Slice(
-            ITEMS,
+            PEOPLE,
             f"{number}",
             {"challenger": champion + shift + spread - spread.mean(), "champion": champion},
         )
@@ -196,11 +203,21 @@ def test_without_a_champion_slices_are_shown_beside_popularity_and_judge_nobody(
     assert (answer.slices[0].other, answer.slices[0].is_below_floor) == ("popularity", None)
 
 
-def test_lists_may_be_as_popular_as_what_people_took_where_the_champions_are_of_yesterdays_hits() -> None:
+def test_where_the_champions_lists_are_of_yesterdays_hits_what_people_then_took_is_the_measure() -> None:
     ndcg = {name: per_user(0.3, 500, 1) for name in ("challenger", "champion")}
     ndcg["popularity"] = per_user(0.1, 500, 2)
-    metrics = dict.fromkeys(ndcg, METRICS) | {"champion": METRICS | {"popularity_lift_at_10": 0.2}}
-    assert not verdict(ndcg, metrics=metrics).is_promoted
-    assert not verdict(ndcg, metrics=metrics, taken_lift=0.3).is_promoted  # 2.0 is 54 % above 1.3
-    assert verdict(ndcg, metrics=metrics, taken_lift=0.4).is_promoted
-    assert not verdict(ndcg, metrics=metrics, taken_lift=-0.5).is_promoted
+    metrics = dict.fromkeys(ndcg, METRICS)
+    metrics |= {
+        "champion": METRICS | {"popularity_lift_at_10": 0.2},
+        "popularity": METRICS | {"popularity_lift_at_10": 2.0},
+    }
+    assert verdict(
+        ndcg, metrics=metrics, taken_lift=0.1
+    ).is_promoted  # from 1.1 to 3.0, 2.0 is 47 % of the way
+    refused = verdict(ndcg, metrics=metrics, taken_lift=-0.1)
+    assert not refused.is_promoted
+    assert (
+        "what people then took is 0.90 times, recent popularity 3.00: 52% of the way" in refused.reasons[-1]
+    )
+    nobody_likes_hits = metrics | {"popularity": METRICS | {"popularity_lift_at_10": -0.5}}
+    assert not verdict(ndcg, metrics=nobody_likes_hits, taken_lift=0.1).is_promoted
