@@ -17,6 +17,7 @@ class Difference(Section):
     """How far from the champion's a challenger's accuracy may lie."""
 
     margin: Annotated[float, Field(gt=0, le=1)]
+    power: Annotated[float, Field(ge=0.5, lt=1)]
     max_gain: Annotated[float, Field(gt=0, le=1)]
 
 

@@ -97,6 +97,42 @@ def test_an_undecided_difference_of_few_users_is_insufficient_data() -> None:
     assert answer.reasons[0].startswith("insufficient data")
 
 
+def of_spread(mean: float, sd: float, num_users: int) -> dict[str, np.ndarray]:
+    """A challenger whose differences from the champion have exactly this mean and spread."""
+    noise = per_user(0.0, num_users, 2)
+    noise = (noise - noise.mean()) / noise.std() * sd
+    champion = per_user(0.3, num_users, 1)
+    return {
+        "challenger": champion + mean + noise,
+        "champion": champion,
+        "popularity": per_user(0.1, num_users, 3),
+    }
+
+
+@pytest.mark.parametrize(
+    ("mean", "num_users", "is_promoted", "said"),
+    [
+        (0.005, 280, True, "not inferior"),  # as many as are asked for
+        (0.005, 270, False, "insufficient data"),  # though its lower bound lies above the floor
+        (0.0, 90, False, "insufficient data"),
+        (-0.02, 90, False, "insufficient data"),  # its interval holds the floor
+        (0.02, 90, True, "better"),  # two-sided
+        (0.015, 90, False, "insufficient data"),  # better on one side only
+        (-0.03, 90, False, "worse than allowed"),
+    ],
+)
+def test_with_fewer_users_than_the_margin_needs_only_what_needs_no_margin_is_told(
+    mean: float, num_users: int, is_promoted: bool, said: str
+) -> None:
+    """Differences that spread by 0.08 need 279 users to be told from a loss of 0.01 in two judgements of three."""
+    answer = verdict(of_spread(mean, 0.08, num_users), min_users=10)
+    assert answer.is_promoted is is_promoted
+    assert said in answer.reasons[0]
+    assert ("insufficient data" in answer.reasons[0]) is (said == "insufficient data")
+    assert f"{num_users} users, the margin needs 279" in answer.reasons[0]
+    assert ("FORETASTE_JUDGE_USERS" in answer.reasons[0]) is (said == "insufficient data")
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_same_seed_gives_the_same_verdict(seed: int) -> None:
     ndcg = with_champion(0.0)
@@ -130,6 +166,7 @@ def test_every_check_is_told_with_its_figures_passed_or_not() -> None:
             groups={"country": np.tile([0, 0, 1, 1], 1000)},
             users_per_second={"challenger": 900.0, "champion": 800.0},
             twin=0.5,
+            popular_share=0.4,
         )
     )
     json.dumps(record)

@@ -51,6 +51,10 @@ def turn_margin(bounds: Bounds) -> bool:
     return is_promoted(bounds, ndcg={"challenger": np.full(NUM_USERS, 0.28) + NOISE})
 
 
+def turn_power(bounds: Bounds) -> bool:
+    return is_promoted(bounds, ndcg={"challenger": np.full(NUM_USERS, 0.305) + NOISE / NOISE.std() * 0.075})
+
+
 def turn_gain(bounds: Bounds) -> bool:
     return is_promoted(bounds, ndcg={"challenger": np.full(NUM_USERS, 0.9) + NOISE})
 
@@ -86,6 +90,7 @@ def lifted_towards_popular(bounds: Bounds) -> bool:
 #: Of each bound: a challenger that it refuses, and what it would have to be to let it pass.
 TURNS: dict[str, tuple[float, Callable[[Bounds], bool]]] = {
     "difference.margin": (0.05, turn_margin),
+    "difference.power": (0.5, turn_power),
     "difference.max_gain": (0.7, turn_gain),
     "slices.floor": (0.1, lambda bounds: is_promoted(bounds, slices=part(0.05))),
     "slices.min_kept_of_items": (0.3, lambda bounds: is_promoted(bounds, slices=part(0.18, kind=ITEMS))),
