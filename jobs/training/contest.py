@@ -73,6 +73,7 @@ class Choice:
     ndcg: dict[str, float]  # mean NDCG@10 of each competitor, in the order of the file
     num_users: int  # who compared
     fits: Fits
+    caution: str = ""  # what whoever reads the verdict has to know of it
 
     def as_record(self) -> dict[str, Any]:
         """The comparison as JSON-able values."""
@@ -103,14 +104,15 @@ class Contest:
     chosen: Recommenders
 
     def choose(self, world: World, outcomes: Outcomes, shown: Impressions) -> Choice:
-        """Fit every competitor up to the world's cut-off and take the best by what people then did.
+        """Fit every competitor up to the world's cut-off and take the best but popularity by what people then did.
 
         Half of the people, by the seed, teach the number of epochs, the ranker and the weights; the others compare. What they took
         because it was shown speaks for nobody, as when a challenger is judged. Of those that these people do not tell apart from
-        the best the first in the file is taken (:func:`best`).
+        the best the first in the file is taken (:func:`best`). Where popularity is surely better than that one, the gate still
+        judges it, by other days, and the choice carries a caution.
 
         Raises:
-            GateRefused: no competitor could be fitted.
+            GateRefused: no competitor but popularity could be fitted.
         """
         learning, comparing = self.halves(world, outcomes)
         fits = self.fit(self._parts(world), world, learning)
@@ -140,13 +142,28 @@ class Contest:
             log.info(
                 "competitor_compared name=%s ndcg_at_10=%.4f users=%d", name, ndcg[name].mean(), len(users)
             )
-        if not ndcg:
+        others = {name: ndcg_U for name, ndcg_U in ndcg.items() if name != POPULARITY}
+        if not others:
+            asked = ", ".join(name for name in self.chosen.compete if name != POPULARITY)
             raise GateRefused(
-                f"none of {', '.join(self.chosen.compete)} could be fitted up to {world.cutoff}: retrain as of a later day, or "
+                f"none of {asked} could be fitted up to {world.cutoff}: retrain as of a later day, or "
                 "let others compete in expectations/recommenders.toml. The champion stays"
             )
         means = {name: float(ndcg_U.mean()) for name, ndcg_U in ndcg.items()}
-        return Choice(best(ndcg, self.chosen.tie_errors), means, len(users), fits)
+        winner = best(others, self.chosen.tie_errors)
+        return Choice(winner, means, len(users), fits, self._caution(winner, ndcg))
+
+    def _caution(self, name: str, ndcg: Mapping[str, npt.NDArray[np.float64]]) -> str:
+        """That popularity foretold better than the chosen one, by more than chance; "" where it did not."""
+        held = {each: ndcg[each] for each in (name, POPULARITY) if each in ndcg}
+        if best(held, self.chosen.tie_errors) == name:
+            return ""
+        return (
+            f"contest: recent popularity foretold the days before better than every other, ndcg@10 popularity "
+            f"{ndcg[POPULARITY].mean():.4f}, {name} {ndcg[name].mean():.4f}, {len(ndcg[name])} people; it is what everybody without a "
+            f"list gets, so {name} is the challenger. If this stays so, the shop has too little to learn tastes from (foretaste "
+            "audit), or others should compete (expectations/recommenders.toml)"
+        )
 
     def halves(self, world: World, outcomes: Outcomes) -> tuple[Outcomes, Outcomes]:
         """Who teaches and who compares, by the seed: of those who wanted what could have been recommended, half each."""
