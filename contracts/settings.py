@@ -209,11 +209,11 @@ class Settings(BaseSettings):
     )
     sasrec_max_users: Annotated[int, Field(ge=100)] = Field(
         default=100_000,
-        description="Users that the transformer is trained on; of more, a sample by the seed.",
+        description="Users that networks, EASE and ALS are trained on; of more, a sample by the seed.",
     )
     sasrec_item_words: bool = Field(
         default=False,
-        description="Does the transformer know items by their title, category and brand as well, and so new ones too?",
+        description="Do the networks know items by their title, category and brand as well, and so new ones too?",
     )
     sasrec_loss: Literal["auto", "full", "sampled", "gbce"] = Field(
         default="auto",
@@ -225,7 +225,7 @@ class Settings(BaseSettings):
     )
     train_device: Literal["cpu", "cuda"] = Field(
         default="cpu",
-        description="Where the transformer is trained; on cuda in bfloat16, with one accelerator.",
+        description="Where networks are trained; on cuda in bfloat16, with one accelerator.",
     )
     threads: Annotated[int, Field(ge=1, le=256)] = Field(
         default=1, description="Threads of torch and DuckDB, processes of scoring."

@@ -10,8 +10,9 @@ import pytest
 
 from jobs.ranking.world import World, each_index_of, index_of
 from jobs.training.described import Described
+from jobs.training.networks import loss_of
 from jobs.training.sequences import Sequences
-from jobs.training.trainer import Trainer, loss_of
+from jobs.training.trainer import Trainer
 from tests.tiny_world import DAY, tiny_world
 
 SMALL = {
