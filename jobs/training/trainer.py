@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -21,14 +19,15 @@ from jobs.ranking.world import IntArray, World, each_index_of, index_of
 from jobs.training.described import Described
 from jobs.training.impressions import Impressions, evidence_of
 from jobs.training.lessons import Lessons
+from jobs.training.network_training import NetworkTraining, Watch
 from jobs.training.networks import Network, transformer
 from jobs.training.overfitting import Gap, measure_gap
-from jobs.training.progress import key_of, told
+from jobs.training.processes import run_together
 from jobs.training.sequences import Sequences, targets_of
 from models.gru4rec import GRU4Rec
 from models.mlp_ranker import MLPRanker
 from models.sasrec import SASRec
-from models.training import Validation, fit
+from models.training import Validation
 
 log = logging.getLogger("foretaste.train")
 
@@ -69,7 +68,7 @@ class Trainer:
         *,
         num_epochs: int | None = None,
         validate_on: dict[str, npt.NDArray[np.object_]] | None = None,
-        watch: Callable[[int, float], None] | None = None,
+        watch: Watch | None = None,
     ) -> tuple[Fitted, Curve]:
         """The transformer of the settings, as :meth:`fit_network` fits it."""
         item_ids, sasrec, curve = self.fit_network(
@@ -91,53 +90,37 @@ class Trainer:
         *,
         num_epochs: int | None = None,
         validate_on: dict[str, npt.NDArray[np.object_]] | None = None,
-        watch: Callable[[int, float], None] | None = None,
+        watch: Watch | None = None,
     ) -> tuple[npt.NDArray[np.object_], SASRec | GRU4Rec, Curve]:
         """Fit a network on everything up to the world's cut-off, over the items that occur there: these, itself, its curve.
 
         Where it learns the items' words, it knows in the end all items of the catalogue that have some.
 
         Args:
-            watch: called after each epoch with its number and validation NDCG@10; what it raises ends the training.
+            watch: called after each epoch; a training that is watched is run by this process alone.
         """
         taken = self.sampled(sequences.between(None, world.cutoff))
         vocabulary = np.array(sorted({item for items in taken.values() for item in items}), dtype=object)
         histories = dict(zip(taken, each_index_of(list(taken.values()), vocabulary), strict=True))
-        config = network.config(num_items=len(vocabulary))
         described = Described.of(world, vocabulary) if self.chosen["sasrec_item_words"] else None
-        words_VT = described.words_VT if described else None
-        model = network.kind(config, seed=self.chosen["seed"], words_NT=words_VT)
-        training = network.trained_over(len(vocabulary), self.chosen, num_epochs)
         validation = self._validation(histories, validate_on, vocabulary) if validate_on else None
-        weights = self.weights_by_age(list(taken), sequences, world.cutoff)
-        words = [] if words_VT is None else [words_VT.indptr, words_VT.indices, words_VT.data]
-        key = key_of([config, training], [list(histories.values()), weights, validation, words])
-        resume = self.checkpoints.load(key) if self.checkpoints else None
-        epochs = list(resume.epochs) if resume else []
-        if resume:
-            log.info(
-                "training_resumed network=%s until=%s after_epoch=%d", network.name, world.cutoff, len(epochs)
-            )
-        further = fit(
-            model,
+        training = NetworkTraining(
+            network.name,
+            world.cutoff,
+            network.kind,
+            network.config(num_items=len(vocabulary)),
+            described.words_VT if described else None,
             list(histories.values()),
-            training,
+            self.weights_by_age(list(taken), sequences, world.cutoff),
             validation,
-            clock=time.perf_counter,
-            weights=weights,
-            keep=partial(self.checkpoints.keep, key) if self.checkpoints else None,
-            resume=resume,
+            network.trained_over(len(vocabulary), self.chosen, num_epochs),
+            self.checkpoints,
         )
-        for epoch in further:
-            epochs.append(epoch)
-            log.info(
-                "epoch_ended network=%s until=%s %s",
-                network.name,
-                world.cutoff,
-                told(epochs, training.epochs),
-            )
-            if watch is not None:
-                watch(epoch.number, epoch.ndcg_at_10 or 0.0)
+        processes = self.chosen["train_processes"]
+        if processes > 1 and watch is None:
+            model, epochs = run_together(training, processes)
+        else:
+            model, epochs = training.run(watch)
         best = max((epoch.number for epoch in epochs if epoch.is_best), default=1)
         gap = None
         if validation is not None:

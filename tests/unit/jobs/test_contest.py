@@ -29,7 +29,7 @@ NEXT = DAY + timedelta(days=1)
 CHOSEN = {
     "seed": 7, "threads": 1, "history_length": 6, "sasrec_max_users": 1000, "sasrec_width": 16, "sasrec_blocks": 1,
     "sasrec_heads": 1, "sasrec_dropout": 0.0, "sasrec_epochs": 25, "sasrec_learning_rate": 3e-2, "sasrec_horizon": 1,
-    "sasrec_item_words": False, "sasrec_loss": "auto", "train_device": "cpu", "train_half_life_days": 0, "num_candidates": 12, "list_length": 10,
+    "sasrec_item_words": False, "sasrec_loss": "auto", "train_device": "cpu", "train_processes": 1, "train_half_life_days": 0, "num_candidates": 12, "list_length": 10,
 }  # fmt: skip
 QUICK = {
     "width": 16, "layers": 1, "dropout": 0.0, "epochs": 25, "learning_rate": 3e-2, "horizon": 1, "loss": "auto",
