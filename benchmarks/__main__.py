@@ -58,8 +58,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "ranking.item_words": item_words.item_words,
     "ranking.reasons": reasons.reasons,
     "ranking.unchanged": rescoring.unchanged,
-    "judge.error_rates": judging.error_rates,
-    **dict.fromkeys(judging.FIGURES, judging.error_rates),
+    **dict.fromkeys(judging.CASES, judging.error_rates),
     "proof.recovery": proof.proof_of_a_seed,
     "proof.share_of_daily": proof.proof_of_a_seed,
 }
@@ -73,7 +72,13 @@ ON_DEMAND = (
 #: What each group that has a page of its own says about its figures.
 PAGES = {
     group: room.__doc__ or ""
-    for group, room in {"features": features, "quality": quality, "score": scoring, "train": training}.items()
+    for group, room in {
+        "features": features,
+        "judge": judging,
+        "quality": quality,
+        "score": scoring,
+        "train": training,
+    }.items()
 }
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +24,10 @@ from jobs.ranking.score_model import (
     Scorer,
 )
 from jobs.ranking.world import World, each_index_of
+from jobs.training.choice import Choice, Fits
 from jobs.training.evaluation import K, Prompted
 from jobs.training.impressions import Impressions
 from jobs.training.networks import Network, recurrent, transformer
-from jobs.training.overfitting import Gap
 from jobs.training.recommenders import ALS, BLEND, EASE, NETWORKS, RANKER, SASREC, Recommenders
 from jobs.training.sequences import Sequences, targets_of
 from jobs.training.trainer import Curve, Fitted, Trainer
@@ -50,63 +49,11 @@ _MOST_USERS = 4000
 
 
 @dataclass(frozen=True)
-class Fits:
-    """What was learnt up to a cut-off, by the names of recommenders, and the vocabulary that their indices mean."""
-
-    item_ids: npt.NDArray[np.object_]
-    recommenders: dict[str, Scorer]
-    curves: dict[str, Curve]  # of the networks
-
-
-@dataclass(frozen=True)
 class Lesson:
     """What was learnt of people's next days: a ranker, or the weights of recommenders."""
 
     ranker: tuple[MLPRanker, Preparation] | None
     weights: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Who is the challenger, and by which figures."""
-
-    name: str
-    ndcg: dict[str, float]  # mean NDCG@10 of each competitor, in the order of the file
-    num_users: int  # who compared
-    fits: Fits
-
-    def as_record(self) -> dict[str, Any]:
-        """The comparison as JSON-able values."""
-        return {"num_users": self.num_users, "ndcg_at_10": self.ndcg}
-
-    def as_params(self) -> dict[str, Any]:
-        """What was chosen, for MLflow."""
-        epochs = {_named(name, "best_epoch"): curve.best_epoch for name, curve in self.fits.curves.items()}
-        return {"challenger.recommender": self.name} | epochs
-
-    def as_metrics(self) -> dict[str, float]:
-        """The figures that it was chosen by, for MLflow."""
-        return {f"validation.{name}.ndcg_at_10": ndcg for name, ndcg in self.ndcg.items()}
-
-    @property
-    def curves(self) -> dict[str, list[float]]:
-        """How each network's training went, for MLflow."""
-        found: dict[str, list[float]] = {}
-        for name, curve in self.fits.curves.items():
-            found |= {
-                _named(name, "fit.loss"): curve.losses,
-                _named(name, "validation.ndcg_at_10"): curve.ndcg,
-            }
-        return found
-
-    def widest_gap(self, weights: Mapping[str, float], parts: Sequence[str]) -> Gap | None:
-        """Of the networks among the parts of a challenger that have a say: what is known by heart by the one that keeps least."""
-        gaps = [
-            curve.gap
-            for name, curve in self.fits.curves.items()
-            if curve.gap and name in parts and weights.get(name, 1.0) > 0
-        ]
-        return min(gaps, key=lambda gap: gap.beyond_high, default=None)
 
 
 @dataclass(frozen=True)
@@ -118,14 +65,15 @@ class Contest:
     chosen: Recommenders
 
     def choose(self, world: World, outcomes: Outcomes, shown: Impressions) -> Choice:
-        """Fit every competitor up to the world's cut-off and take the best by what people then did.
+        """Fit every competitor up to the world's cut-off and take the best but popularity by what people then did.
 
         Half of the people, by the seed, teach the number of epochs, the ranker and the weights; the others compare. What they took
         because it was shown speaks for nobody, as when a challenger is judged. Of those that these people do not tell apart from
-        the best the first in the file is taken (:func:`best`).
+        the best the first in the file is taken (:func:`best`). Where popularity is surely better than that one, the gate still
+        judges it, by other days, and the choice carries a caution.
 
         Raises:
-            GateRefused: no competitor could be fitted.
+            GateRefused: no competitor but popularity could be fitted.
         """
         learning, comparing = self.halves(world, outcomes)
         fits = self.fit(self._parts(world), world, learning)
@@ -155,13 +103,28 @@ class Contest:
             log.info(
                 "competitor_compared name=%s ndcg_at_10=%.4f users=%d", name, ndcg[name].mean(), len(users)
             )
-        if not ndcg:
+        others = {name: ndcg_U for name, ndcg_U in ndcg.items() if name != POPULARITY}
+        if not others:
+            asked = ", ".join(name for name in self.chosen.compete if name != POPULARITY)
             raise GateRefused(
-                f"none of {', '.join(self.chosen.compete)} could be fitted up to {world.cutoff}: retrain as of a later day, or "
+                f"none of {asked} could be fitted up to {world.cutoff}: retrain as of a later day, or "
                 "let others compete in expectations/recommenders.toml. The champion stays"
             )
         means = {name: float(ndcg_U.mean()) for name, ndcg_U in ndcg.items()}
-        return Choice(best(ndcg, self.chosen.tie_errors), means, len(users), fits)
+        winner = best(others, self.chosen.tie_errors)
+        return Choice(winner, means, len(users), fits, self._caution(winner, ndcg))
+
+    def _caution(self, name: str, ndcg: Mapping[str, npt.NDArray[np.float64]]) -> str:
+        """That popularity foretold better than the chosen one, by more than chance; "" where it did not."""
+        held = {each: ndcg[each] for each in (name, POPULARITY) if each in ndcg}
+        if best(held, self.chosen.tie_errors) == name:
+            return ""
+        return (
+            f"contest: recent popularity foretold the days before better than every other, ndcg@10 popularity "
+            f"{ndcg[POPULARITY].mean():.4f}, {name} {ndcg[name].mean():.4f}, {len(ndcg[name])} people; it is what everybody without a "
+            f"list gets, so {name} is the challenger. If this stays so, the shop has too little to learn tastes from (foretaste "
+            "audit), or others should compete (expectations/recommenders.toml)"
+        )
 
     def halves(self, world: World, outcomes: Outcomes) -> tuple[Outcomes, Outcomes]:
         """Who teaches and who compares, by the seed: of those who wanted what could have been recommended, half each."""
@@ -322,11 +285,6 @@ class Contest:
                 f"of {len(users)} users after {world.cutoff} a blend learns nothing: {error}"
             ) from error
         return dict(zip(alike, weights_R.tolist(), strict=True))
-
-
-def _named(network: str, figure: str) -> str:
-    """What MLflow calls a figure of a network's training: the transformer's is the plain one."""
-    return figure if network == SASREC else f"{network}.{figure}"
 
 
 def best(ndcg: Mapping[str, npt.NDArray[np.float64]], tie_errors: float) -> str:

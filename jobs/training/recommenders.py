@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from jobs.ranking.score_model import POPULARITY
 from jobs.reviewed_file import Section, parsed, text_of
 
 #: The transformer with a ranker over features, and the sum of several recommenders' scores.
@@ -80,7 +81,9 @@ class Recommenders(Section):
 
     @field_validator("compete")
     @classmethod
-    def _names_none_twice(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+    def _names_none_twice_and_a_challenger(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if set(names) == {POPULARITY}:
+            raise ValueError("popularity alone is no contest: it is what the others are held against")
         return _once(names)
 
     def parts(self, name: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from contracts.errors import GateRefused, PartitionMissing, PartitionTorn
 from contracts.settings import load_settings
 from contracts.tables import TABLES
 from jobs import validate
+from jobs.gate import Gate
 from jobs.io.commit import digest_of
 from jobs.io.schemas import arrow_schema
 from jobs.io.state import LANDINGS, RUNS, State
@@ -464,7 +465,7 @@ def test_a_suite_that_judges_nothing_is_refused(shop: StepContext) -> None:
     from expectations import rules
     from expectations.frames import as_frame
 
-    gate = validate.Gate("test", DAY, shop, "")
+    gate = Gate("test", DAY, shop, "")
     with pytest.raises(GateRefused, match="0 of 0 expectations on features/lists were evaluated"):
         gate.judge("features/lists", rules.suite("empty", []), as_frame(pa.table({"user_id": ["anna"]})))
 
@@ -473,7 +474,7 @@ def test_an_expectation_that_cannot_be_evaluated_is_a_refusal(shop: StepContext)
     from expectations import rules
     from expectations.frames import as_frame
 
-    gate = validate.Gate("test", DAY, shop, "")
+    gate = Gate("test", DAY, shop, "")
     gate.judge(
         "a table",
         rules.suite("odd", [rules.at_least(1), *rules.between(0, 1, "no_such_column")]),

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from contracts import names
+from contracts.errors import GateRefused
 from contracts.settings import load_settings
 from contracts.tables import TRAINING_IMPRESSIONS
 from jobs import train
@@ -118,11 +119,15 @@ def test_a_champion_with_a_ranker_is_challenged_by_another_kind(
     context: StepContext, registry: Registered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = let_compete(monkeypatch, "blend", "ease", "popularity", tie_errors=99.0)
+    monkeypatch.setattr(
+        train.Contest, "_caution", lambda self, name, ndcg: f"contest: {name} is not the best"
+    )
     told = train.run(DAY, context)
     assert told["recommender"] == "blend"
     record = context.state.get(RETRAININGS, str(DAY))
     assert record is not None
     assert record["recommender"] == "blend"
+    assert record["verdict"]["reasons"][-1] == told["reasons"][-1] == "contest: blend is not the best"
     assert sorted(record["validation"]["ndcg_at_10"]) == ["blend", "ease", "popularity"]
     assert record["validation"]["num_users"] > 0
     assert set(record["weights"]) == {"sasrec", "ease", "als", "covisitation", "content", "popularity"}
@@ -197,3 +202,25 @@ def test_a_ranker_is_registered_where_it_is_chosen(
     digest = registry.told["digest"]
     assert train.run(DAY, context) == first
     assert registry.told["digest"] == digest  # the same model, byte by byte
+
+
+@pytest.mark.parametrize(("ending", "is_kept"), [(GateRefused, False), (KeyboardInterrupt, True)])
+def test_a_refusal_leaves_nothing_to_go_on_with_and_an_interruption_does(
+    context: StepContext,
+    registry: Registered,
+    monkeypatch: pytest.MonkeyPatch,
+    ending: type[BaseException],
+    is_kept: bool,
+) -> None:
+    let_compete(monkeypatch, "sasrec")
+    kept: list[bool] = []
+
+    def end(self: Any, *given: Any) -> Any:
+        kept.append((context.settings.home / "checkpoints").exists())
+        raise ending("nobody wanted one of the candidates")
+
+    monkeypatch.setattr(train.Contest, "learn", end)
+    with pytest.raises(ending):
+        train.run(DAY, context)
+    assert kept == [True]
+    assert (context.settings.home / "checkpoints").exists() is is_kept

@@ -17,7 +17,8 @@ from jobs.io.schemas import arrow_schema
 from jobs.ranking.next_item import NextItemModel
 from jobs.ranking.score_model import ScoreModel
 from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, Deeds, World
-from jobs.training.contest import Choice, Contest, best
+from jobs.training.choice import Choice
+from jobs.training.contest import Contest, best
 from jobs.training.evaluation import evaluate
 from jobs.training.impressions import Impressions
 from jobs.training.recommenders import Recommenders, load_recommenders, parse_recommenders
@@ -129,12 +130,25 @@ def of_tastes(num_tastes: int = 6, size: int = 10, each: int = 12) -> Taken:
 # Each wins in a world that is made for it
 
 
-def test_where_everybody_takes_the_same_popularity_wins() -> None:
+def test_where_everybody_takes_the_same_the_best_of_the_others_is_judged_and_the_reason_says_so() -> None:
+    """Popularity is what everybody without a list gets: its figure stands there, and it is never the challenger."""
     rng = np.random.default_rng(4)
     people = [(rng.choice(30, 3, replace=False).tolist(), [30 + user % 2]) for user in range(60)]
     people += [([30, 31], [0])]
     popularity, neighbours = [1] * 30 + [90, 80], rng.random((32, 32))
-    assert winner(shop(people, 32, popularity, neighbours), *SIMPLE) == "popularity"
+    world, sequences = shop(people, 32, popularity, neighbours)
+    held = contest(sequences, "popularity", "ease", "covisitation")
+    choice = held.choose(world, sequences.between(DAY, NEXT), shown())
+    assert max(choice.ndcg, key=lambda name: choice.ndcg[name]) == "popularity"
+    assert choice.name in ("ease", "covisitation")
+    for told in (
+        f"popularity {choice.ndcg['popularity']:.4f}",
+        f"{choice.name} {choice.ndcg[choice.name]:.4f}",
+        f"{choice.num_users} people",
+        "foretaste audit",
+        "expectations/recommenders.toml",
+    ):
+        assert told in choice.caution
 
 
 def test_where_the_last_item_says_all_co_visitation_wins() -> None:
@@ -230,9 +244,9 @@ def test_without_a_margin_the_highest_mean_wins_and_of_equals_the_first() -> Non
 def test_the_margin_is_the_file_s() -> None:
     """One of a few people is better off with EASE, which is not beyond chance."""
     found = shop([*of_tastes(2, 6, 5), ([0, 1], [11])], 12, np.arange(12)[::-1])
-    for errors, _ in ((0.0, "ease"), (50.0, "popularity")):
-        name = winner(found, "popularity", "ease", tie_errors=errors)
-        assert (name == "popularity") == (errors > 0)
+    for errors in (0.0, 50.0):
+        name = winner(found, "covisitation", "ease", tie_errors=errors)
+        assert (name == "covisitation") == (errors > 0)
 
 
 def test_who_compares_has_taught_nothing() -> None:
@@ -284,6 +298,7 @@ def test_the_figures_of_all_are_told_in_the_order_of_the_file() -> None:
     assert choice.as_record()["num_users"] == 36
     assert choice.as_metrics()["validation.ease.ndcg_at_10"] == choice.ndcg["ease"] > 0.3
     assert choice.as_params() == {"challenger.recommender": "ease"}
+    assert choice.caution == ""
     assert choice.curves == {}
 
 
@@ -379,8 +394,12 @@ def test_a_recommender_without_a_say_is_not_kept() -> None:
 def test_where_there_is_no_choice_to_learn_from_a_blend_is_left_out() -> None:
     """Whoever comes back has seen all but the one thing that is wanted."""
     world, sequences = shop([([0, 1, 2], [3])] * 6 + [([3], [])], 4, np.ones(4))
-    held = contest(sequences, "blend", "popularity", blend={"of": ("popularity",)})
-    assert list(held.choose(world, sequences.between(DAY, NEXT), shown()).ndcg) == ["popularity"]
+    outcomes = sequences.between(DAY, NEXT)
+    held = contest(sequences, "blend", "covisitation", blend={"of": ("popularity",)})
+    assert list(held.choose(world, outcomes, shown()).ndcg) == ["covisitation"]
+    alone = contest(sequences, "blend", "popularity", blend={"of": ("popularity",)})
+    with pytest.raises(GateRefused, match="none of blend could be fitted"):
+        alone.choose(world, outcomes, shown())
 
 
 def test_a_shop_in_which_nobody_has_taken_two_things_yet_does_without_networks() -> None:
@@ -430,7 +449,7 @@ def test_a_catalogue_that_is_too_large_for_ease_is_judged_without_it(monkeypatch
     world, sequences = shop(of_tastes(), 60, np.ones(60))
     few = GIVEN.model_copy(update={"ease": GIVEN.ease.model_copy(update={"most_items": 59})})
     monkeypatch.setattr("jobs.training.evaluation.load_recommenders", lambda: few)
-    held = contest(sequences, "popularity")
+    held = contest(sequences, "als", "popularity")
     popular = held.model(
         "popularity",
         held.fit(set(), world),
@@ -481,6 +500,7 @@ half_life = 2.0
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
+        ('compete = ["ease"]', 'compete = ["popularity"]', "popularity alone"),
         ('compete = ["ease"]', 'compete = ["easy"]', "'ranker' or 'blend'"),
         ('compete = ["ease"]', "compete = []", "compete"),
         ('compete = ["ease"]', 'compete = ["ease", "als", "ease"]', "ease stands there twice"),
