@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import (
+    by_user,
     features,
     inputs,
     judging,
@@ -45,6 +46,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "features.spark_large_histories": features.spark_large_histories,
     "features.spark_large_seconds": features.spark_large_histories,
     **{name: quality.quality_of(name) for name in quality.CONTESTS},
+    by_user.NAME: by_user.movielens_100k,
     "train.time_to_quality": training.time_to_quality,
     "train.vs_rectools": training.vs_rectools,
     "score.vs_product": scoring.vs_product,

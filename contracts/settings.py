@@ -49,6 +49,7 @@ RUN_SETTINGS = (
     "sasrec_max_users",
     "num_candidates",
     "train_device",
+    "train_processes",
     "threads",  # sums of a training are rounded in another order with another number
     "train_half_life_days",
     "session_gap_minutes",
@@ -59,6 +60,7 @@ SETTINGS_BEFORE = {
     "sasrec_inputs": "",
     "sasrec_loss": "auto",
     "train_device": "cpu",
+    "train_processes": 1,
     "train_half_life_days": 0,
     "session_gap_minutes": 30,
 }
@@ -214,11 +216,11 @@ class Settings(BaseSettings):
     )
     sasrec_max_users: Annotated[int, Field(ge=100)] = Field(
         default=100_000,
-        description="Users that the transformer is trained on; of more, a sample by the seed.",
+        description="Users that networks, EASE and ALS are trained on; of more, a sample by the seed.",
     )
     sasrec_item_words: bool = Field(
         default=False,
-        description="Does the transformer know items by their title, category and brand as well, and so new ones too?",
+        description="Do the networks know items by their title, category and brand as well, and so new ones too?",
     )
     sasrec_inputs: str = Field(
         default="",
@@ -234,7 +236,11 @@ class Settings(BaseSettings):
     )
     train_device: Literal["cpu", "cuda"] = Field(
         default="cpu",
-        description="Where the transformer is trained; on cuda in bfloat16, with one accelerator.",
+        description="Where networks are trained; on cuda in bfloat16, with as many accelerators as processes.",
+    )
+    train_processes: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1,
+        description="Processes that train a network together, each on its share of every batch, as torchrun starts them.",
     )
     threads: Annotated[int, Field(ge=1, le=256)] = Field(
         default=1, description="Threads of torch and DuckDB, processes of scoring."

@@ -44,7 +44,7 @@ from jobs.training.contest import Contest
 from jobs.training.evaluation import evaluate
 from jobs.training.impressions import read_impressions
 from jobs.training.overfitting import Gap, overfitting_reasons
-from jobs.training.recommenders import SASREC, load_recommenders
+from jobs.training.recommenders import load_recommenders
 from jobs.training.sequences import read_sequences
 from jobs.training.slices import read_groups
 from jobs.training.trainer import Trainer
@@ -141,10 +141,8 @@ def _train_and_judge(day: date, context: StepContext, checkpoints: Checkpoints) 
         min_users=settings.promote_min_users,
         rng=np.random.default_rng(chosen["seed"]),
     )
-    curve = choice.fits.curve
-    # What a transformer knows by heart is held against a challenger that is made of it.
-    has_transformer = SASREC in contest.chosen.parts(choice.name) and lesson.weights.get(SASREC, 1.0) > 0
-    gap = curve.gap if curve and has_transformer else None
+    # What a network knows by heart is held against a challenger that is made of it.
+    gap = choice.widest_gap(lesson.weights, contest.chosen.parts(choice.name))
     verdict = verdict.refused_for(overfitting_reasons(gap)).with_caution(choice.caution)
     flat = {
         f"judge.{name}.{metric}": value

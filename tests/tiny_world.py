@@ -17,6 +17,7 @@ from models.als import ALS, ALSConfig
 from models.content import Content
 from models.covisitation import CoVisitation
 from models.ease import EASE
+from models.gru4rec import GRU4Rec, GRU4RecConfig
 from models.mlp_ranker import MLPRanker, MLPRankerConfig
 from models.popularity import Popularity
 from models.recommender import history_matrix
@@ -117,11 +118,12 @@ def tiny_blend(world: World, *, reads_events: bool = False) -> ScoreModel:
     taken = history_matrix([rng.choice(num_known, 8, replace=False) for _ in range(40)], num_known)
     recommenders = {
         "sasrec": tiny_transformer(reads_events=reads_events),
+        "gru4rec": GRU4Rec(GRU4RecConfig(num_known, width=8, max_length=6), seed=1).eval(),
         "ease": EASE(5.0).fit(taken),
         "als": ALS(ALSConfig(factors=4, iterations=3)).fit(taken),
         "covisitation": CoVisitation(num_recent=7, half_life=3.0),
         "content": Content(num_recent=4, half_life=2.0),
         "popularity": Popularity(),
     }
-    weights = dict(zip(recommenders, (0.3, 0.2, 0.15, 0.15, 0.1, 0.1), strict=True))
+    weights = dict(zip(recommenders, (0.2, 0.1, 0.2, 0.15, 0.15, 0.1, 0.1), strict=True))
     return ScoreModel(world.item_ids[:-2], recommenders, weights)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +24,12 @@ from jobs.ranking.score_model import (
     Scorer,
 )
 from jobs.ranking.world import World, each_index_of
+from jobs.training.choice import Choice, Fits
 from jobs.training.described import Described
 from jobs.training.evaluation import K, Prompted
 from jobs.training.impressions import Impressions
-from jobs.training.recommenders import ALS, BLEND, EASE, RANKER, SASREC, Recommenders
+from jobs.training.networks import Network, recurrent, transformer
+from jobs.training.recommenders import ALS, BLEND, EASE, NETWORKS, RANKER, SASREC, Recommenders
 from jobs.training.sequences import Sequences, targets_of
 from jobs.training.trainer import Curve, Fitted, Trainer
 from models.blend import fit_weights
@@ -49,50 +50,11 @@ _MOST_USERS = 4000
 
 
 @dataclass(frozen=True)
-class Fits:
-    """What was learnt up to a cut-off, by the names of recommenders, and the vocabulary that their indices mean."""
-
-    item_ids: npt.NDArray[np.object_]
-    recommenders: dict[str, Scorer]
-    curve: Curve | None  # of the transformer
-
-
-@dataclass(frozen=True)
 class Lesson:
     """What was learnt of people's next days: a ranker, or the weights of recommenders."""
 
     ranker: tuple[MLPRanker, Preparation] | None
     weights: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Who is the challenger, and by which figures."""
-
-    name: str
-    ndcg: dict[str, float]  # mean NDCG@10 of each competitor, in the order of the file
-    num_users: int  # who compared
-    fits: Fits
-    caution: str = ""  # what whoever reads the verdict has to know of it
-
-    def as_record(self) -> dict[str, Any]:
-        """The comparison as JSON-able values."""
-        return {"num_users": self.num_users, "ndcg_at_10": self.ndcg}
-
-    def as_params(self) -> dict[str, Any]:
-        """What was chosen, for MLflow."""
-        curve = self.fits.curve
-        return {"challenger.recommender": self.name} | ({"best_epoch": curve.best_epoch} if curve else {})
-
-    def as_metrics(self) -> dict[str, float]:
-        """The figures that it was chosen by, for MLflow."""
-        return {f"validation.{name}.ndcg_at_10": ndcg for name, ndcg in self.ndcg.items()}
-
-    @property
-    def curves(self) -> dict[str, list[float]]:
-        """How the transformer's training went, where there was one, for MLflow."""
-        curve = self.fits.curve
-        return {"fit.loss": curve.losses, "validation.ndcg_at_10": curve.ndcg} if curve else {}
 
 
 @dataclass(frozen=True)
@@ -178,9 +140,10 @@ class Contest:
     def _parts(self, world: World) -> set[str]:
         """The recommenders that competitors are made of and that the shop is not too large for."""
         names = {part for name in self.chosen.compete for part in self.chosen.parts(name)}
-        if SASREC in names and all(len(items) < 2 for items in self._taken(world).values()):
-            log.info("recommender_left_out name=%s: nobody has taken two items", SASREC)
-            names.remove(SASREC)
+        if names & NETWORKS and all(len(items) < 2 for items in self._taken(world).values()):
+            for name in sorted(names & NETWORKS):
+                log.info("recommender_left_out name=%s: nobody has taken two items", name)
+            names -= NETWORKS
         num_items, most = self._num_known(world, names), self.chosen.ease.most_items
         if EASE in names and num_items > most:
             log.info("recommender_left_out name=%s items=%d most_items=%d", EASE, num_items, most)
@@ -188,9 +151,9 @@ class Contest:
         return names
 
     def _num_known(self, world: World, names: set[str]) -> int:
-        """How many items all that are fitted know: those taken and, beside a transformer that learns words, further ones."""
+        """How many items all that are fitted know: those taken and, beside networks that learn words, further ones."""
         vocabulary = self._vocabulary(world)
-        if SASREC not in names or not self.trainer.chosen["sasrec_item_words"]:
+        if not names & NETWORKS or not self.trainer.chosen["sasrec_item_words"]:
             return len(vocabulary)
         return len(vocabulary) + len(Described.of(world, vocabulary).further_ids)
 
@@ -200,17 +163,25 @@ class Contest:
         world: World,
         validate_on: Outcomes | None = None,
         *,
-        num_epochs: int | None = None,
+        num_epochs: Mapping[str, int] | None = None,
     ) -> Fits:
-        """The named recommenders, as far as they learn, from everything up to the world's cut-off."""
+        """The named recommenders, as far as they learn, from everything up to the world's cut-off.
+
+        Args:
+            num_epochs: how long each network is trained; without, as long as it gets better at what it is validated on.
+        """
         item_ids = self._vocabulary(world)
         found: dict[str, Scorer] = {}
-        curve = None
-        if SASREC in names:
-            fitted, curve = self.trainer.fit_transformer(
-                world, self.sequences, num_epochs=num_epochs, validate_on=validate_on
-            )
-            item_ids, found[SASREC] = fitted.item_ids, fitted.sasrec
+        curves: dict[str, Curve] = {}
+        for network in self._networks():
+            if network.name in names:  # all of them know the same items
+                item_ids, found[network.name], curves[network.name] = self.trainer.fit_network(
+                    network,
+                    world,
+                    self.sequences,
+                    num_epochs=(num_epochs or {}).get(network.name),
+                    validate_on=validate_on,
+                )
         if names & {EASE, ALS}:
             histories = each_index_of(list(self._taken(world).values()), item_ids)
             evidence_UN = history_matrix(histories, len(item_ids))
@@ -220,7 +191,12 @@ class Contest:
                 options = self.chosen.als.model_dump()
                 config = models.als.ALSConfig(**options, seed=self.trainer.chosen["seed"])
                 found[ALS] = models.als.ALS(config).fit(evidence_UN)
-        return Fits(item_ids, found, curve)
+        return Fits(item_ids, found, curves)
+
+    def _networks(self) -> tuple[Network, ...]:
+        """The networks that may compete, as they are set."""
+        chosen = self.trainer.chosen
+        return transformer(chosen), recurrent(chosen, self.chosen.gru4rec)
 
     def _taken(self, world: World) -> Outcomes:
         """What those who are learnt from took up to the world's cut-off."""
@@ -234,10 +210,10 @@ class Contest:
 
     def refit(self, choice: Choice, world: World) -> Fits:
         """The recommenders of the chosen one, fitted up to another cut-off as they were for the comparison."""
-        curve = choice.fits.curve
+        num_epochs = {name: curve.best_epoch for name, curve in choice.fits.curves.items()}
         # A shop that has grown since beyond most_items still gets what was compared.
         names = choice.fits.recommenders.keys() & set(self.chosen.parts(choice.name))
-        return self.fit(names, world, num_epochs=curve.best_epoch if curve else None)
+        return self.fit(names, world, num_epochs=num_epochs)
 
     def learn(self, name: str, fits: Fits, world: World, outcomes: Outcomes, shown: Impressions) -> Lesson:
         """What a competitor learns of people's next days: the ranker, or a blend's weights; what is by itself learns nothing.

@@ -11,10 +11,12 @@ from jobs.reviewed_file import Section, parsed, text_of
 
 #: The transformer with a ranker over features, and the sum of several recommenders' scores.
 RANKER, BLEND = "ranker", "blend"
-SASREC, EASE, ALS = "sasrec", "ease", "als"
+SASREC, GRU4REC, EASE, ALS = "sasrec", "gru4rec", "ease", "als"
+#: Those that learn from the order of histories, by epochs.
+NETWORKS = frozenset({SASREC, GRU4REC})
 
 #: A recommender that scores by itself.
-Single = Literal["sasrec", "ease", "als", "covisitation", "content", "popularity"]
+Single = Literal["sasrec", "gru4rec", "ease", "als", "covisitation", "content", "popularity"]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -28,6 +30,18 @@ class BlendOf(Section):
     @classmethod
     def _names_none_twice(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return _once(names)
+
+
+class Gru4RecOptions(Section):
+    """The network's shape (:class:`models.gru4rec.GRU4RecConfig`) and how it is trained (:class:`models.training.TrainConfig`)."""
+
+    width: Annotated[int, Field(ge=8, le=1024)]
+    layers: Annotated[int, Field(ge=1, le=8)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    epochs: Annotated[int, Field(ge=1, le=1000)]
+    learning_rate: Annotated[float, Field(gt=0, lt=1)]
+    horizon: Annotated[int, Field(ge=1, le=100)]
+    loss: Literal["auto", "full", "sampled", "gbce"]
 
 
 class EaseOptions(Section):
@@ -59,6 +73,7 @@ class Recommenders(Section):
     compete: Annotated[tuple[Single | Literal["ranker", "blend"], ...], Field(min_length=1)]
     tie_errors: Annotated[float, Field(ge=0)]
     blend: BlendOf
+    gru4rec: Gru4RecOptions
     ease: EaseOptions
     als: AlsOptions
     covisitation: RecentOptions

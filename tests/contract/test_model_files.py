@@ -124,7 +124,7 @@ def test_a_saved_blend_gives_the_same_lists_and_scores(
 ) -> None:
     folder, digest = save_model(blend, {"day": "2011-03-01"}, tmp_path)
     # Neighbours and popularity are each day's own: nothing of them is kept but how they are read.
-    assert {path.stem for path in folder.glob("*.safetensors")} == {"als", "ease", "sasrec"}
+    assert {path.stem for path in folder.glob("*.safetensors")} == {"als", "ease", "gru4rec", "sasrec"}
     loaded = load_model(folder, digest)
     assert isinstance(loaded, ScoreModel)
     assert list(loaded.weights.items()) == list(blend.weights.items())
@@ -132,7 +132,9 @@ def test_a_saved_blend_gives_the_same_lists_and_scores(
     assert save_model(loaded, {"day": "2011-03-01"}, tmp_path) == (folder, digest)
 
 
-@pytest.mark.parametrize("name", ["sasrec", "ease", "als", "covisitation", "content", "popularity"])
+@pytest.mark.parametrize(
+    "name", ["sasrec", "gru4rec", "ease", "als", "covisitation", "content", "popularity"]
+)
 def test_each_recommender_is_a_model_by_itself(
     world: World, blend: ScoreModel, name: str, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,7 +25,9 @@ from jobs.io.schemas import arrow_schema
 from jobs.io.state import PROMOTIONS, RETRAININGS, RUNS, State
 from jobs.ranking.next_item import NextItemModel
 from jobs.ranking.score_model import ScoreModel
+from jobs.reviewed_file import text_of
 from jobs.runs import StepContext, run_key
+from jobs.score import rank_everyone
 from jobs.training.impressions import Impressions
 from jobs.training.recommenders import Recommenders, load_recommenders
 from jobs.training.sequences import Sequences
@@ -46,7 +49,7 @@ class Registered:
         return "2", "http://mlflow/2"
 
     def log_verdict(self, version: str, verdict: Mapping[str, Any], artifacts: Mapping[str, str]) -> None:
-        self.told |= {"verdict": verdict, "artifacts": sorted(artifacts)}
+        self.told |= {"verdict": verdict, "card": artifacts["model_card.md"]}
 
 
 def sequences() -> Sequences:
@@ -149,6 +152,33 @@ def test_a_champion_with_a_ranker_is_challenged_by_another_kind(
     assert set(model.weights) == (has_say or set(record["weights"]))
     facts = json.loads((registry.told["folder"] / "model.json").read_text())["facts"]
     assert facts["recommenders"] == chosen.model_dump(mode="json")
+
+
+def test_a_recurrent_network_competes_once_the_file_names_it(
+    context: StepContext, registry: Registered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing but the file is other: it is trained, registered, told of on its card, ranks, and says why."""
+    given = text_of("recommenders.toml")
+    named = re.sub(r"(?m)^compete = .*$", 'compete = ["gru4rec"]', given)
+    named = named.replace("width = 64\n", "width = 8\n").replace("epochs = 30\n", "epochs = 2\n")
+    monkeypatch.setattr("jobs.training.recommenders.text_of", lambda name: named)
+    told = train.run(DAY, context)
+    assert told["recommender"] == "gru4rec"
+    assert registry.told["params"]["gru4rec.best_epoch"] in (1, 2)
+    assert "best_epoch" not in registry.told["params"]
+    assert [len(values) for values in registry.told["curves"].values()] == [2, 2]
+    assert {"gap.kept", "validation.gru4rec.ndcg_at_10"} <= set(registry.told["metrics"])
+    assert "(GRU4Rec)" in registry.told["card"]
+    folder, digest = registry.told["folder"], registry.told["digest"]
+    assert {path.name for path in folder.iterdir()} == {"model.json", "gru4rec.safetensors"}
+    model, world = load_model(folder, digest), tiny_world()
+    assert isinstance(model, ScoreModel)
+    lists = rank_everyone(world, model, length=5, num_candidates=10, repeats_allowed=True).to_pylist()
+    personal = next(row for row in lists if row["source"] == "personal")
+    assert len(personal["item_ids"]) == 5
+    assert personal["reason_places"]
+    ranking = model.ranking(world, length=5, num_candidates=10, repeats_allowed=True)
+    assert ranking.explain(NUM_USERS - 1, 7).falls
 
 
 def test_what_is_registered_knows_the_newest_day_and_its_twin_did_not(

@@ -17,6 +17,7 @@ from jobs.io.schemas import arrow_schema
 from jobs.ranking.next_item import NextItemModel
 from jobs.ranking.score_model import ScoreModel
 from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, Deeds, World
+from jobs.training.choice import Choice
 from jobs.training.contest import Contest, best
 from jobs.training.evaluation import evaluate
 from jobs.training.impressions import Impressions
@@ -29,7 +30,10 @@ NEXT = DAY + timedelta(days=1)
 CHOSEN = {
     "seed": 7, "threads": 1, "history_length": 6, "sasrec_max_users": 1000, "sasrec_width": 16, "sasrec_blocks": 1,
     "sasrec_heads": 1, "sasrec_dropout": 0.0, "sasrec_epochs": 25, "sasrec_learning_rate": 3e-2, "sasrec_horizon": 1,
-    "sasrec_item_words": False, "sasrec_inputs": "", "sasrec_loss": "auto", "train_device": "cpu", "train_half_life_days": 0, "num_candidates": 12, "list_length": 10,
+    "sasrec_item_words": False, "sasrec_inputs": "", "sasrec_loss": "auto", "train_device": "cpu", "train_processes": 1, "train_half_life_days": 0, "num_candidates": 12, "list_length": 10,
+}  # fmt: skip
+QUICK = {
+    "width": 16, "layers": 1, "dropout": 0.0, "epochs": 25, "learning_rate": 3e-2, "horizon": 1, "loss": "auto",
 }  # fmt: skip
 SIMPLE = ("ease", "als", "covisitation", "popularity")
 GIVEN = load_recommenders().model_copy(
@@ -192,8 +196,9 @@ def in_order() -> tuple[World, Sequences]:
     return shop(people, 16, np.ones(16), np.kron(np.eye(4), 1 - np.eye(4)))
 
 
-def test_where_the_order_says_what_comes_next_the_transformer_wins() -> None:
-    assert winner(in_order(), *SIMPLE, "sasrec") == "sasrec"
+@pytest.mark.parametrize("name", ["sasrec", "gru4rec"])
+def test_where_the_order_says_what_comes_next_a_network_wins(name: str) -> None:
+    assert winner(in_order(), *SIMPLE, name, gru4rec=QUICK) == name
 
 
 def test_where_features_say_what_is_wanted_the_ranker_wins() -> None:
@@ -307,22 +312,46 @@ def test_the_figures_of_all_are_told_in_the_order_of_the_file() -> None:
     assert choice.curves == {}
 
 
-def test_the_transformer_is_fitted_once_for_all_who_need_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_network_is_fitted_once_for_all_who_need_it(monkeypatch: pytest.MonkeyPatch) -> None:
     world, sequences = in_order()
-    fits = []
-    fit = Trainer.fit_transformer
+    fits: list[tuple[str, int | None]] = []
+    fit = Trainer.fit_network
     monkeypatch.setattr(
         Trainer,
-        "fit_transformer",
-        lambda self, *given, **named: fits.append(named) or fit(self, *given, **named),
+        "fit_network",
+        lambda self, network, *given, **named: (
+            fits.append((network.name, named["num_epochs"])) or fit(self, network, *given, **named)
+        ),
     )
-    held = contest(sequences, "ranker", "blend", "sasrec", chosen={"sasrec_epochs": 2})
+    held = contest(
+        sequences, "ranker", "blend", "sasrec", "gru4rec", chosen={"sasrec_epochs": 2},
+        gru4rec=QUICK | {"epochs": 3}, blend={"of": ("gru4rec", "sasrec")},
+    )  # fmt: skip
     choice = held.choose(world, sequences.between(DAY, NEXT), shown())
-    assert len(fits) == 1
-    assert choice.as_params()["best_epoch"] in (1, 2)
-    assert len(choice.curves["validation.ndcg_at_10"]) == 2
+    assert fits == [("sasrec", None), ("gru4rec", None)]
+    epochs = choice.as_params()
+    assert epochs["best_epoch"] in (1, 2)
+    assert [len(choice.curves[f"{name}validation.ndcg_at_10"]) for name in ("", "gru4rec.")] == [2, 3]
+    assert choice.curves["fit.loss"] != choice.curves["gru4rec.fit.loss"][:2]
     held.refit(dataclasses.replace(choice, name="sasrec"), world)
-    assert fits[1]["num_epochs"] == choice.as_params()["best_epoch"]
+    held.refit(dataclasses.replace(choice, name="gru4rec"), world)
+    assert fits[2:] == [("sasrec", epochs["best_epoch"]), ("gru4rec", epochs["gru4rec.best_epoch"])]
+
+
+def test_of_two_networks_the_gap_of_the_one_that_keeps_least_is_held_against_their_blend() -> None:
+    world, sequences = in_order()
+    held = contest(sequences, "blend", blend={"of": ("sasrec", "gru4rec")}, gru4rec=QUICK | {"epochs": 1})
+    fits = held.fit({"sasrec"}, world, sequences.between(DAY, NEXT))
+    gap = fits.curves["sasrec"].gap
+    assert gap is not None
+    narrower = dataclasses.replace(gap, beyond_high=gap.beyond_high + 1)
+    curves = {"gru4rec": dataclasses.replace(fits.curves["sasrec"], gap=narrower), **fits.curves}
+    choice = Choice("blend", {}, 0, dataclasses.replace(fits, curves=curves))
+    both = held.chosen.parts("blend")
+    assert choice.widest_gap({}, both) is gap
+    assert choice.widest_gap({"sasrec": 0.0, "gru4rec": 0.3}, both) is narrower
+    assert choice.widest_gap({}, ("gru4rec",)) is narrower
+    assert choice.widest_gap({}, ("ease",)) is None
 
 
 # A shop that has too many items for EASE
@@ -398,15 +427,21 @@ def test_where_there_is_no_choice_to_learn_from_a_blend_is_left_out() -> None:
         alone.choose(world, outcomes, shown())
 
 
-def test_a_shop_in_which_nobody_has_taken_two_things_yet_does_without_the_transformer() -> None:
+def test_a_shop_in_which_nobody_has_taken_two_things_yet_does_without_networks() -> None:
     """The first weeks of a shop: what asks for no order competes all the same."""
     world, sequences = shop([([user % 4], [4 + user % 2]) for user in range(40)], 6, [0, 0, 0, 0, 9, 8])
     held = contest(
-        sequences, "ranker", "sasrec", "blend", "popularity", blend={"of": ("sasrec", "popularity")}
+        sequences,
+        "ranker",
+        "sasrec",
+        "gru4rec",
+        "blend",
+        "popularity",
+        blend={"of": ("sasrec", "popularity")},
     )
     choice = held.choose(world, sequences.between(DAY, NEXT), shown())
     assert list(choice.ndcg) == ["blend", "popularity"]
-    assert choice.fits.curve is None
+    assert choice.fits.curves == {}
     with pytest.raises(GateRefused, match=r"nobody has taken two items"):
         held.learn("ranker", choice.fits, world, sequences.between(DAY, NEXT), shown())
 
@@ -462,6 +497,14 @@ compete = ["ease"]
 tie_errors = 1.0
 [blend]
 of = ["ease", "als"]
+[gru4rec]
+width = 16
+layers = 1
+dropout = 0.2
+epochs = 2
+learning_rate = 0.01
+horizon = 1
+loss = "auto"
 [ease]
 regularisation = 200.0
 most_items = 10
@@ -492,7 +535,11 @@ half_life = 2.0
         ("factors = 4", "", "als.factors"),
         ("regularisation = 200.0", "regularisation = 0", "ease.regularisation"),
         ("tie_errors = 1.0", "tie_errors = -1.0", "tie_errors"),
-        ("[ease]", "[", "line 6"),
+        ("layers = 1", "layers = 1\nheads = 2", "gru4rec.heads"),
+        ("layers = 1", "layers = 0", "gru4rec.layers"),
+        ('loss = "auto"', 'loss = "bpr"', "gru4rec.loss"),
+        ("[gru4rec]", "[gru]", "gru4rec"),
+        ("[ease]", "[", "line 14"),
     ],
 )
 def test_what_the_file_may_not_say_is_refused_by_name(old: str, new: str, named: str) -> None:
@@ -506,6 +553,9 @@ def test_what_the_file_may_not_say_is_refused_by_name(old: str, new: str, named:
 @pytest.mark.parametrize(
     ("section", "option", "value"),
     [
+        *(("gru4rec", name, value) for name, value in {
+            "width": 8, "layers": 2, "dropout": 0.5, "epochs": 2, "learning_rate": 1e-3, "horizon": 3, "loss": "sampled",
+        }.items()),
         ("ease", "regularisation", 5000.0), ("als", "factors", 2), ("als", "regularisation", 50.0),
         ("als", "confidence", 90.0), ("als", "iterations", 1), ("covisitation", "num_recent", 1),
         ("covisitation", "half_life", 0.2), ("content", "num_recent", 1), ("content", "half_life", 0.2),
@@ -515,8 +565,9 @@ def test_every_option_of_the_file_changes_what_is_recommended(section: str, opti
     neighbours = np.random.default_rng(2).random((60, 60))
     world, sequences = shop(of_tastes(), 60, np.ones(60), neighbours)
     scores = []
-    for changes in ({}, {section: GIVEN.model_dump()[section] | {option: value}}):
-        held = contest(sequences, section, **changes)
+    given = GIVEN.model_dump() | {"gru4rec": QUICK | {"epochs": 1}}
+    for changes in ({}, {option: value}):
+        held = contest(sequences, section, **{section: given[section] | changes})
         fits = held.fit({section}, world)
         model = held.model(section, fits, held.learn(section, fits, world, {}, shown()))
         ranked = model.rank(world, np.arange(5), length=9, num_candidates=9, repeats_allowed=False)
