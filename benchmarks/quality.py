@@ -253,7 +253,7 @@ def _summed_up(
     for model in sorted(places, key=lambda model: -gains(places[model]).mean()):
         gain_Q = gains(places[model])
         ahead = paired_bootstrap(
-            *_by_user(gain_SQ.mean(axis=0), gain_Q, split.test.users_Q), 2_000, np.random.default_rng(7)
+            *by_user(gain_SQ.mean(axis=0), gain_Q, split.test.users_Q), 2_000, np.random.default_rng(7)
         )
         told = (
             f"recent popularity ({_RECENT_DAYS} days)"
@@ -311,7 +311,7 @@ def _mean(results: Sequence[dict], field: str) -> float:
     return float(np.mean([each[field] for each in results]))
 
 
-def _by_user(
+def by_user(
     a_Q: npt.NDArray[np.float64], b_Q: npt.NDArray[np.float64], users_Q: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Sums of each user, scaled so that their mean is the mean over questions: users are resampled, not questions."""

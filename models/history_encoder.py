@@ -43,6 +43,8 @@ class HistoryEncoder(nn.Module, ABC):
     embedding: nn.Embedding | ItemEmbedding
     #: How many dropout masks of its width a position meets on its way through the network.
     masks_per_position: int
+    #: Does it read events (:mod:`models.events`), or items alone?
+    reads_events: bool = False
 
     @abstractmethod
     def __init__(self, config: EncoderConfig, seed: int, words_NT: csr_matrix | None = None) -> None:
@@ -74,11 +76,11 @@ class HistoryEncoder(nn.Module, ABC):
         states_UD = np.zeros((len(histories), self.config.width), np.float32)
         lengths_U = np.array([min(len(history), self.config.max_length) for history in histories], np.int64)
         bits_U = np.ceil(np.log2(np.maximum(lengths_U, 1))).astype(np.int64)
-        nothing = np.empty(0, np.int64)
         for bits in np.unique(bits_U[lengths_U > 0]):
             alike = np.flatnonzero((bits_U == bits) & (lengths_U > 0))
             for start in range(0, len(alike), batch_size):
                 chosen = alike[start : start + batch_size]
+                nothing = histories[chosen[0]][:0]
                 batch = [histories[user] for user in chosen] + [nothing] * (batch_size - len(chosen))
                 history_BL, lengths_B = pad(batch, self.config, min(1 << int(bits), self.config.max_length))
                 states_UD[chosen] = self.encode_last(history_BL, lengths_B)[: len(chosen)].numpy()

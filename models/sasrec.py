@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.dropout import PooledDropout
+from models.events import DAY, ITEM, NUM_GAPS, NUM_TYPES, TYPE, gaps_between
 from models.history_encoder import HistoryEncoder, begin_at_zero, embedding_of
 
 
 @dataclass(frozen=True)
 class SASRecConfig:
-    """The shape of a SASRec; ``num_items`` counts real items, without padding."""
+    """The shape of a SASRec, and what it reads; ``num_items`` counts real items, without padding."""
 
     num_items: int
     width: int = 64
@@ -28,6 +29,8 @@ class SASRecConfig:
     heads: int = 2
     dropout: float = 0.2
     max_length: int = 50
+    reads_gaps: bool = False  # how many days passed between an event and the one before it
+    reads_types: bool = False  # of what type an event is
 
     def __post_init__(self) -> None:
         if min(self.num_items, self.width, self.blocks, self.heads, self.max_length) < 1:
@@ -92,7 +95,13 @@ class Block(nn.Module):
 
 
 class SASRec(HistoryEncoder):
-    """Reads a history and scores every item as the next one: state of the last position · item embedding."""
+    """Reads a history and scores every item as the next one: state of the last position · item embedding.
+
+    Of what ``config`` says that it reads beside items, each value has a vector that is added to its event's: intervals of time
+    as in TiSASRec (Li et al., WSDM 2020), here of neighbouring events alone and added to inputs instead of attention. They
+    are those between the events of a history, and not the one up to the moment that it is asked: a state follows from its
+    history, whatever the day.
+    """
 
     config: SASRecConfig
 
@@ -104,10 +113,18 @@ class SASRec(HistoryEncoder):
         with torch.random.fork_rng(devices=[]):
             self.embedding = embedding_of(config, words_NT)
             self.positions_LD = nn.Parameter(torch.empty(config.max_length, config.width))
+            self.gaps_GD = nn.Parameter(torch.empty(NUM_GAPS, config.width)) if config.reads_gaps else None
+            self.types_TD = (
+                nn.Parameter(torch.empty(NUM_TYPES + 1, config.width)) if config.reads_types else None
+            )
             self.dropout = PooledDropout()
             self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
             self.final_norm = nn.LayerNorm(config.width)
         self._draw_weights(torch.Generator().manual_seed(seed))
+
+    @property
+    def reads_events(self) -> bool:  # type: ignore[override]
+        return self.config.reads_gaps or self.config.reads_types
 
     def forward(self, history_BL: Tensor) -> Tensor:
         """The state after each position, which knows that position and all before it: state_BLD."""
@@ -118,9 +135,29 @@ class SASRec(HistoryEncoder):
         return state_BLD
 
     def _embedded(self, history_BL: Tensor) -> Tensor:
-        states_BLD = self.embedding(history_BL) * math.sqrt(self.config.width)
-        embedded_BLD: Tensor = self.dropout(states_BLD + self.positions_LD[: history_BL.shape[1]])
+        embedded_BLD: Tensor = self.dropout(self.told(history_BL) + self.positions_LD[: history_BL.shape[1]])
         return embedded_BLD
+
+    def told(self, history_BL: Tensor, gaps_BL: Tensor | None = None) -> Tensor:
+        """What is read of each event, without its position: states_BLD.
+
+        Args:
+            gaps_BL: sizes of the gaps before the events; without, those between the days of the history.
+
+        Raises:
+            ValueError: the model reads events, and the history is of items; or the other way round.
+        """
+        if (history_BL.ndim > 2) != self.reads_events:
+            reads, given = ("events", "items") if self.reads_events else ("items alone", "events")
+            raise ValueError(f"the model reads {reads}, and is given {given}")
+        items_BL = history_BL[..., ITEM] if self.reads_events else history_BL
+        states_BLD: Tensor = self.embedding(items_BL) * math.sqrt(self.config.width)
+        if self.types_TD is not None:
+            states_BLD = states_BLD + self.types_TD[history_BL[..., TYPE]]
+        if self.gaps_GD is not None:
+            sizes_BL = gaps_between(history_BL[..., DAY]) if gaps_BL is None else gaps_BL
+            states_BLD = states_BLD + self.gaps_GD[sizes_BL]
+        return states_BLD
 
     def encode_last(self, history_BL: Tensor, lengths_B: Tensor) -> Tensor:
         """The state after the last real position of each history; zero for an empty one."""
@@ -138,8 +175,8 @@ class SASRec(HistoryEncoder):
         for name, weight in self.named_parameters():
             if name.endswith("norm.weight"):
                 nn.init.ones_(weight)
-            elif name.endswith("bias"):
-                nn.init.zeros_(weight)
+            elif name.endswith("bias") or name in ("gaps_GD", "types_TD"):
+                nn.init.zeros_(weight)  # who reads gaps and types is at first as good as who does not
             else:
                 is_table = name in ("embedding.weight", "embedding.words_TD", "positions_LD")
                 std = 1 / math.sqrt(self.config.width) / (2 if is_table else 1)

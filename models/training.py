@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from models.events import items_of
 from models.losses import full_cross_entropy, generalised_bce, sampled_softmax
 from models.metrics import Targets, ndcg_at
 from models.peers import Peers, add_up_gradients, added_up, share_of
@@ -207,6 +208,7 @@ class _Trainer:
         self._config = config
         self._peers = peers
         self._windows = windows
+        self._items_of_windows = [items_of(window) for window in windows]
         self._weights_of_windows = weights
         self._generator = torch.Generator().manual_seed(config.seed)
         self._masks = model.use_dropout_from(self._generator, sum(map(len, windows)))
@@ -218,7 +220,9 @@ class _Trainer:
             betas=(0.9, 0.98),
             fused=True,
         )
-        self._log_q_N = log_proposal(windows, model.config.num_items) if config.num_negatives else None
+        self._log_q_N = (
+            log_proposal(self._items_of_windows, model.config.num_items) if config.num_negatives else None
+        )
         self._num_steps = 0
         self.average = type(model).from_state(model.config, model.state())
         self.average.to(config.device)
@@ -287,7 +291,7 @@ class _Trainer:
         self._masks.share = (len(batch), share) if self._peers else None
         batch, windows, places = batch[share], windows[share], places[share]
         history_BL, lengths_B = pad([window[:-1] for window in windows], self._model.config, longest)
-        targets_P = torch.from_numpy(at_places(windows, places))
+        targets_P = torch.from_numpy(at_places([self._items_of_windows[index] for index in batch], places))
         of_loss *= len(targets_P) / num_targets
         weights_P = None
         if self._weights_of_windows is not None:
@@ -342,7 +346,7 @@ def _validate(model: SequenceModel, validation: Validation, peers: Peers | None)
     scores_UN = model.score(histories)
     if validation.is_seen_excluded:
         for scores_N, history in zip(scores_UN, histories, strict=True):
-            scores_N[history] = -np.inf
+            scores_N[items_of(history)] = -np.inf
     lists_UK, _ = top_k(scores_UN, 10)
     gains_U = ndcg_at(lists_UK, targets, 10)
     if peers is None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from models.recommender import Histories
 
-#: A stretch of a sequence: inputs are all but its last item, targets all but its first.
+#: A stretch of a sequence, of items or of events: inputs are all but its last item, targets all but its first.
 Window: TypeAlias = npt.NDArray[np.int64]
 Weights: TypeAlias = npt.NDArray[np.float32]
 

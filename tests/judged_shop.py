@@ -119,6 +119,7 @@ def judged_shop(seed: int = 5) -> Shop:
         user_ids,
         np.repeat(np.arange(NUM_USERS), lengths),
         item_ids[np.concatenate(histories)],
+        np.ones(sum(lengths), np.int32),
         np.full(sum(lengths), CUTOFF, "datetime64[D]"),
     )
     outcomes = {user_ids[user]: item_ids[taken(user, 3)] for user in range(NUM_USERS)}

@@ -80,7 +80,7 @@ def _described(model: NextItemModel) -> tuple[dict[str, Any], dict[str, State]]:
         "kind": _RANKED,
         "features": list(model.reads),
         "preparation": model.preparation.state(),
-        "sasrec": asdict(model.sasrec.config),
+        "sasrec": _without_defaults(model.sasrec.config),
         "ranker": asdict(model.ranker.config),
     }
     return described, {"sasrec": model.sasrec.state(), "ranker": model.ranker.state()}
@@ -96,10 +96,15 @@ def _described_scores(model: ScoreModel) -> tuple[dict[str, Any], dict[str, Stat
         elif not isinstance(recommender, Popularity):
             states[name] = recommender.state()
         if isinstance(recommender, SASRec | GRU4Rec):
-            options[name] = asdict(recommender.config)
+            options[name] = _without_defaults(recommender.config)
     # A list, as the order of the recommenders is that in which their scores are added up.
     parts = [{"name": name, "weight": model.weights[name], "options": options[name]} for name in options]
     return {"kind": _SCORED, "recommenders": parts}, states
+
+
+def _without_defaults(config: SASRecConfig | GRU4RecConfig) -> dict[str, Any]:
+    """The config; what it does not read goes without saying, as it did before there was a choice."""
+    return {name: value for name, value in asdict(config).items() if value is not False}
 
 
 def digest_of_folder(folder: Path) -> str:

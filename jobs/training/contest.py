@@ -25,6 +25,7 @@ from jobs.ranking.score_model import (
 )
 from jobs.ranking.world import World, each_index_of
 from jobs.training.choice import Choice, Fits
+from jobs.training.described import Described
 from jobs.training.evaluation import K, Prompted
 from jobs.training.impressions import Impressions
 from jobs.training.networks import Network, recurrent, transformer
@@ -143,11 +144,18 @@ class Contest:
             for name in sorted(names & NETWORKS):
                 log.info("recommender_left_out name=%s: nobody has taken two items", name)
             names -= NETWORKS
-        num_items, most = len(self._vocabulary(world)), self.chosen.ease.most_items
+        num_items, most = self._num_known(world, names), self.chosen.ease.most_items
         if EASE in names and num_items > most:
             log.info("recommender_left_out name=%s items=%d most_items=%d", EASE, num_items, most)
             names.remove(EASE)
         return names
+
+    def _num_known(self, world: World, names: set[str]) -> int:
+        """How many items all that are fitted know: those taken and, beside networks that learn words, further ones."""
+        vocabulary = self._vocabulary(world)
+        if not names & NETWORKS or not self.trainer.chosen["sasrec_item_words"]:
+            return len(vocabulary)
+        return len(vocabulary) + len(Described.of(world, vocabulary).further_ids)
 
     def fit(
         self,

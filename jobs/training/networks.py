@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+from contracts.settings import inputs_of
 from jobs.training.recommenders import GRU4REC, SASREC, Gru4RecOptions
 from models.gru4rec import GRU4Rec, GRU4RecConfig
 from models.sasrec import SASRec, SASRecConfig
@@ -27,6 +28,7 @@ class Network:
     training: Callable[..., TrainConfig]  # given what is true of every network
     epochs: int
     loss: Loss | Literal["auto"]
+    reads_events: bool = False  # does it read more of an event than its item?
 
     def trained_over(
         self, num_items: int, chosen: Mapping[str, Any], num_epochs: int | None = None
@@ -46,6 +48,8 @@ class Network:
 def transformer(chosen: Mapping[str, Any]) -> Network:
     """SASRec, set by ``FORETASTE_SASREC_*``."""
     shape = {name: chosen[f"sasrec_{name}"] for name in ("width", "blocks", "heads", "dropout")}
+    inputs = inputs_of(chosen["sasrec_inputs"])
+    shape |= {"reads_gaps": "gaps" in inputs, "reads_types": "types" in inputs}
     return Network(
         SASREC,
         SASRec,
@@ -53,6 +57,7 @@ def transformer(chosen: Mapping[str, Any]) -> Network:
         partial(TrainConfig, learning_rate=chosen["sasrec_learning_rate"], horizon=chosen["sasrec_horizon"]),
         epochs=chosen["sasrec_epochs"],
         loss=chosen["sasrec_loss"],
+        reads_events=bool(inputs),
     )
 
 

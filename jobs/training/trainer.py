@@ -24,6 +24,7 @@ from jobs.training.networks import Network, transformer
 from jobs.training.overfitting import Gap, measure_gap
 from jobs.training.processes import run_together
 from jobs.training.sequences import Sequences, targets_of
+from models.events import events_of, items_of
 from models.gru4rec import GRU4Rec
 from models.mlp_ranker import MLPRanker
 from models.sasrec import SASRec
@@ -102,6 +103,8 @@ class Trainer:
         taken = self.sampled(sequences.between(None, world.cutoff))
         vocabulary = np.array(sorted({item for items in taken.values() for item in items}), dtype=object)
         histories = dict(zip(taken, each_index_of(list(taken.values()), vocabulary), strict=True))
+        if network.reads_events:
+            histories = _told(histories, sequences, world.cutoff)
         described = Described.of(world, vocabulary) if self.chosen["sasrec_item_words"] else None
         validation = self._validation(histories, validate_on, vocabulary) if validate_on else None
         training = NetworkTraining(
@@ -255,8 +258,17 @@ class Trainer:
         for user, items in zip(known, wanted, strict=True):
             items = items[items >= 0]
             if not self.repeats_allowed:
-                items = np.setdiff1d(items, histories[user])
+                items = np.setdiff1d(items, items_of(histories[user]))
             if len(items):
                 users.append(histories[user])
                 targets.append(set(items.tolist()))
         return Validation(users, targets, is_seen_excluded=not self.repeats_allowed) if users else None
+
+
+def _told(histories: dict[str, IntArray], sequences: Sequences, until: date) -> dict[str, IntArray]:
+    """The same histories, of events: how far each went, and on which day."""
+    depths, days = sequences.depths_until(until), sequences.days_until(until)
+    return {
+        user: events_of(items, depths[user], days[user].astype("datetime64[D]").astype(np.int64))
+        for user, items in histories.items()
+    }

@@ -65,7 +65,11 @@ def sequences() -> Sequences:
     steps.sort(key=lambda step: (step[0], step[2]))
     users, items, days = zip(*steps, strict=True)
     return Sequences(
-        world.user_ids, np.array(users), world.item_ids[list(items)], np.array(days, "datetime64[D]")
+        world.user_ids,
+        np.array(users),
+        world.item_ids[list(items)],
+        np.arange(len(users), dtype=np.int32) % 3 + 1,
+        np.array(days, "datetime64[D]"),
     )
 
 

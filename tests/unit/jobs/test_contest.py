@@ -30,7 +30,7 @@ NEXT = DAY + timedelta(days=1)
 CHOSEN = {
     "seed": 7, "threads": 1, "history_length": 6, "sasrec_max_users": 1000, "sasrec_width": 16, "sasrec_blocks": 1,
     "sasrec_heads": 1, "sasrec_dropout": 0.0, "sasrec_epochs": 25, "sasrec_learning_rate": 3e-2, "sasrec_horizon": 1,
-    "sasrec_item_words": False, "sasrec_loss": "auto", "train_device": "cpu", "train_processes": 1, "train_half_life_days": 0, "num_candidates": 12, "list_length": 10,
+    "sasrec_item_words": False, "sasrec_inputs": "", "sasrec_loss": "auto", "train_device": "cpu", "train_processes": 1, "train_half_life_days": 0, "num_candidates": 12, "list_length": 10,
 }  # fmt: skip
 QUICK = {
     "width": 16, "layers": 1, "dropout": 0.0, "epochs": 25, "learning_rate": 3e-2, "horizon": 1, "loss": "auto",
@@ -43,6 +43,12 @@ GIVEN = load_recommenders().model_copy(
 Taken = list[tuple[list[int], list[int]]]  # of each user: items up to DAY, items on the day after it
 
 
+def alike(items_U: list[np.ndarray]) -> Deeds:
+    """All of it looked at, yesterday."""
+    ends = np.cumsum([len(items) for items in items_U])
+    return Deeds(np.append(0, ends[:-1]), np.ones(ends[-1], np.int32), np.ones(ends[-1], np.int32))
+
+
 def shop(
     people: Taken, num_items: int, popularity: Any = None, neighbours: Any = None
 ) -> tuple[World, Sequences]:
@@ -50,7 +56,6 @@ def shop(
     item_ids = np.array([f"i{item:03d}" for item in range(num_items)], dtype=object)
     histories = [np.array(before, np.int64) for before, _ in people]
     seen = [np.unique(history) for history in histories]
-    ends = np.cumsum([len(items) for items in seen])
     rng = np.random.default_rng(3)
     world = World(
         cutoff=DAY,
@@ -66,8 +71,9 @@ def shop(
         bought_with_NN=csr_matrix((num_items, num_items)),
         user_ids=np.array([f"u{user:03d}" for user in range(len(people))], dtype=object),
         histories=histories,
+        steps=alike(histories),
         seen=seen,
-        deeds=Deeds(np.append(0, ends[:-1]), np.ones(ends[-1], np.int32), np.ones(ends[-1], np.int32)),
+        deeds=alike(seen),
         user_features_UF=rng.random((len(people), len(USER_FEATURES))).astype(np.float32),
         affinity_UC=csr_matrix((len(people), 2)),
         brand_affinity_UB=csr_matrix((len(people), 2)),
@@ -80,7 +86,11 @@ def shop(
     ]
     users, items, days = zip(*steps, strict=True)
     sequences = Sequences(
-        world.user_ids, np.array(users), item_ids[list(items)], np.array(days, "datetime64[D]")
+        world.user_ids,
+        np.array(users),
+        item_ids[list(items)],
+        np.ones(len(users), np.int32),
+        np.array(days, "datetime64[D]"),
     )
     return world, sequences
 
@@ -359,6 +369,21 @@ def test_ease_is_left_out_where_it_takes_too_much_and_a_blend_goes_on_without_it
     assert list(held.refit(choice, world).recommenders) == ["als"]
     with pytest.raises(GateRefused, match=r"none of ease could be fitted.*let others compete"):
         contest(sequences, "ease", ease=few).choose(world, outcomes, shown())
+
+
+@pytest.mark.parametrize(("knows_words", "fitted"), [(False, {"ease", "sasrec"}), (True, {"sasrec"})])
+def test_ease_is_asked_for_all_items_that_it_would_be_fitted_over(
+    knows_words: bool, fitted: set[str]
+) -> None:
+    """A transformer that learns words knows the one item that nobody has taken as well, and shares its items with EASE."""
+    world, sequences = shop(of_tastes(), 61, np.ones(61))
+    held = contest(
+        sequences, "blend", ease={"regularisation": 5.0, "most_items": 60}, blend={"of": ("ease", "sasrec")},
+        chosen={"sasrec_item_words": knows_words, "sasrec_epochs": 1},
+    )  # fmt: skip
+    fits = held.choose(world, sequences.between(DAY, NEXT), shown()).fits
+    assert len(fits.item_ids) == (61 if knows_words else 60)
+    assert fits.recommenders.keys() == fitted
 
 
 def test_a_shop_that_grows_beyond_the_bound_meanwhile_keeps_what_was_compared() -> None:

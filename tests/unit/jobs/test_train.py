@@ -20,7 +20,7 @@ from tests.tiny_world import DAY, tiny_world
 SMALL = {
     "seed": 7, "threads": 1, "history_length": 6, "sasrec_max_users": 100, "sasrec_width": 8, "sasrec_blocks": 1,
     "sasrec_heads": 1, "sasrec_dropout": 0.0, "sasrec_epochs": 3, "sasrec_learning_rate": 1e-2, "sasrec_horizon": 1,
-    "sasrec_item_words": False, "sasrec_loss": "auto", "train_device": "cpu", "train_processes": 1, "train_half_life_days": 0,
+    "sasrec_item_words": False, "sasrec_inputs": "", "sasrec_loss": "auto", "train_device": "cpu", "train_processes": 1, "train_half_life_days": 0,
 }  # fmt: skip
 
 
@@ -72,6 +72,7 @@ def sequences() -> Sequences:
         np.array([f"u{user}" for user in range(10)], dtype=object),
         np.array([user for user, _, _ in steps]),
         np.array([item for _, item, _ in steps], dtype=object),
+        np.arange(len(steps), dtype=np.int32) % 3 + 1,
         np.array([day for _, _, day in steps], "datetime64[D]"),
     )
 
