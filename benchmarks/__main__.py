@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import (
+    by_user,
     features,
-    item_words,
+    inputs,
     judging,
     loop,
     preparation,
@@ -45,6 +46,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "features.spark_large_histories": features.spark_large_histories,
     "features.spark_large_seconds": features.spark_large_histories,
     **quality.FIGURES,
+    by_user.NAME: by_user.movielens_100k,
     "train.time_to_quality": training.time_to_quality,
     "train.vs_rectools": training.vs_rectools,
     "score.vs_product": scoring.vs_product,
@@ -53,11 +55,12 @@ BENCHMARKS: dict[str, Benchmark] = {
     "publish.features": publishing.publish_features,
     "ranking.preparation": preparation.preparation,
     "steps.freed_memory": training_speed.freed_memory,
-    "ranking.item_words": item_words.item_words,
+    "ranking.inputs.movielens_100k": inputs.of_real_events("movielens_100k"),
+    "ranking.inputs.online_retail": inputs.of_real_events("online_retail"),
+    "ranking.inputs.shop": inputs.of_shop,
     "ranking.reasons": reasons.reasons,
     "ranking.unchanged": rescoring.unchanged,
-    "judge.error_rates": judging.error_rates,
-    **dict.fromkeys(judging.FIGURES, judging.error_rates),
+    **dict.fromkeys(judging.CASES, judging.error_rates),
     "proof.recovery": proof.proof_of_a_seed,
     "proof.share_of_daily": proof.proof_of_a_seed,
 }
@@ -73,7 +76,13 @@ ON_DEMAND = (
 #: What each group that has a page of its own says about its figures.
 PAGES = {
     group: room.__doc__ or ""
-    for group, room in {"features": features, "quality": quality, "score": scoring, "train": training}.items()
+    for group, room in {
+        "features": features,
+        "judge": judging,
+        "quality": quality,
+        "score": scoring,
+        "train": training,
+    }.items()
 }
 
 

@@ -30,7 +30,8 @@ from contracts.tables import TRAINING_IMPRESSIONS
 from jobs.io.schemas import arrow_schema
 from jobs.ranking.score_model import CONTENT
 from jobs.ranking.world import ITEM_WORDS, Deeds, World
-from jobs.training.contest import Contest, Fits, Outcomes
+from jobs.training.choice import Fits
+from jobs.training.contest import Contest, Outcomes
 from jobs.training.impressions import Impressions
 from jobs.training.recommenders import ALS, EASE, RANKER, SASREC, Recommenders, load_recommenders
 from jobs.training.sequences import Sequences as Steps
@@ -41,7 +42,7 @@ from models.splits import Questions, Sequences
 _NO_DAY = date.min  # these questions have moments of their own
 _NOTHING_SHOWN = Impressions(arrow_schema(TRAINING_IMPRESSIONS).empty_table())
 _NO_STEPS = Steps(
-    np.empty(0, object), np.empty(0, np.int64), np.empty(0, object), np.empty(0, "datetime64[D]")
+    *(np.empty(0, kind) for kind in (object, np.int64, object, np.int32, "datetime64[D]")),
 )
 
 
@@ -127,7 +128,7 @@ class Challenger:
         if self.events.num_items <= self.chosen.ease.most_items:
             ease = {"regularisation": self.chosen.ease.regularisation}
             names[EASE] = simple.fitted("EASE", ease, moment.learns, self.events.num_items)
-        return Fits(self._item_ids, names, None)
+        return Fits(self._item_ids, names, {})
 
     def _outcomes(self, asked: Questions, among: npt.NDArray[np.bool_] | None = None) -> Outcomes:
         """What was wanted, by question, of all of them or of some."""
@@ -145,6 +146,7 @@ class Challenger:
         num_items, num_users = self.events.num_items, len(moment.asked)
         histories = moment.asked.histories
         seen = histories if self.events.repeats_allowed else [np.unique(each) for each in histories]
+        no_deeds = Deeds(np.zeros(num_users, np.int64), np.empty(0, np.int32), np.empty(0, np.int32))
         nowhere_N, nothing_N = np.full(num_items, -1), np.full(num_items, "", dtype=object)
         return World(
             cutoff=_NO_DAY,
@@ -160,8 +162,9 @@ class Challenger:
             bought_with_NN=csr_matrix((num_items, num_items)),
             user_ids=np.array([_id(place) for place in range(num_users)], dtype=object),
             histories=histories,
+            steps=no_deeds,
             seen=seen,
-            deeds=Deeds(np.zeros(num_users, np.int64), np.empty(0, np.int32), np.empty(0, np.int32)),
+            deeds=no_deeds,
             user_features_UF=np.empty((num_users, 0), np.float32),
             affinity_UC=csr_matrix((num_users, 1)),
             brand_affinity_UB=csr_matrix((num_users, 1)),

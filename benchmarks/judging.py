@@ -1,15 +1,21 @@
-"""How often the gate errs: a thousand judgements of challengers whose true difference from the champion is known.
+"""How often the gate errs: a thousand judgements each of challengers whose true difference from the champion is known.
 
-Users' differences in NDCG@10 are nought for most and large for some, as they are in a shop. A gate may let the margin's worth of
-loss through in one of twenty, and hardly ever twice of it; an equal challenger has to pass four times in five where
-there are as many users as the gate asks for. With a third of these the margin's worth of loss passes no more often, and an
-equal challenger that cannot be shown to be no worse is told to lack data, not to be worse.
+Users' differences in NDCG@10 are nought for most and large for some, as they are in a shop. There are as many users as an equal
+challenger needs to pass in four of five judgements, or a third of them (`of_few`). Each reference is what the gate may do at most,
+or has to do at least, and what a thousand tries vary by.
+
+`judge.promoted_at_margin` and `judge.promoted_at_two_margins`: challengers that lose as much as the margin, or twice of it, and
+become champion. `judge.promoted_if_equal`: those that are as good. `judge.insufficient_of_few`: as good, of a third of the users:
+told to lack data. One in forty is taken for surely better, and how much differences spread is itself estimated from few users.
+`judge.promoted_at_margin_of_few`: the margin's worth of loss, of a third of the users. `judge.promoted_if_better_of_few`: what is
+better by three margins is promoted all the same: after a shift of taste a small shop need not wait.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -22,48 +28,41 @@ from jobs.judging.evidence import Evaluation, Facts
 from models.metrics import required_users
 
 _NUM_GATES = 1000
-#: What :func:`error_rates` prints.
-FIGURES = (
-    "judge.promoted_at_margin",
-    "judge.promoted_at_two_margins",
-    "judge.promoted_if_equal",
-    "judge.insufficient_of_few",
-    "judge.promoted_at_margin_of_few",
-)
 _SPREAD = 0.08
 PROMOTED, INSUFFICIENT, REFUSED = "promoted", "insufficient data", "refused"
+
+
+@dataclass(frozen=True)
+class Case:
+    """Challengers that are alike, and how many of them may, or have to, be answered so."""
+
+    margins: int  # true difference from the champion
+    share_of_users: float  # of those that let an equal one pass in four of five judgements
+    answer: str
+    bound: float  # in percent
+    told: str
+
+
+#: What :func:`error_rates` prints.
+CASES = {
+    "judge.promoted_at_margin": Case(-1, 1, PROMOTED, 6.4, "at most"),
+    "judge.promoted_at_two_margins": Case(-2, 1, PROMOTED, 0.5, "at most"),
+    "judge.promoted_if_equal": Case(0, 1, PROMOTED, 77, "at least"),
+    "judge.insufficient_of_few": Case(0, 1 / 3, INSUFFICIENT, 94, "at least"),
+    "judge.promoted_at_margin_of_few": Case(-1, 1 / 3, PROMOTED, 0.5, "at most"),
+    "judge.promoted_if_better_of_few": Case(3, 1 / 3, PROMOTED, 95, "at least"),
+}
 
 
 def error_rates(folder: Path) -> Iterator[Figure]:
     """Shares of judgements, each beside what it may be or has to be."""
     margin = load_bounds().difference.margin
     needed = required_users(_SPREAD, margin)
-    for name, difference, num_users, bound, told in (
-        (
-            "judge.promoted_at_margin",
-            -margin,
-            needed,
-            0.064,
-            "at most: 5 % and what a thousand tries vary by",
-        ),
-        ("judge.promoted_at_two_margins", -2 * margin, needed, 0.005, "at most"),
-        ("judge.promoted_if_equal", 0.0, needed, 0.77, "at least: 80 % and what a thousand tries vary by"),
-    ):
-        found = outcomes(difference, num_users, _NUM_GATES, np.random.default_rng(1))
-        yield figure(name, found[PROMOTED] / _NUM_GATES, "share", bound, f"{told}; {num_users} users")
-    few = needed // 3
-    found = outcomes(0.0, few, _NUM_GATES, np.random.default_rng(2))
-    undecided = _NUM_GATES - found[PROMOTED]
-    told = f"of those that are not shown to be no worse; {few} users, {found[PROMOTED] / _NUM_GATES:.1%} are shown to be"
-    yield figure("judge.insufficient_of_few", found[INSUFFICIENT] / undecided, "share", 1.0, told)
-    found = outcomes(-margin, few, _NUM_GATES, np.random.default_rng(3))
-    yield figure(
-        "judge.promoted_at_margin_of_few",
-        found[PROMOTED] / _NUM_GATES,
-        "share",
-        0.064,
-        f"at most; {few} users",
-    )
+    for seed, (name, case) in enumerate(CASES.items(), start=1):
+        num_users = int(needed * case.share_of_users)
+        found = outcomes(case.margins * margin, num_users, _NUM_GATES, np.random.default_rng(seed))
+        share = 100 * found[case.answer] / _NUM_GATES
+        yield figure(name, share, f"% {case.answer}; {num_users} users", case.bound, case.told)
 
 
 def outcomes(

@@ -14,7 +14,7 @@ The transformer is trained once a seed and tested once a seed. How many epochs i
 the split is in time it then learns anew, for so many epochs, from validation as well. Beside it stand simple models whose
 settings validation chose among a few, from the same run; the reference is the best of these. The challenger is what the loop
 would make of them all: ``jobs/training/contest.py`` chooses, on validation, between a blend of the transformer, EASE, ALS,
-co-visitation and popularity, whose weights it learns there, and each of these by itself; EASE only of a catalogue that
+co-visitation and popularity, whose weights it learns there, and each of these but popularity by itself; EASE only of a catalogue that
 ``expectations/recommenders.toml`` allows. The figure is the transformer's or the challenger's, as its unit says.
 
 An interval says 95 %: of the mean over seeds, where there are several (Student's t), and of how far one is ahead of another, over

@@ -20,7 +20,7 @@ from contracts.lists import EXPLAINED_PLACES
 from jobs.ranking.next_item import NextItemModel
 from jobs.ranking.preparation import Preparation
 from jobs.ranking.proposer import PAIR_FEATURES
-from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, Deeds, World
+from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, Deeds, IntArray, World
 from models.mlp_ranker import MLPRanker, MLPRankerConfig
 from models.sasrec import SASRec, SASRecConfig
 
@@ -52,7 +52,6 @@ def _world(num_users: int, num_items: int) -> World:
     lengths = np.clip(rng.geometric(1 / 25, num_users), 1, 50)
     histories = [rng.integers(0, num_items, length) for length in lengths]
     seen = [np.unique(history) for history in histories]
-    ends_U = np.cumsum([len(items) for items in seen])
     pairs = rng.integers(0, num_items, (2, 40 * num_items))
     neighbours_NN = csr_matrix((np.ones(pairs.shape[1]), (pairs[0], pairs[1])), shape=(num_items, num_items))
     words = np.array([f"word {item % 12}" for item in range(num_items)], dtype=object)
@@ -70,12 +69,19 @@ def _world(num_users: int, num_items: int) -> World:
         bought_with_NN=neighbours_NN.T.tocsr(),
         user_ids=np.array([f"u{user:06d}" for user in range(num_users)], dtype=object),
         histories=histories,
+        steps=_alike(histories),
         seen=seen,
-        deeds=Deeds(np.append(0, ends_U[:-1]), np.ones(ends_U[-1], np.int32), np.ones(ends_U[-1], np.int32)),
+        deeds=_alike(seen),
         user_features_UF=rng.random((num_users, len(USER_FEATURES)), np.float32),
         affinity_UC=csr_matrix(rng.random((num_users, 13))),
         brand_affinity_UB=csr_matrix(rng.random((num_users, 13))),
     )
+
+
+def _alike(items_U: list[IntArray]) -> Deeds:
+    """All of it looked at, yesterday."""
+    ends_U = np.cumsum([len(items) for items in items_U])
+    return Deeds(np.append(0, ends_U[:-1]), np.ones(ends_U[-1], np.int32), np.ones(ends_U[-1], np.int32))
 
 
 def _model(world: World) -> NextItemModel:

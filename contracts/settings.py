@@ -25,6 +25,9 @@ Port = Annotated[int, Field(ge=1024, le=65535)]
 #: Ways in which an alarm reaches people, and what each needs to be told.
 NOTIFY_CHANNELS = {"log": "", "webhook": "notify_webhook_url", "email": "notify_email_to"}
 
+#: What the transformer may read of an event beside its item.
+SASREC_INPUTS = ("gaps", "types")
+
 #: The settings that decide what a run computes; they are part of its manifest.
 RUN_SETTINGS = (
     "list_length",
@@ -41,10 +44,12 @@ RUN_SETTINGS = (
     "sasrec_learning_rate",
     "sasrec_horizon",
     "sasrec_item_words",
+    "sasrec_inputs",
     "sasrec_loss",
     "sasrec_max_users",
     "num_candidates",
     "train_device",
+    "train_processes",
     "threads",  # sums of a training are rounded in another order with another number
     "train_half_life_days",
     "session_gap_minutes",
@@ -52,8 +57,10 @@ RUN_SETTINGS = (
 #: What a run did that was begun before there was a setting: its manifest does not name it.
 SETTINGS_BEFORE = {
     "sasrec_item_words": False,
+    "sasrec_inputs": "",
     "sasrec_loss": "auto",
     "train_device": "cpu",
+    "train_processes": 1,
     "train_half_life_days": 0,
     "session_gap_minutes": 30,
 }
@@ -209,11 +216,15 @@ class Settings(BaseSettings):
     )
     sasrec_max_users: Annotated[int, Field(ge=100)] = Field(
         default=100_000,
-        description="Users that the transformer is trained on; of more, a sample by the seed.",
+        description="Users that networks, EASE and ALS are trained on; of more, a sample by the seed.",
     )
     sasrec_item_words: bool = Field(
         default=False,
-        description="Does the transformer know items by their title, category and brand as well, and so new ones too?",
+        description="Do the networks know items by their title, category and brand as well, and so new ones too?",
+    )
+    sasrec_inputs: str = Field(
+        default="",
+        description="What the transformer reads of an event beside its item: gaps (days since the event before), types (view, cart or purchase); commas between.",
     )
     sasrec_loss: Literal["auto", "full", "sampled", "gbce"] = Field(
         default="auto",
@@ -225,7 +236,11 @@ class Settings(BaseSettings):
     )
     train_device: Literal["cpu", "cuda"] = Field(
         default="cpu",
-        description="Where the transformer is trained; on cuda in bfloat16, with one accelerator.",
+        description="Where networks are trained; on cuda in bfloat16, with as many accelerators as processes.",
+    )
+    train_processes: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1,
+        description="Processes that train a network together, each on its share of every batch, as torchrun starts them.",
     )
     threads: Annotated[int, Field(ge=1, le=256)] = Field(
         default=1, description="Threads of torch and DuckDB, processes of scoring."
@@ -300,6 +315,14 @@ class Settings(BaseSettings):
             date.fromisoformat(value)
         return value
 
+    @field_validator("sasrec_inputs")
+    @classmethod
+    def _names_inputs(cls, value: str) -> str:
+        for name in inputs_of(value):
+            if name not in SASREC_INPUTS:
+                raise ValueError(f"{name!r} is no input; there are {', '.join(SASREC_INPUTS)}")
+        return value
+
     @field_validator("notify")
     @classmethod
     def _names_channels(cls, value: str, info: ValidationInfo) -> str:
@@ -356,6 +379,11 @@ class Settings(BaseSettings):
     def run_settings(self) -> dict[str, Any]:
         """The part of the settings that a run's manifest records."""
         return {name: getattr(self, name) for name in RUN_SETTINGS}
+
+
+def inputs_of(value: str) -> tuple[str, ...]:
+    """What a value of ``sasrec_inputs`` names."""
+    return _listed(value)
 
 
 def _listed(value: str) -> tuple[str, ...]:

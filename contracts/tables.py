@@ -218,6 +218,8 @@ HISTORIES = Table(
     {
         "user_id": "text",
         "item_ids": "text[]",  # the last history_length items, oldest first
+        "item_depths": "integer[]",  # of each of them: how far the user went that time, one of DEPTHS
+        "item_days_ago": "integer[]",  # of each of them: how long ago that was
         "seen_item_ids": "text[]",  # every item acted upon in history_days, sorted
         "seen_depths": "integer[]",  # of each of them: how far the user ever went, one of DEPTHS
         "seen_days_ago": "integer[]",  # of each of them: how long ago the user last acted upon it
@@ -253,6 +255,7 @@ SEQUENCES = Table(
         "user_id": "text",
         "event_date": "date",
         "item_ids": "text[]",  # what the user wanted that day, in the order of time
+        "item_depths": "integer[]",  # of each of them: how far the user went, one of DEPTHS
         "split": "text",  # fit, rank or judge
     },
 )

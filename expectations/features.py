@@ -16,7 +16,7 @@ from contracts.tables import (
     Table,
 )
 from expectations import rules
-from expectations.frames import as_frame, count_items
+from expectations.frames import as_frame, count_items, count_numbers
 from expectations.rules import Rule, Suite
 
 if TYPE_CHECKING:
@@ -117,7 +117,6 @@ def histories_frame(histories: pa.Table) -> pd.DataFrame:
     """One row per user: how long the history is, and what is wrong in it."""
     import numpy as np
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     frame = as_frame(histories)
     for column in ("item_ids", "seen_item_ids"):
@@ -129,25 +128,9 @@ def histories_frame(histories: pa.Table) -> pd.DataFrame:
     every = pa.chunked_array([items.flatten(), seen.flatten()]).unique()
     unseen = _not_among(_pairs(items, every), _pairs(seen, every)) // max(len(every), 1)
     frame["num_unseen"] = np.bincount(unseen, minlength=len(frame))
-    for column in ("seen_depths", "seen_days_ago"):
-        told = histories.column(column).combine_chunks()
-        frame[f"num_{column}"] = pc.list_value_length(told).to_numpy(zero_copy_only=False)
-        frame[f"least_{column}"], frame[f"most_{column}"] = _extremes(told)
+    for column in ("item_depths", "item_days_ago", "seen_depths", "seen_days_ago"):
+        count_numbers(frame, histories, column)
     return frame
-
-
-def _extremes(lists: pa.ListArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Of each list the least and the most; of an empty one 0."""
-    import numpy as np
-    import pyarrow.compute as pc
-
-    lengths = np.asarray(pc.fill_null(pc.list_value_length(lists), 0))
-    values, is_filled = lists.flatten().to_numpy(zero_copy_only=False).astype(np.int64), lengths > 0
-    starts = (np.cumsum(lengths) - lengths)[is_filled]
-    found = np.zeros((2, len(lists)), np.int64)
-    if len(starts):
-        found[:, is_filled] = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
-    return found[0], found[1]
 
 
 def _not_among(pairs: npt.NDArray[np.int64], known: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -185,10 +168,18 @@ def histories(history_length: int, history_days: int) -> Suite:
             rules.none_of_them("num_wrong_item_ids", "holds nothing but ids"),
             rules.none_of_them("num_wrong_seen_item_ids", "holds nothing but ids of seen items"),
             rules.none_of_them("num_unseen", "holds no item that is not among the seen ones"),
+            rules.equal("num_item_depths", "num_item_ids", "one depth for each item"),
+            rules.equal("num_item_days_ago", "num_item_ids", "one age for each item"),
             rules.equal("num_seen_depths", "num_seen_item_ids", "one depth for each seen item"),
             rules.equal("num_seen_days_ago", "num_seen_item_ids", "one age for each seen item"),
-            *rules.between(DEPTHS[0], DEPTHS[-1], "least_seen_depths", "most_seen_depths"),
-            *rules.between(0, history_days - 1, "least_seen_days_ago", "most_seen_days_ago"),
+            *(
+                rule
+                for of in ("item", "seen")
+                for rule in (
+                    *rules.between(DEPTHS[0], DEPTHS[-1], f"least_{of}_depths", f"most_{of}_depths"),
+                    *rules.between(0, history_days - 1, f"least_{of}_days_ago", f"most_{of}_days_ago"),
+                )
+            ),
         ],
     )
 

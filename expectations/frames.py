@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
     import pyarrow as pa
 
@@ -45,6 +47,29 @@ def count_items(frame: pd.DataFrame, table: pa.Table, column: str) -> None:
     frame[f"num_{column}"] = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
     wrong = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False)[~are_ids(lists.flatten())]
     frame[f"num_wrong_{column}"] = np.bincount(wrong, minlength=len(frame))
+
+
+def count_numbers(frame: pd.DataFrame, table: pa.Table, column: str) -> None:
+    """Give a frame of the table how many numbers each list of a column holds, and the least and the most of them."""
+    import pyarrow.compute as pc
+
+    lists = table.column(column).combine_chunks()
+    frame[f"num_{column}"] = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+    frame[f"least_{column}"], frame[f"most_{column}"] = _extremes(lists)
+
+
+def _extremes(lists: pa.ListArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Of each list the least and the most; of an empty one 0."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    lengths = np.asarray(pc.fill_null(pc.list_value_length(lists), 0))
+    values, is_filled = lists.flatten().to_numpy(zero_copy_only=False).astype(np.int64), lengths > 0
+    starts = (np.cumsum(lengths) - lengths)[is_filled]
+    found = np.zeros((2, len(lists)), np.int64)
+    if len(starts):
+        found[:, is_filled] = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+    return found[0], found[1]
 
 
 def _comparable(column: pa.ChunkedArray, of: pa.DataType) -> pa.ChunkedArray:

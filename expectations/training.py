@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from contracts.tables import OUTCOMES, SPLITS
+from contracts.tables import DEPTHS, OUTCOMES, SPLITS
 from expectations import rules
-from expectations.frames import as_frame, count_items
+from expectations.frames import as_frame, count_items, count_numbers
 from expectations.rules import Suite
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def sequences_frame(sequences: pa.Table, day: date, judge_days: int, rank_days: 
     """Rows by user and day, with the split that each should be in by its day, and what is wrong in its items."""
     frame = _with_split_of_date(as_frame(sequences), day, judge_days, rank_days)
     count_items(frame, sequences, "item_ids")
+    count_numbers(frame, sequences, "item_depths")
     return frame
 
 
@@ -60,6 +61,8 @@ def sequences(day: date, history_days: int) -> Suite:
             rules.equal("split", "split_of_date", "is the split of the day"),
             *rules.between(1, rules.LARGEST, "num_item_ids"),
             rules.none_of_them("num_wrong_item_ids", "holds nothing but ids"),
+            rules.equal("num_item_depths", "num_item_ids", "one depth for each item"),
+            *rules.between(DEPTHS[0], DEPTHS[-1], "least_item_depths", "most_item_depths"),
         ],
     )
 

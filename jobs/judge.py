@@ -11,7 +11,7 @@ import numpy as np
 from jobs.judging import checks
 from jobs.judging.bounds import Bounds
 from jobs.judging.checks import Check
-from jobs.judging.evidence import CHALLENGER, CHAMPION, POPULARITY, Evaluation, Facts, Slice
+from jobs.judging.evidence import CHALLENGER, CHAMPION, ITEMS, POPULARITY, Evaluation, Facts, Slice
 from models.metrics import Interval, chance_of_no_shortfall, holm, paired_bootstrap
 
 NUM_RESAMPLES = 2000
@@ -52,6 +52,10 @@ class Verdict:
     differences: dict[str, Interval]  # challenger minus the other, NDCG@10
     checks: tuple[Check, ...] = ()
     slices: tuple[SliceVerdict, ...] = ()
+
+    def with_caution(self, told: str) -> Verdict:
+        """The same, with one thing more to know of it, where there is one."""
+        return replace(self, reasons=(*self.reasons, *([told] if told else [])))
 
     def refused_for(self, reasons: tuple[str, ...]) -> Verdict:
         """The same, refused for further reasons, where there are any."""
@@ -122,15 +126,21 @@ def _judged_slices(
     """Each slice that holds enough people, with its interval; below the floor are those that surely are, all together."""
     other = CHAMPION if CHAMPION in evaluation.ndcg else POPULARITY
     told = [each for each in evaluation.slices if each.num_users >= bounds.slices.min_users]
-    chances = [
-        chance_of_no_shortfall(each.ndcg[CHALLENGER] - each.ndcg[other], -bounds.slices.floor)
-        for each in told
-    ]
+    chances = [_chance_of_no_shortfall(each, other, bounds) for each in told]
     are_below = holm(chances, bounds.slices.level)
     return tuple(
         _slice_verdict(each, other, is_below if other == CHAMPION else None, rng)
         for each, is_below in zip(told, are_below, strict=True)
     )
+
+
+def _chance_of_no_shortfall(each: Slice, other: str, bounds: Bounds) -> float:
+    ours_U, theirs_U = each.ndcg[CHALLENGER], each.ndcg[other]
+    below_floor = chance_of_no_shortfall(ours_U - theirs_U, -bounds.slices.floor)
+    if each.kind != ITEMS:
+        return below_floor
+    kept = chance_of_no_shortfall(ours_U - bounds.slices.min_kept_of_items * theirs_U, 0.0)
+    return max(below_floor, kept)  # both have to be sure
 
 
 def _slice_verdict(each: Slice, other: str, is_below: bool | None, rng: np.random.Generator) -> SliceVerdict:
@@ -148,16 +158,19 @@ def _slice_verdict(each: Slice, other: str, is_below: bool | None, rng: np.rando
 
 
 def _slice_checks(slices: Sequence[SliceVerdict], bounds: Bounds) -> list[Check]:
-    floor = -bounds.slices.floor
+    def floor_of(each: SliceVerdict) -> float:
+        lost = (1 - bounds.slices.min_kept_of_items) * each.ndcg_of_other if each.kind == ITEMS else 0.0
+        return -max(bounds.slices.floor, lost)
+
     return [
         Check(
             name=f"slice {each.name}",
             has_passed=None if each.is_below_floor is None else not each.is_below_floor,
             told=f"{each.name}: ndcg@10 {each.ndcg_of_other:.4f} → {each.ndcg:.4f} over {each.num_users} users, difference "
-            f"{checks.shown(each.difference)} beside {each.other} (floor {floor:+.4f})"
+            f"{checks.shown(each.difference)} beside {each.other} (floor {floor_of(each):+.4f})"
             + (": surely below it" if each.is_below_floor else ""),
             value=each.difference.mean,
-            bound=floor,
+            bound=floor_of(each),
         )
         for each in slices
     ]

@@ -44,14 +44,29 @@ from jobs.training.contest import Contest
 from jobs.training.evaluation import evaluate
 from jobs.training.impressions import read_impressions
 from jobs.training.overfitting import Gap, overfitting_reasons
-from jobs.training.recommenders import SASREC, load_recommenders
+from jobs.training.recommenders import load_recommenders
 from jobs.training.sequences import read_sequences
 from jobs.training.slices import read_groups
 from jobs.training.trainer import Trainer
 
 
 def run(day: date, context: StepContext) -> dict[str, Any]:
-    """Train, judge and register a challenger; promotes nothing."""
+    """Train, judge and register a challenger; promotes nothing.
+
+    Raises:
+        GateRefused: there is no challenger to judge; the champion stays.
+    """
+    checkpoints = Checkpoints(context.settings.home / "checkpoints")
+    try:
+        told = _train_and_judge(day, context, checkpoints)
+    except GateRefused:
+        checkpoints.clear()  # a verdict as well: who tries again does so with other data or settings
+        raise
+    checkpoints.clear()  # not before: until here a kill means that all of this is done again
+    return told
+
+
+def _train_and_judge(day: date, context: StepContext, checkpoints: Checkpoints) -> dict[str, Any]:
     settings, lake = context.settings, context.lake
     manifest = manifest_of(context.state, names.RETRAIN, day)
     chosen = settings_in(manifest)
@@ -67,7 +82,6 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
     refuse_mixed(lake, read | _event_days(lake, day, chosen["history_days"]))
     early, late = load_world(lake, ends.end_of_fit), load_world(lake, ends.end_of_rank)
     recent = late if ends.end_of_refit == ends.end_of_rank else load_world(lake, ends.end_of_refit)
-    checkpoints = Checkpoints(settings.home / "checkpoints")
     trainer = Trainer(chosen, repeats_allowed, checkpoints)
     contest = Contest(trainer, sequences, load_recommenders())
 
@@ -127,11 +141,9 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
         min_users=settings.promote_min_users,
         rng=np.random.default_rng(chosen["seed"]),
     )
-    curve = choice.fits.curve
-    # What a transformer knows by heart is held against a challenger that is made of it.
-    has_transformer = SASREC in contest.chosen.parts(choice.name) and lesson.weights.get(SASREC, 1.0) > 0
-    gap = curve.gap if curve and has_transformer else None
-    verdict = verdict.refused_for(overfitting_reasons(gap))
+    # What a network knows by heart is held against a challenger that is made of it.
+    gap = choice.widest_gap(lesson.weights, contest.chosen.parts(choice.name))
+    verdict = verdict.refused_for(overfitting_reasons(gap)).with_caution(choice.caution)
     flat = {
         f"judge.{name}.{metric}": value
         for name, values in evaluation.metrics.items()
@@ -170,7 +182,6 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
         }
         registry.log_verdict(version, record["verdict"], artifacts_of(record | {"manifest": manifest}))
     context.state.put(RETRAININGS, day.isoformat(), record)
-    checkpoints.clear()  # not before: until here a kill means that all of this is done again
     return {
         "version": version,
         "recommender": choice.name,

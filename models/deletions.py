@@ -8,13 +8,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from models.events import items_of
 from models.recommender import Histories
 
 
 def last_events(histories: Histories, num_events: int) -> npt.NDArray[np.int64]:
     """The items of the last events of each history by age, events_BT; -1 where there is none."""
     events_BT = np.full((len(histories), num_events), -1, np.int64)
-    recent = [np.asarray(history[-num_events:], np.int64) for history in histories]
+    recent = [np.asarray(items_of(history)[-num_events:], np.int64) for history in histories]
     lengths_B = np.fromiter(map(len, recent), dtype=np.int64, count=len(recent))
     rows = np.repeat(np.arange(len(recent)), lengths_B)
     ages = np.repeat(np.cumsum(lengths_B), lengths_B) - 1 - np.arange(len(rows))

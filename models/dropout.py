@@ -21,6 +21,8 @@ class MaskPool:
         self._generator = generator
         self._pool = torch.empty(0)
         self._next = 0
+        #: Of how many histories the batch is, and which of them are looked at: of all others no mask is given.
+        self.share: tuple[int, slice] | None = None
 
     def refill(self) -> None:
         """Draw the pool anew."""
@@ -28,18 +30,23 @@ class MaskPool:
         self._next = 0
 
     def take(self, like: Tensor) -> Tensor:
-        """The next mask, of the tensor's shape."""
-        size = like.numel()
+        """The next mask, of the tensor's shape; of a share of a batch, its part of the whole batch's mask."""
+        if self.share is None:
+            return self._take(like.shape, like.device)
+        num_histories, rows = self.share
+        return self._take(torch.Size([num_histories, *like.shape[1:]]), like.device)[rows]
+
+    def _take(self, shape: torch.Size, device: torch.device) -> Tensor:
+        size = shape.numel()
         if size > len(self._pool):
-            return self._draw(torch.empty(like.shape)).to(like.device)
-        self._pool = self._pool.to(
-            like.device
-        )  # drawn on the processor: the same masks wherever they are used
+            return self._draw(torch.empty(shape)).to(device)
+        # Drawn on the processor: the same masks wherever they are used.
+        self._pool = self._pool.to(device)
         if self._next + size > len(self._pool):
             # Begin again at another place, so that a mask does not meet the same layer each time round.
             self._next = int(torch.randint(0, len(self._pool) - size + 1, (1,), generator=self._generator))
         start, self._next = self._next, self._next + size
-        return self._pool[start : start + size].view(like.shape)
+        return self._pool[start : start + size].view(shape)
 
     def _draw(self, values: Tensor) -> Tensor:
         return values.bernoulli_(1 - self._rate, generator=self._generator).div_(1 - self._rate)

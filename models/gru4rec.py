@@ -10,10 +10,11 @@ import math
 from dataclasses import dataclass
 
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
 from models.dropout import PooledDropout
-from models.history_encoder import HistoryEncoder
+from models.history_encoder import HistoryEncoder, begin_at_zero, embedding_of
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,12 @@ class GRU4Rec(HistoryEncoder):
 
     config: GRU4RecConfig
 
-    def __init__(self, config: GRU4RecConfig, seed: int) -> None:
+    def __init__(self, config: GRU4RecConfig, seed: int, words_NT: csr_matrix | None = None) -> None:
         nn.Module.__init__(self)
         self.config = config
         # Modules draw their first weights from the global generator: give it back as it was, then draw our own.
         with torch.random.fork_rng(devices=[]):
-            self.embedding = nn.Embedding(config.num_items + 1, config.width, padding_idx=0)
+            self.embedding = embedding_of(config, words_NT)
             # One at a time: dropout between the layers of a single nn.GRU would draw from the global generator.
             self.layers = nn.ModuleList(
                 nn.GRU(config.width, config.width, batch_first=True) for _ in range(config.layers)
@@ -59,11 +60,6 @@ class GRU4Rec(HistoryEncoder):
         self.dropout = PooledDropout()
         self.masks_per_position = 1 + config.layers
         self._draw_weights(torch.Generator().manual_seed(seed))
-
-    @property
-    def item_embeddings(self) -> Tensor:
-        """The embeddings of the real items, items_ND, which are also the weights of the output."""
-        return self.embedding.weight[1:]
 
     def forward(self, history_BL: Tensor) -> Tensor:
         """The state after each position, which knows that position and all before it: states_BLD."""
@@ -81,11 +77,10 @@ class GRU4Rec(HistoryEncoder):
     def _draw_weights(self, generator: torch.Generator) -> None:
         bound = 1 / math.sqrt(self.config.width)
         for name, weight in self.named_parameters():
-            if name == "embedding.weight":
+            if name in ("embedding.weight", "embedding.words_TD"):
                 nn.init.trunc_normal_(weight, std=bound / 2, a=-bound, b=bound, generator=generator)
             elif "bias" in name:
                 nn.init.zeros_(weight)
             else:
                 nn.init.uniform_(weight, -bound, bound, generator=generator)
-        with torch.no_grad():
-            self.embedding.weight[0].zero_()
+        begin_at_zero(self.embedding)

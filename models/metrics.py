@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -237,14 +238,19 @@ def holm(chances_H: Sequence[float], level: float) -> list[bool]:
     return rejected
 
 
-def required_users(sd: float, delta: float) -> int:
-    """Users that a one-sided test at 95 % needs to see a difference ``delta`` with a power of 80 %.
+def required_users(sd: float, delta: float, power: float = 0.8) -> int:
+    """Users that a one-sided test at 95 % needs to see a difference ``delta`` so often.
 
-    n = (1.645 + 0.84)² sd² / delta², where ``sd`` is that of the paired differences.
+    n = (z(0.95) + z(power))² sd² / delta², where ``sd`` is that of the paired differences and z are quantiles of the normal
+    distribution: 1.645 and, for a power of 80 %, 0.84.
+
+    Raises:
+        ValueError: ``delta`` is not above nought.
     """
     if delta <= 0:
         raise ValueError(f"delta is {delta}; a difference of nothing needs infinitely many users")
-    return math.ceil((1.645 + 0.84) ** 2 * sd**2 / delta**2)
+    normal = NormalDist()
+    return math.ceil((normal.inv_cdf(0.95) + normal.inv_cdf(power)) ** 2 * sd**2 / delta**2)
 
 
 def _mean_over_list(lists_UK: Lists, value_N: FloatArray) -> FloatArray:

@@ -7,25 +7,21 @@ B batch · L length · D width · H heads · N items · U users. Inside, item 0 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 from torch.nn import functional
 
 from models.dropout import PooledDropout
-from models.history_encoder import HistoryEncoder
-from models.item_embedding import ItemEmbedding
-from models.recommender import State, checked_state
+from models.events import DAY, ITEM, NUM_GAPS, NUM_TYPES, TYPE, gaps_between
+from models.history_encoder import HistoryEncoder, begin_at_zero, embedding_of
 
 
 @dataclass(frozen=True)
 class SASRecConfig:
-    """The shape of a SASRec; ``num_items`` counts real items, without padding."""
+    """The shape of a SASRec, and what it reads; ``num_items`` counts real items, without padding."""
 
     num_items: int
     width: int = 64
@@ -33,6 +29,8 @@ class SASRecConfig:
     heads: int = 2
     dropout: float = 0.2
     max_length: int = 50
+    reads_gaps: bool = False  # how many days passed between an event and the one before it
+    reads_types: bool = False  # of what type an event is
 
     def __post_init__(self) -> None:
         if min(self.num_items, self.width, self.blocks, self.heads, self.max_length) < 1:
@@ -99,37 +97,34 @@ class Block(nn.Module):
 class SASRec(HistoryEncoder):
     """Reads a history and scores every item as the next one: state of the last position · item embedding.
 
-    Given what is written about its items (words_NT, as :class:`models.item_words.ItemWords` prepares it), it learns
-    their embeddings from that as well, and :meth:`with_items` makes embeddings of items that nobody has acted upon.
+    Of what ``config`` says that it reads beside items, each value has a vector that is added to its event's: intervals of time
+    as in TiSASRec (Li et al., WSDM 2020), here of neighbouring events alone and added to inputs instead of attention. They
+    are those between the events of a history, and not the one up to the moment that it is asked: a state follows from its
+    history, whatever the day.
     """
 
     config: SASRecConfig
 
     def __init__(self, config: SASRecConfig, seed: int, words_NT: csr_matrix | None = None) -> None:
         nn.Module.__init__(self)
-        if words_NT is not None and words_NT.shape[0] != config.num_items:
-            raise ValueError(f"words of {words_NT.shape[0]} items for a model of {config.num_items}")
         self.config = config
         self.masks_per_position = 1 + 2 * config.blocks
         # Modules draw their first weights from the global generator: give it back as it was, then draw our own.
         with torch.random.fork_rng(devices=[]):
-            self.embedding: nn.Embedding | ItemEmbedding = (
-                nn.Embedding(config.num_items + 1, config.width, padding_idx=0)
-                if words_NT is None
-                else ItemEmbedding(words_NT, config.width)
-            )
+            self.embedding = embedding_of(config, words_NT)
             self.positions_LD = nn.Parameter(torch.empty(config.max_length, config.width))
+            self.gaps_GD = nn.Parameter(torch.empty(NUM_GAPS, config.width)) if config.reads_gaps else None
+            self.types_TD = (
+                nn.Parameter(torch.empty(NUM_TYPES + 1, config.width)) if config.reads_types else None
+            )
             self.dropout = PooledDropout()
             self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
             self.final_norm = nn.LayerNorm(config.width)
         self._draw_weights(torch.Generator().manual_seed(seed))
 
     @property
-    def item_embeddings(self) -> Tensor:
-        """The embeddings of the real items, items_ND, which are also the weights of the output."""
-        if isinstance(self.embedding, ItemEmbedding):
-            return self.embedding.of_known()
-        return self.embedding.weight[1:]
+    def reads_events(self) -> bool:  # type: ignore[override]
+        return self.config.reads_gaps or self.config.reads_types
 
     def forward(self, history_BL: Tensor) -> Tensor:
         """The state after each position, which knows that position and all before it: state_BLD."""
@@ -140,9 +135,29 @@ class SASRec(HistoryEncoder):
         return state_BLD
 
     def _embedded(self, history_BL: Tensor) -> Tensor:
-        states_BLD = self.embedding(history_BL) * math.sqrt(self.config.width)
-        embedded_BLD: Tensor = self.dropout(states_BLD + self.positions_LD[: history_BL.shape[1]])
+        embedded_BLD: Tensor = self.dropout(self.told(history_BL) + self.positions_LD[: history_BL.shape[1]])
         return embedded_BLD
+
+    def told(self, history_BL: Tensor, gaps_BL: Tensor | None = None) -> Tensor:
+        """What is read of each event, without its position: states_BLD.
+
+        Args:
+            gaps_BL: sizes of the gaps before the events; without, those between the days of the history.
+
+        Raises:
+            ValueError: the model reads events, and the history is of items; or the other way round.
+        """
+        if (history_BL.ndim > 2) != self.reads_events:
+            reads, given = ("events", "items") if self.reads_events else ("items alone", "events")
+            raise ValueError(f"the model reads {reads}, and is given {given}")
+        items_BL = history_BL[..., ITEM] if self.reads_events else history_BL
+        states_BLD: Tensor = self.embedding(items_BL) * math.sqrt(self.config.width)
+        if self.types_TD is not None:
+            states_BLD = states_BLD + self.types_TD[history_BL[..., TYPE]]
+        if self.gaps_GD is not None:
+            sizes_BL = gaps_between(history_BL[..., DAY]) if gaps_BL is None else gaps_BL
+            states_BLD = states_BLD + self.gaps_GD[sizes_BL]
+        return states_BLD
 
     def encode_last(self, history_BL: Tensor, lengths_B: Tensor) -> Tensor:
         """The state after the last real position of each history; zero for an empty one."""
@@ -156,65 +171,14 @@ class SASRec(HistoryEncoder):
         state_BD: Tensor = self.final_norm(last.at(states_BLD, last_B)).cpu()
         return state_BD * (lengths_B > 0).unsqueeze(1)
 
-    def with_items(self, words_MT: csr_matrix) -> SASRec:
-        """The same model over its N items and, after them, M further ones, which nobody has acted upon, by their words.
-
-        What the words say of each item is then in its embedding: the model that is given back needs none.
-
-        Raises:
-            ValueError: the model knows no words.
-        """
-        if not isinstance(self.embedding, ItemEmbedding):
-            raise ValueError(
-                "the model was not given what is written about its items: it can place no further one"
-            )
-        with torch.no_grad():
-            items_ND = torch.cat([self.item_embeddings, self.embedding.of_new(words_MT)])
-        state = {name: values for name, values in self.state().items() if not name.startswith("embedding.")}
-        state["embedding.weight"] = functional.pad(items_ND, (0, 0, 1, 0)).numpy()
-        return SASRec.from_state(replace(self.config, num_items=len(items_ND)), state)
-
-    def in_order(self, order_N: npt.NDArray[np.int64]) -> SASRec:
-        """The same model, whose item n is the one that was ``order_N[n]``."""
-        state = self.state()
-        state["embedding.weight"][1:] = state["embedding.weight"][1:][order_N]
-        return SASRec.from_state(self.config, state)
-
-    @classmethod
-    def from_state(cls, config: SASRecConfig, state: State) -> Self:
-        """The inverse of :meth:`state`.
-
-        Raises:
-            ValueError: a weight is missing, unknown, of another shape or not finite; the message names it.
-        """
-        if "embedding.words_TD" not in state:
-            return super().from_state(config, state)
-        described = {name.removeprefix("embedding."): array for name, array in state.items()}
-        if missing := sorted({"item_starts_N", "item_words_Z", "item_weights_Z"} - described.keys()):
-            raise ValueError(f"state has words and no {missing[0]}")
-        ends = np.append(described["item_starts_N"], len(described["item_words_Z"]))
-        words_NT = csr_matrix(
-            (described["item_weights_Z"], described["item_words_Z"], ends),
-            shape=(config.num_items, len(described["words_TD"])),
-        )
-        model = cls(config, seed=0, words_NT=words_NT)
-        arrays = checked_state(
-            state, {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
-        )
-        model.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
-        return model.eval()
-
     def _draw_weights(self, generator: torch.Generator) -> None:
         for name, weight in self.named_parameters():
             if name.endswith("norm.weight"):
                 nn.init.ones_(weight)
-            elif name.endswith("bias"):
-                nn.init.zeros_(weight)
+            elif name.endswith("bias") or name in ("gaps_GD", "types_TD"):
+                nn.init.zeros_(weight)  # who reads gaps and types is at first as good as who does not
             else:
                 is_table = name in ("embedding.weight", "embedding.words_TD", "positions_LD")
                 std = 1 / math.sqrt(self.config.width) / (2 if is_table else 1)
                 nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std, generator=generator)
-        with torch.no_grad():
-            if isinstance(self.embedding, ItemEmbedding):
-                self.embedding.weight.zero_()
-            self.embedding.weight[0].zero_()
+        begin_at_zero(self.embedding)

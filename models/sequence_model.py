@@ -1,7 +1,8 @@
 """What training and validation need of a model that reads histories: SASRec is one, a recurrent network another.
 
 B batch · L length · D width · N items · U users. Inside, item 0 is padding and items are 1 … N; outside
-(histories, scores) items are 0 … N-1, and :func:`pad` is the only place that adds the one.
+(histories, scores) items are 0 … N-1, and :func:`pad` is the only place that adds the one. Histories may be of events
+(:mod:`models.events`) where the model reads those: history_BL is then history_BL3.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from models.dropout import MaskPool
+from models.events import ITEM, TYPE, checked_types, items_of
 from models.recommender import Histories, State, checked_items
 
 
@@ -78,14 +80,18 @@ def pad(
 ) -> tuple[Tensor, Tensor]:
     """The last ``max_length`` items of each history as history_BL (1 … N, zeros on the right) and lengths_B.
 
-    L is the longest of them, or ``min_width`` where that is more.
+    L is the longest of them, or ``min_width`` where that is more. Of histories of events it is history_BL3.
 
     Raises:
-        ValueError: a history holds an item that the model does not know.
+        ValueError: a history holds an item that the model does not know, or an event of a type that is none.
     """
     recent = [np.asarray(history[-config.max_length :], np.int64) for history in histories]
     lengths_B = np.fromiter(map(len, recent), dtype=np.int64, count=len(recent))
-    history_BL = np.zeros((len(recent), int(lengths_B.max(initial=min_width))), np.int64)
-    items = checked_items(np.concatenate([*recent, np.empty(0, np.int64)]), config.num_items)
-    history_BL[np.arange(history_BL.shape[1]) < lengths_B[:, None]] = items + 1
+    told = np.concatenate([*recent, recent[0][:0] if recent else np.empty(0, np.int64)])
+    history_BL = np.zeros((len(recent), int(lengths_B.max(initial=min_width)), *told.shape[1:]), np.int64)
+    items = checked_items(items_of(told), config.num_items) + 1
+    if told.ndim > 1:
+        checked_types(told[:, TYPE])
+        told[:, ITEM] = items
+    history_BL[np.arange(history_BL.shape[1]) < lengths_B[:, None]] = items if told.ndim == 1 else told
     return torch.from_numpy(history_BL), torch.from_numpy(lengths_B)

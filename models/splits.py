@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models.events import items_of
 from models.recommender import Histories, IntArray
 
 Sequences = list[npt.NDArray[np.int64]]
@@ -104,6 +105,9 @@ def in_time(
     A question needs a history, and an answer that can be given: an item that occurs in what is learnt from and, where
     repeats are not allowed, not in the history.
 
+    Args:
+        items_E: items, or events (:mod:`models.events`): then sequences and histories are of events.
+
     Raises:
         ValueError: the moments are not in order.
     """
@@ -117,9 +121,10 @@ def in_time(
         return sequences_of(users_E[is_before_E], items_E[is_before_E], times_E[is_before_E])
 
     def asked(start: float, stop: float) -> Questions:
-        known = np.unique(items_E[times_E < start])
+        known = np.unique(items_of(items_E)[times_E < start])
         order = np.lexsort((times_E, users_E))
-        users, items, times = users_E[order], np.asarray(items_E[order], np.int64), times_E[order]
+        users, told, times = users_E[order], np.asarray(items_E[order], np.int64), times_E[order]
+        items = items_of(told)
         begins = np.maximum.accumulate(
             np.where(np.diff(users, prepend=users[0] - 1) != 0, np.arange(len(users)), 0)
         )
@@ -131,7 +136,7 @@ def in_time(
             places = np.array(
                 [place for place in places if items[place] not in items[begins[place] : place]], np.int64
             )
-        histories = [items[begins[place] : place] for place in places.tolist()]
+        histories = [told[begins[place] : place] for place in places.tolist()]
         return Questions(histories, items[places], users[places].astype(np.int64))
 
     return Split(
@@ -146,7 +151,8 @@ def exclude_seen(scores_QN: npt.NDArray[np.floating[Any]], histories: Histories)
     """Take from each row, in place, the items of its history: they are not asked for where nothing is taken twice."""
     lengths = np.fromiter(map(len, histories), np.int64, len(histories))
     rows = np.repeat(np.arange(len(histories)), lengths)
-    scores_QN[rows, np.concatenate([*histories, np.empty(0, np.int64)]).astype(np.int64)] = -np.inf
+    items = [items_of(history) for history in histories]
+    scores_QN[rows, np.concatenate([*items, np.empty(0, np.int64)]).astype(np.int64)] = -np.inf
 
 
 def _last_items(sequences: Sequences, users: npt.NDArray[np.int64]) -> Questions:

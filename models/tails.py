@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.deletions import deletable, last_events
+from models.events import DAY, ITEM, gap_sizes
 from models.recommender import Histories
 from models.sasrec import Block, SASRec
 from models.sequence_model import pad
 
 _BATCH = 64  # histories at once
-_NOTHING = np.empty(0, np.int64)
 
 
 @torch.inference_mode()
@@ -50,9 +50,9 @@ def encode_without(
         alike = np.flatnonzero((widths_U == width) & (lengths_U > 0))
         for start in range(0, len(alike), _BATCH):
             chosen = alike[start : start + _BATCH]
-            batch = [histories[user] for user in chosen] + [_NOTHING] * (_BATCH - len(chosen))
-            history_BL, lengths_B = pad(batch, model.config)
-            history_BL = functional.pad(history_BL, (0, width - history_BL.shape[1]))
+            nothing = histories[chosen[0]][:0]
+            batch = [histories[user] for user in chosen] + [nothing] * (_BATCH - len(chosen))
+            history_BL, lengths_B = pad(batch, model.config, width)
             asked_BQD = _encode(model, history_BL, lengths_B, num_events)[: len(chosen)]
             states_UD[chosen], without_UTD[chosen] = asked_BQD[:, 0], asked_BQD[:, 1:]
     model.train(was_training)
@@ -61,15 +61,21 @@ def encode_without(
 
 def _encode(model: SASRec, history_BL: Tensor, lengths_B: Tensor, num_events: int) -> npt.NDArray[np.float32]:
     """The state of each history and of its deletions by age, asked_BQD."""
-    items_BX, positions_BX, is_seen_BXX, places_BQ = map(
-        torch.from_numpy, _with_tails(history_BL.numpy(), lengths_B.numpy(), num_events)
+    items_BL = history_BL[..., ITEM] if model.reads_events else history_BL
+    event_BX, before_BX, positions_BX, is_seen_BXX, places_BQ = map(
+        torch.from_numpy, _with_tails(items_BL.numpy(), lengths_B.numpy(), num_events)
     )
-    states_BXD = functional.embedding(items_BX, model.embedding.weight) * model.config.width**0.5
-    states_BXD = states_BXD + model.positions_LD[positions_BX]
+    rows_B1, gaps_BX = torch.arange(len(history_BL))[:, None], None
+    told_BX = history_BL[rows_B1, event_BX]
+    if model.reads_events:
+        days_BL = history_BL[..., DAY]
+        days_apart_BX = days_BL[rows_B1, event_BX] - days_BL[rows_B1, before_BX.clamp(min=0)]
+        gaps_BX = gap_sizes(days_apart_BX) * (before_BX >= 0)
+    states_BXD = model.told(told_BX, gaps_BX) + model.positions_LD[positions_BX]
     *earlier, last = model.blocks
     for block in earlier:
         states_BXD = _after(block, states_BXD, states_BXD, is_seen_BXX)
-    rows_B1, asked_BQ = torch.arange(len(places_BQ))[:, None], places_BQ.clamp(min=0)
+    asked_BQ = places_BQ.clamp(min=0)
     asked_BQD = _after(last, states_BXD, states_BXD[rows_B1, asked_BQ], is_seen_BXX[rows_B1, asked_BQ])
     asked_BQD = model.final_norm(asked_BQD) * (places_BQ >= 0).unsqueeze(2)
     found: npt.NDArray[np.float32] = asked_BQD.numpy()
@@ -97,7 +103,10 @@ def _after(block: nn.Module, states_BXD: Tensor, asked_BQD: Tensor, is_seen_BQX:
 def _with_tails(
     history_BL: npt.NDArray[np.int64], lengths_B: npt.NDArray[np.int64], num_events: int
 ) -> tuple[npt.NDArray[Any], ...]:
-    """Histories with a tail for each deletion: items_BX, positions_BX, is_seen_BXX, and the places of Q to ask, -1 for none."""
+    """Histories with a tail for each deletion: which event stands at each place of X, which one before it and where, what it sees.
+
+    That is event_BX, before_BX (-1 for none), positions_BX, is_seen_BXX, and the places of Q to ask, -1 for none.
+    """
     B, L = history_BL.shape
     T = min(num_events, L)
     # The tail of age a holds the a events that are younger, the oldest of them first.
@@ -109,11 +118,14 @@ def _with_tails(
     kept_BS = np.cumsum(is_kept_BS, axis=1)
     before_BS = np.concatenate([np.zeros((B, 1), np.int64), kept_BS], axis=1)[:, begin_S]
     position_BS = np.maximum(gap_BS + kept_BS - before_BS - 1, 0)
+    is_one_tail_SS = (age_S[:, None] == age_S) & np.tri(len(age_S), dtype=bool)
+    # Before an event of a tail comes the youngest that is kept of those before it there, or what precedes the deleted one.
+    is_before_BSS = is_one_tail_SS & ~np.eye(len(age_S), dtype=bool) & is_kept_BS[:, None, :]
+    previous_BS = np.where(is_before_BSS, place_BS[:, None, :], gap_BS[:, :, None] - 1).max(axis=2)
     X = L + len(age_S)
     is_seen_BXX = np.zeros((B, X, X), bool)
     is_seen_BXX[:, :L, :L] = np.tri(L, dtype=bool)
     is_seen_BXX[:, L:, :L] = np.arange(L) < gap_BS[:, :, None]
-    is_one_tail_SS = (age_S[:, None] == age_S) & np.tri(len(age_S), dtype=bool)
     is_seen_BXX[:, L:, L:] = is_one_tail_SS & is_kept_BS[:, None, :]
     is_seen_BXX[:, np.arange(X), np.arange(X)] = True  # nobody asks, but an empty row would be NaN
     places_BQ = np.tile(lengths_B[:, None] - 1, (1, 1 + num_events))
@@ -127,7 +139,8 @@ def _with_tails(
             place_B = np.where(ends_B >= 0, L + ends_B, place_B)
         places_BQ[:, 1 + age] = np.where(is_deleted_BT[:, age], np.maximum(place_B, -1), lengths_B - 1)
     return (
-        np.concatenate([history_BL, item_BS], axis=1),
+        np.concatenate([np.tile(np.arange(L), (B, 1)), np.maximum(place_BS, 0)], axis=1),
+        np.concatenate([np.tile(np.arange(L) - 1, (B, 1)), np.maximum(previous_BS, -1)], axis=1),
         np.concatenate([np.tile(np.arange(L), (B, 1)), position_BS], axis=1),
         is_seen_BXX,
         places_BQ,

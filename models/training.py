@@ -17,15 +17,24 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from models.events import items_of
 from models.losses import full_cross_entropy, generalised_bce, sampled_softmax
 from models.metrics import Targets, ndcg_at
+from models.peers import Peers, add_up_gradients, added_up, share_of
 from models.recommender import Histories, State
 from models.sequence_model import SequenceModel, pad
 from models.topk import top_k
+from models.windows import (
+    Weights,
+    Window,
+    at_places,
+    batches_of,
+    log_proposal,
+    target_places,
+    weights_of,
+    windows_of,
+)
 
-#: A stretch of a sequence: inputs are all but its last item, targets all but its first.
-Window: TypeAlias = npt.NDArray[np.int64]
-Weights: TypeAlias = npt.NDArray[np.float32]
 #: Cross-entropy over all items (affordable up to about 5,000), over shared negatives, or gBCE over shared negatives.
 Loss: TypeAlias = Literal["full", "sampled", "gbce"]
 
@@ -114,6 +123,7 @@ def fit(
     weights: Sequence[npt.NDArray[np.floating[Any]]] | None = None,
     keep: Callable[[Checkpoint], None] | None = None,
     resume: Checkpoint | None = None,
+    peers: Peers | None = None,
 ) -> Iterator[Epoch]:
     """Train the model to name each next item of each sequence; one record an epoch, as it ends.
 
@@ -132,6 +142,10 @@ def fit(
     same model, data and config as at the beginning, the training goes on after that epoch, and its weights end up the
     same, bit by bit, as if nothing had ended it.
 
+    With ``peers`` every process calls this with the same model, data and config. Each computes the gradient of its share of
+    a batch, and all go on with the sum; what is drawn (batches, targets, negatives, dropout) is drawn alike in each, and of it
+    a process takes its share. So all come to the weights that one process would come to, but for the rounding of sums.
+
     However the iteration ends (all epochs, patience, or the caller closing it), the model then holds the
     average of its best epoch by validation NDCG@10, or of its last one without validation.
 
@@ -139,13 +153,13 @@ def fit(
         ValueError: no sequence has two items, the weights do not fit, the loss is not finite, the checkpoint is of
             another model, or there is no such device.
     """
-    windows = _windows(sequences, model.config.max_length)
+    windows = windows_of(sequences, model.config.max_length)
     if not windows:
         raise ValueError(f"none of {len(sequences)} sequences has two items; there is nothing to predict")
     num_positions = sum(len(window) - 1 for window in windows)
     rng = np.random.default_rng(config.seed)
-    weighted = None if weights is None else _weighted(sequences, weights, model.config.max_length)
-    trainer = _Trainer(model, config, windows, weighted, rng)
+    weighted = None if weights is None else weights_of(sequences, weights, model.config.max_length)
+    trainer = _Trainer(model, config, windows, weighted, rng, peers)
     epochs = resume.epochs if resume else ()
     best = resume.best if resume else None
     best_weights = trainer.restore(resume.arrays) if resume else trainer.averaged_weights()
@@ -155,10 +169,10 @@ def fit(
                 return
             started = clock() if clock else 0.0
             with _torch_threads(config.threads):
-                total_loss = trainer.run_epoch(_batches(windows, config.batch_size, rng))
+                total_loss = trainer.run_epoch(batches_of(windows, config.batch_size, rng))
                 if not np.isfinite(total_loss):
                     raise ValueError(f"the loss of epoch {number} is {total_loss}; lower the learning rate")
-                ndcg = _validate(trainer.average, validation) if validation else None
+                ndcg = _validate(trainer.average, validation, peers) if validation else None
             is_best = best is None or ndcg is None or ndcg > (best.ndcg_at_10 or 0.0)
             seconds = clock() - started if clock else None
             epoch = Epoch(number, total_loss / num_positions, num_positions, ndcg, is_best, seconds)
@@ -184,6 +198,7 @@ class _Trainer:
         windows: list[Window],
         weights: list[Weights] | None,
         rng: np.random.Generator,
+        peers: Peers | None,
     ) -> None:
         if config.device == "cuda" and not torch.cuda.is_available():
             raise ValueError("device is cuda, and torch finds no such device here; use cpu")
@@ -191,7 +206,9 @@ class _Trainer:
         model.to(config.device)
         self._rng = rng
         self._config = config
+        self._peers = peers
         self._windows = windows
+        self._items_of_windows = [items_of(window) for window in windows]
         self._weights_of_windows = weights
         self._generator = torch.Generator().manual_seed(config.seed)
         self._masks = model.use_dropout_from(self._generator, sum(map(len, windows)))
@@ -203,7 +220,9 @@ class _Trainer:
             betas=(0.9, 0.98),
             fused=True,
         )
-        self._log_q_N = _log_proposal(windows, model.config.num_items) if config.num_negatives else None
+        self._log_q_N = (
+            log_proposal(self._items_of_windows, model.config.num_items) if config.num_negatives else None
+        )
         self._num_steps = 0
         self.average = type(model).from_state(model.config, model.state())
         self.average.to(config.device)
@@ -212,7 +231,8 @@ class _Trainer:
         """One pass; the loss summed over all positions."""
         self._model.train()
         self._masks.refill()
-        return math.fsum(self._step(batch) for batch in batches)
+        total_loss = math.fsum(self._step(batch) for batch in batches)
+        return added_up(self._peers, total_loss, self._config.device)
 
     def averaged_weights(self) -> dict[str, Tensor]:
         return {name: weight.clone() for name, weight in self.average.state_dict().items()}
@@ -265,12 +285,19 @@ class _Trainer:
 
     def _step(self, batch: Window) -> float:
         windows = [self._windows[index] for index in batch]
-        history_BL, lengths_B = pad([window[:-1] for window in windows], self._model.config)
-        places = _target_places(windows, self._config.horizon, self._rng)
-        targets_P = torch.from_numpy(_at(windows, places))
+        places = target_places(windows, self._config.horizon, self._rng)
+        num_targets, longest = sum(map(len, places)), max(map(len, places))
+        share, of_loss = share_of(self._peers, len(batch))
+        self._masks.share = (len(batch), share) if self._peers else None
+        batch, windows, places = batch[share], windows[share], places[share]
+        history_BL, lengths_B = pad([window[:-1] for window in windows], self._model.config, longest)
+        targets_P = torch.from_numpy(at_places([self._items_of_windows[index] for index in batch], places))
+        of_loss *= len(targets_P) / num_targets
         weights_P = None
         if self._weights_of_windows is not None:
-            weights_P = torch.from_numpy(_at([self._weights_of_windows[index] for index in batch], places))
+            weights_P = torch.from_numpy(
+                at_places([self._weights_of_windows[index] for index in batch], places)
+            )
         is_real_BL = torch.arange(history_BL.shape[1]) < lengths_B.unsqueeze(1)
         device = self._config.device
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
@@ -279,14 +306,15 @@ class _Trainer:
                 states_PD, targets_P.to(device), None if weights_P is None else weights_P.to(device)
             )
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss * of_loss).backward()  # type: ignore[no-untyped-call]
+        add_up_gradients(self._peers, self._weights)
         self._num_steps += 1
         warmth = min(1.0, self._num_steps / (self._config.warmup_steps + 1))
         for group in self._optimizer.param_groups:
             group["lr"] = self._config.learning_rate * warmth
         self._optimizer.step()
         self._follow()
-        return loss.item() * len(targets_P)
+        return loss.item() * of_loss * num_targets
 
     def _loss(self, states_PD: Tensor, targets_P: Tensor, weights_P: Tensor | None) -> Tensor:
         """The loss of the config over this batch, with negatives drawn for it."""
@@ -311,69 +339,20 @@ class _Trainer:
             torch._foreach_lerp_(list(self.average.parameters()), self._weights, 1 - averaging)
 
 
-def _validate(model: SequenceModel, validation: Validation) -> float:
-    scores_UN = model.score(validation.histories)
+def _validate(model: SequenceModel, validation: Validation, peers: Peers | None) -> float:
+    """NDCG@10, the mean over users; each of the peers asks its share of them."""
+    share = slice(None) if peers is None else slice(peers.rank, None, peers.size)
+    histories, targets = validation.histories[share], validation.targets[share]
+    scores_UN = model.score(histories)
     if validation.is_seen_excluded:
-        for scores_N, history in zip(scores_UN, validation.histories, strict=True):
-            scores_N[history] = -np.inf
+        for scores_N, history in zip(scores_UN, histories, strict=True):
+            scores_N[items_of(history)] = -np.inf
     lists_UK, _ = top_k(scores_UN, 10)
-    return float(ndcg_at(lists_UK, validation.targets, 10).mean())
-
-
-def _windows(sequences: Histories, max_length: int) -> list[Window]:
-    """Every sequence cut, from its end, into windows of at most max_length inputs and their next items."""
-    return [np.asarray(part, np.int64) for part in _cut(sequences, max_length)]
-
-
-def _weighted(
-    sequences: Histories, weights: Sequence[npt.NDArray[np.floating[Any]]], max_length: int
-) -> list[Weights]:
-    """The weights of each window's items, with a mean of 1 over all that are to be named."""
-    if [len(weight) for weight in weights] != [len(sequence) for sequence in sequences]:
-        raise ValueError("weights have to be as long as their sequences: one for each item")
-    parts = [np.asarray(part, np.float64) for part in _cut(weights, max_length)]
-    targets = np.concatenate([part[1:] for part in parts])
-    if not (np.isfinite(targets) & (targets > 0)).all():
-        raise ValueError("a weight is not finite or not above zero")
-    return [(part / targets.mean()).astype(np.float32) for part in parts]
-
-
-def _cut(sequences: Sequence[npt.NDArray[Any]], max_length: int) -> Iterator[npt.NDArray[Any]]:
-    for sequence in sequences:
-        for end in range(len(sequence), 1, -max_length):
-            yield sequence[max(0, end - max_length - 1) : end]
-
-
-def _batches(windows: list[Window], batch_size: int, rng: np.random.Generator) -> Iterator[Window]:
-    """Numbers of windows of like lengths in random order: little padding, and new company for each in every epoch."""
-    shuffled = rng.permutation(len(windows))
-    lengths = np.fromiter((len(windows[index]) for index in shuffled), dtype=np.int64, count=len(windows))
-    ordered = shuffled[np.argsort(lengths, kind="stable")]
-    starts = np.arange(0, len(windows), batch_size)
-    for start in rng.permutation(starts):
-        yield ordered[start : start + batch_size]
-
-
-def _target_places(windows: list[Window], horizon: int, rng: np.random.Generator) -> list[Window]:
-    """For each input of each window the place of one of the ``horizon`` items after it, or of those that are left."""
-    places = []
-    for window in windows:
-        num_left = np.arange(len(window) - 1, 0, -1)
-        ahead = (rng.random(len(num_left)) * np.minimum(num_left, horizon)).astype(np.int64)
-        places.append(1 + np.arange(len(num_left)) + ahead)
-    return places
-
-
-def _at(values: Sequence[npt.NDArray[Any]], places: list[Window]) -> npt.NDArray[Any]:
-    """What stands at the places of each window, one after the other."""
-    return np.concatenate([of_window[at] for of_window, at in zip(values, places, strict=True)])
-
-
-def _log_proposal(windows: list[Window], num_items: int) -> Tensor:
-    """Log-probability with which an item is drawn as a negative: by the root of its count, none impossible."""
-    counts_N = np.bincount(np.concatenate(windows), minlength=num_items) + 1.0
-    weights_N = np.sqrt(counts_N)
-    return torch.from_numpy(np.log(weights_N / weights_N.sum())).float()
+    gains_U = ndcg_at(lists_UK, targets, 10)
+    if peers is None:
+        return float(gains_U.mean())
+    total = added_up(peers, float(gains_U.sum()), model.item_embeddings.device)
+    return total / len(validation.histories)
 
 
 @contextmanager

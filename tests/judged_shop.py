@@ -18,7 +18,7 @@ from contracts.lists import REASONS_PER_PLACE
 from contracts.tables import TRAINING_IMPRESSIONS
 from jobs.io.schemas import arrow_schema
 from jobs.judge import Verdict, judge
-from jobs.judging.bounds import load_bounds
+from jobs.judging.bounds import Bounds, load_bounds
 from jobs.judging.evidence import Evaluation, Facts
 from jobs.ranking.next_item import RankedLists
 from jobs.ranking.world import ITEM_FEATURES, World
@@ -54,11 +54,16 @@ class Shop:
         )
 
     def verdict(
-        self, challenger: Ranks, champion: Ranks | None = None, facts: Facts = FACTS, **more: Any
+        self,
+        challenger: Ranks,
+        champion: Ranks | None = None,
+        facts: Facts = FACTS,
+        bounds: Bounds | None = None,
+        **more: Any,
     ) -> Verdict:
         """What the gate says of a challenger."""
         found = self.evaluation(challenger, champion, **more)
-        return judge(found, facts, load_bounds(), min_users=100, rng=np.random.default_rng(7))
+        return judge(found, facts, bounds or load_bounds(), min_users=100, rng=np.random.default_rng(7))
 
     def model(self, knows: float = 1.0, seed: int = 0) -> Scores:
         """A model that knows people's favourite categories so well, with a hunch of its own about everything else."""
@@ -77,7 +82,7 @@ class Scores:
         self, world: World, users: np.ndarray, *, length: int, num_candidates: int, repeats_allowed: bool
     ) -> RankedLists:
         self.takes()
-        items_UK, scores_UK = top_k(self.scores_UN[users], length)
+        items_UK, scores_UK = top_k(np.where(world.is_available_N, self.scores_UN[users], -np.inf), length)
         no_reasons = np.empty((len(users), 0, REASONS_PER_PLACE), np.int64)
         return RankedLists(users, items_UK, scores_UK, np.ones(len(users), bool), no_reasons)
 
@@ -114,6 +119,7 @@ def judged_shop(seed: int = 5) -> Shop:
         user_ids,
         np.repeat(np.arange(NUM_USERS), lengths),
         item_ids[np.concatenate(histories)],
+        np.ones(sum(lengths), np.int32),
         np.full(sum(lengths), CUTOFF, "datetime64[D]"),
     )
     outcomes = {user_ids[user]: item_ids[taken(user, 3)] for user in range(NUM_USERS)}

@@ -30,6 +30,8 @@ def write_histories(context: StepContext, num_users: int, *, longer: tuple[int, 
             {
                 "user_id": f"user-{user:05d}",
                 "item_ids": [f"item-{item:02d}" for item in items],
+                "item_depths": [1 + int(item) % 3 for item in items],
+                "item_days_ago": list(range(0, 5 * len(items), 5))[::-1],
                 "seen_item_ids": [f"item-{item:02d}" for item in seen],
                 "seen_depths": [1 + int(item) % 3 for item in seen],
                 "seen_days_ago": [int(item) for item in seen],
@@ -73,7 +75,8 @@ def write_day(context: StepContext, num_users: int) -> None:
     _replace(context, names.COVISITATION, pairs)
     _replace(context, names.COPURCHASE, pairs[::2])
     write_histories(context, num_users)
-    _, digest = save_model(tiny_model(world), {"day": str(DAY)}, context.settings.home / "models")
+    champion = tiny_model(world, reads_events=True)
+    _, digest = save_model(champion, {"day": str(DAY)}, context.settings.home / "models")
     context.state.put(PROMOTIONS, "1", {"day": "2011-02-20", "sha256": digest})
     manifest = {
         "day": str(DAY),

@@ -43,6 +43,8 @@ def tiny_day(home: Path, sold_out: str = "") -> Settings:
             names.HISTORIES: {
                 "user_id": users,
                 "item_ids": [[items[item] for item in history] for history in world.histories],
+                "item_depths": [[1] * len(history) for history in world.histories],
+                "item_days_ago": [[0] * len(history) for history in world.histories],
                 "seen_item_ids": [[items[item] for item in seen] for seen in world.seen],
                 "seen_depths": [[1] * len(seen) for seen in world.seen],
                 "seen_days_ago": [[0] * len(seen) for seen in world.seen],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import numpy as np
+import torch
 from scipy.sparse import csr_matrix
 
 from jobs.ranking.next_item import NextItemModel
@@ -16,6 +17,7 @@ from models.als import ALS, ALSConfig
 from models.content import Content
 from models.covisitation import CoVisitation
 from models.ease import EASE
+from models.gru4rec import GRU4Rec, GRU4RecConfig
 from models.mlp_ranker import MLPRanker, MLPRankerConfig
 from models.popularity import Popularity
 from models.recommender import history_matrix
@@ -32,6 +34,8 @@ def tiny_world() -> World:
     ]
     seen = [np.unique(history) for history in histories]
     ends_U = np.cumsum([len(items) for items in seen])
+    num_steps = sum(map(len, histories))
+    ages = np.random.default_rng(13)
     is_available_N = np.ones(NUM_ITEMS, bool)
     is_available_N[[3, 4]] = False  # sold out
     return World(
@@ -53,6 +57,11 @@ def tiny_world() -> World:
         bought_with_NN=csr_matrix(np.random.default_rng(11).integers(0, 2, (NUM_ITEMS, NUM_ITEMS))),
         user_ids=np.array([f"user-{index:02d}" for index in range(NUM_USERS)], dtype=object),
         histories=histories,
+        steps=Deeds(
+            np.append(0, np.cumsum([len(history) for history in histories])[:-1]),
+            np.arange(num_steps) // 2 % 3 + 1,
+            np.concatenate([np.sort(ages.integers(0, 90, len(history)))[::-1] for history in histories]),
+        ),
         seen=seen,
         deeds=Deeds(
             np.append(0, ends_U[:-1]),
@@ -65,9 +74,21 @@ def tiny_world() -> World:
     )
 
 
-def tiny_model(world: World) -> NextItemModel:
+def tiny_transformer(*, reads_events: bool = False) -> SASRec:
+    """Its last two items are new to it; where it reads events, it is as if it had learnt something of types and gaps."""
+    config = SASRecConfig(
+        NUM_ITEMS - 2, width=8, blocks=1, heads=1, max_length=6,
+        reads_gaps=reads_events, reads_types=reads_events,
+    )  # fmt: skip
+    sasrec = SASRec(config, seed=1).eval()
+    if sasrec.gaps_GD is not None and sasrec.types_TD is not None:
+        for seed, weight in enumerate((sasrec.gaps_GD, sasrec.types_TD)):
+            torch.nn.init.normal_(weight, generator=torch.Generator().manual_seed(seed))
+    return sasrec
+
+
+def tiny_model(world: World, *, reads_events: bool = False) -> NextItemModel:
     rng = np.random.default_rng(7)
-    sasrec = SASRec(SASRecConfig(num_items=NUM_ITEMS - 2, width=8, blocks=1, heads=1, max_length=6), seed=1)
     users_R = np.repeat(np.arange(2, NUM_USERS), 20)
     items_R = np.concatenate([rng.choice(NUM_ITEMS, 20, replace=False) for _ in range(2, NUM_USERS)])
     pair_RF = rng.normal(size=(len(users_R), len(PAIR_FEATURES))).astype(np.float32)
@@ -85,21 +106,24 @@ def tiny_model(world: World) -> NextItemModel:
         scaled=preparation.columns,
     )
     # The last two items are new to the model.
-    return NextItemModel(world.item_ids[:-2], sasrec, ranker, preparation)
+    return NextItemModel(
+        world.item_ids[:-2], tiny_transformer(reads_events=reads_events), ranker, preparation
+    )
 
 
-def tiny_blend(world: World) -> ScoreModel:
+def tiny_blend(world: World, *, reads_events: bool = False) -> ScoreModel:
     """One of each recommender; the last two items are new to those that learn."""
     num_known = world.num_items - 2
     rng = np.random.default_rng(5)
     taken = history_matrix([rng.choice(num_known, 8, replace=False) for _ in range(40)], num_known)
     recommenders = {
-        "sasrec": SASRec(SASRecConfig(num_known, width=8, blocks=1, heads=1, max_length=6), seed=1).eval(),
+        "sasrec": tiny_transformer(reads_events=reads_events),
+        "gru4rec": GRU4Rec(GRU4RecConfig(num_known, width=8, max_length=6), seed=1).eval(),
         "ease": EASE(5.0).fit(taken),
         "als": ALS(ALSConfig(factors=4, iterations=3)).fit(taken),
         "covisitation": CoVisitation(num_recent=7, half_life=3.0),
         "content": Content(num_recent=4, half_life=2.0),
         "popularity": Popularity(),
     }
-    weights = dict(zip(recommenders, (0.3, 0.2, 0.15, 0.15, 0.1, 0.1), strict=True))
+    weights = dict(zip(recommenders, (0.2, 0.1, 0.2, 0.15, 0.15, 0.1, 0.1), strict=True))
     return ScoreModel(world.item_ids[:-2], recommenders, weights)

@@ -107,6 +107,8 @@ def _world(lake: Lake, day: date, steps: dict[date, list[tuple[str, str]]]) -> N
             {
                 "user_id": user,
                 "item_ids": [item for _, item in taken][-50:],
+                "item_depths": [1] * len(taken[-50:]),
+                "item_days_ago": [(day - each).days for each, _ in taken][-50:],
                 "seen_item_ids": sorted(last_taken[user]),
                 "seen_depths": [1] * len(last_taken[user]),
                 "seen_days_ago": [(day - last_taken[user][item]).days for item in sorted(last_taken[user])],

@@ -28,8 +28,8 @@ def by_user(days: list[pa.Table]) -> pa.Table:
 def ordered_histories(days: pa.Table, length: int, day: date) -> pa.Table:
     """One row per user with a step: the last ``length`` items, oldest first, and every item acted upon.
 
-    Of everything acted upon it tells how far the user ever went with it, and how many days before ``day`` the user last
-    acted upon it.
+    Of each step it tells how far the user went and how many days before ``day`` that was; of everything acted upon how far
+    the user ever went with it, and how many days before ``day`` the user last acted upon it.
 
     Args:
         days: the columns ``NEEDED`` of all rows of ``features/user_days`` of some users, in the order of user and time.
@@ -45,12 +45,19 @@ def ordered_histories(days: pa.Table, length: int, day: date) -> pa.Table:
     steps_U = np.bincount(user_S, minlength=len(users))
     to_end_S = np.cumsum(steps_U)[user_S] - np.arange(len(user_S))  # 1 at a user's last step
     is_kept_S = to_end_S <= length
-    history = lists(user_S[is_kept_S], names.take(pa.array(item_S[is_kept_S])), len(users))
+    depth_S, age_S = flat(days.column("item_depths"))[1].to_numpy(), np.repeat(age_D, steps_D)
+    history = [
+        lists(user_S[is_kept_S], values, len(users))
+        for values in (
+            names.take(pa.array(item_S[is_kept_S])),
+            pa.array(depth_S[is_kept_S]),
+            pa.array(age_S[is_kept_S]),
+        )
+    ]
 
     pair = np.append(user_S, np.repeat(user_D, others_D)) * len(names) + item
-    depth_S = flat(days.column("item_depths"))[1].to_numpy()
     depth = np.append(depth_S, np.full(len(other_items), LOOKED, np.int32))
-    age = np.append(np.repeat(age_D, steps_D), np.repeat(age_D, others_D))
+    age = np.append(age_S, np.repeat(age_D, others_D))
     order = np.argsort(pair)
     first_A = np.flatnonzero(np.diff(pair[order], prepend=-1))
     user_A, item_A = np.divmod(pair[order][first_A], max(len(names), 1))
@@ -58,5 +65,5 @@ def ordered_histories(days: pa.Table, length: int, day: date) -> pa.Table:
     for reduce, values in ((np.maximum, depth), (np.minimum, age)):
         of_each.append(pa.array(reduce.reduceat(values[order], first_A) if len(first_A) else values))
     seen = [lists(user_A, values, len(users)) for values in of_each]
-    rows = pa.table([users, history, *seen], schema=arrow_schema(HISTORIES))
+    rows = pa.table([users, *history, *seen], schema=arrow_schema(HISTORIES))
     return rows.filter(pa.array(steps_U > 0))

@@ -19,7 +19,7 @@ def training_set(days: pa.Table, cutoffs: Cutoffs) -> pa.Table:
     """
     rows = days.filter(pc.greater(pc.list_value_length(days.column("item_ids")), 0))
     split = split_of(rows.column("event_date"), cutoffs)
-    columns = [*(rows.column(name) for name in ("user_id", "event_date", "item_ids")), split]
+    columns = [*(rows.column(name) for name in ("user_id", "event_date", "item_ids", "item_depths")), split]
     return pa.table(columns, schema=arrow_schema(SEQUENCES))
 
 

@@ -22,6 +22,7 @@ from jobs.ranking.score_model import CONTENT, COVISITATION, POPULARITY, Model, S
 from models.content import Content
 from models.covisitation import CoVisitation
 from models.ease import EASE
+from models.gru4rec import GRU4Rec, GRU4RecConfig
 from models.mlp_ranker import MLPRanker, MLPRankerConfig
 from models.popularity import Popularity
 from models.sasrec import SASRec, SASRecConfig
@@ -29,7 +30,12 @@ from models.sasrec import SASRec, SASRecConfig
 DESCRIPTION = "model.json"
 _WEIGHTS = ".safetensors"
 #: What a model may be made of, each a file of weights.
-_PARTS = ("als", "ease", "ranker", "sasrec")
+_PARTS = ("als", "ease", "gru4rec", "ranker", "sasrec")
+#: What reads histories: its config stands in the description.
+_NETWORKS: dict[str, tuple[Any, Any]] = {
+    "gru4rec": (GRU4Rec, GRU4RecConfig),
+    "sasrec": (SASRec, SASRecConfig),
+}
 _RANKED, _SCORED = "ranked", "scored"
 _MAX_BYTES = 4 << 30
 
@@ -74,7 +80,7 @@ def _described(model: NextItemModel) -> tuple[dict[str, Any], dict[str, State]]:
         "kind": _RANKED,
         "features": list(model.reads),
         "preparation": model.preparation.state(),
-        "sasrec": asdict(model.sasrec.config),
+        "sasrec": _without_defaults(model.sasrec.config),
         "ranker": asdict(model.ranker.config),
     }
     return described, {"sasrec": model.sasrec.state(), "ranker": model.ranker.state()}
@@ -89,11 +95,16 @@ def _described_scores(model: ScoreModel) -> tuple[dict[str, Any], dict[str, Stat
             options[name] = {"num_recent": recommender.num_recent, "half_life": recommender.half_life}
         elif not isinstance(recommender, Popularity):
             states[name] = recommender.state()
-        if isinstance(recommender, SASRec):
-            options[name] = asdict(recommender.config)
+        if isinstance(recommender, SASRec | GRU4Rec):
+            options[name] = _without_defaults(recommender.config)
     # A list, as the order of the recommenders is that in which their scores are added up.
     parts = [{"name": name, "weight": model.weights[name], "options": options[name]} for name in options]
     return {"kind": _SCORED, "recommenders": parts}, states
+
+
+def _without_defaults(config: SASRecConfig | GRU4RecConfig) -> dict[str, Any]:
+    """The config; what it does not read goes without saying, as it did before there was a choice."""
+    return {name: value for name, value in asdict(config).items() if value is not False}
 
 
 def digest_of_folder(folder: Path) -> str:
@@ -181,8 +192,9 @@ def _load_scored(description: dict[str, Any], states: Mapping[str, State]) -> Sc
             recommenders[name] = CoVisitation(**options)
         elif name == CONTENT:
             recommenders[name] = Content(**options)
-        elif name == "sasrec":
-            recommenders[name] = SASRec.from_state(SASRecConfig(**options), states[name])
+        elif name in _NETWORKS:
+            network, config = _NETWORKS[name]
+            recommenders[name] = network.from_state(config(**options), states[name])
         elif name == "ease":
             recommenders[name] = EASE.from_state(states[name])
         elif name == "als":

@@ -17,6 +17,7 @@ class Difference(Section):
     """How far from the champion's a challenger's accuracy may lie."""
 
     margin: Annotated[float, Field(gt=0, le=1)]
+    power: Annotated[float, Field(ge=0.5, lt=1)]
     max_gain: Annotated[float, Field(gt=0, le=1)]
 
 
@@ -24,6 +25,7 @@ class Slices(Section):
     """How far a slice may fall."""
 
     floor: Annotated[float, Field(gt=0, le=1)]
+    min_kept_of_items: Annotated[float, Field(gt=0, le=1)]
     level: Annotated[float, Field(gt=0, lt=1)]
     min_users: Annotated[int, Field(ge=10)]  # no page tells of fewer people
 
@@ -32,6 +34,7 @@ class Popularity(Section):
     """How much more of what everybody takes may be shown."""
 
     max_lift_risen: Positive
+    max_towards_popular: Share
     max_popular_share: Share
 
 

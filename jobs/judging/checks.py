@@ -52,23 +52,31 @@ def above_popularity(evaluation: Evaluation, differences: dict[str, Interval]) -
 
 
 def not_inferior(evaluation: Evaluation, differences: dict[str, Interval], bounds: Bounds) -> Check:
-    """Is the challenger not inferior to the champion by more than the margin?"""
+    """Is the challenger not inferior to the champion by more than the margin?
+
+    With fewer users than the margin needs, an interval that happens to lie above the floor shows little. What needs no margin is
+    told all the same: who is surely better (two-sided 95 %), and who is surely worse than allowed.
+    """
     margin, interval = bounds.difference.margin, differences[CHAMPION]
+    spread = float(np.std(evaluation.ndcg[CHALLENGER] - evaluation.ndcg[CHAMPION]))
+    needed = required_users(spread, margin, bounds.difference.power)
     told = (
         f"champion: ndcg@10 {_versus(evaluation, CHAMPION)}, difference {shown(interval)}, "
-        f"one-sided lower bound {interval.lower:+.4f} (floor {-margin:+.4f})"
+        f"one-sided lower bound {interval.lower:+.4f} (floor {-margin:+.4f}), "
+        f"{evaluation.num_users} users, the margin needs {needed}"
     )
-    if interval.lower > -margin:
-        said = "better" if interval.low > 0 else "not inferior"
+    is_enough = evaluation.num_users >= needed
+    is_better = interval.low > 0
+    if is_better or (is_enough and interval.lower > -margin):
+        said = "better" if is_better else "not inferior"
         return Check("champion", True, f"{told}: {said}", interval.lower, -margin)
-    spread = float(np.std(evaluation.ndcg[CHALLENGER] - evaluation.ndcg[CHAMPION]))
-    needed = required_users(spread, margin)
-    if evaluation.num_users < needed and interval.high > 0:
-        told = (
-            f"insufficient data: {told}; {needed} users are needed to tell, {evaluation.num_users} are there"
-        )
-        return Check("champion", False, told, interval.lower, -margin)
-    return Check("champion", False, f"{told}: worse than allowed", interval.lower, -margin)
+    if is_enough or interval.high < -margin:
+        return Check("champion", False, f"{told}: worse than allowed", interval.lower, -margin)
+    told = (
+        f"insufficient data: {told}; with fewer, only what is surely better is promoted. Train again when more people have "
+        "acted, or let more days judge (FORETASTE_JUDGE_USERS, FORETASTE_JUDGE_DAYS)"
+    )
+    return Check("champion", False, told, evaluation.num_users, needed)
 
 
 def not_below_popularity(evaluation: Evaluation, differences: dict[str, Interval]) -> Check:
@@ -86,9 +94,12 @@ def plausible(evaluation: Evaluation, bounds: Bounds) -> Check:
     means = {name: float(ndcg_U.mean()) for name, ndcg_U in evaluation.ndcg.items() if name != CHALLENGER}
     best = max(means, key=lambda name: means[name])
     gain, most = float(evaluation.ndcg[CHALLENGER].mean()) - means[best], bounds.difference.max_gain
-    told = f"ndcg@10 {gain:+.4f} beside the best other, {best} (at most {most:+.4f})"
-    too_good = ": too good to be true, it has seen what it is judged by" if gain > most else ""
-    return Check("plausible", gain <= most, told + too_good, gain, most)
+    told = f"ndcg@10 {gain:+.4f} beside the best other, {best} (at most {most:+.4f}, max_gain in expectations/promotion.toml)"
+    too_good = (
+        ": too good to be true. Either it has seen what it is judged by, so look for that first; or people are that easy to "
+        "foretell, and the bound may be raised"
+    )
+    return Check("plausible", gain <= most, told + (too_good if gain > most else ""), gain, most)
 
 
 def unseen(facts: Facts) -> Check:
@@ -140,22 +151,39 @@ def itself(evaluation: Evaluation, bounds: Bounds) -> Check:
 def personal(evaluation: Evaluation, bounds: Bounds) -> Check:
     """Does the challenger show more than what everybody takes?"""
     share, most = evaluation.popular_share, bounds.popularity.max_popular_share
+    if share is None:
+        return Check(
+            "personal", None, "nobody may be shown two items: there is no choice that could be personal"
+        )
     told = (
-        f"{share:.0%} of the first ten are what recent popularity shows the same person (at most {most:.0%})"
+        f"{share:.0%} of the first ten, or of the first half of fewer than twenty items, are what recent popularity shows the "
+        f"same person there (at most {most:.0%})"
     )
     disguised = ": popularity in disguise" if share > most else ""
     return Check("personal", share <= most, told + disguised, share, most)
 
 
 def popularity_lift(evaluation: Evaluation, bounds: Bounds) -> Check:
-    """Are lists not much more popular than the champion's?"""
-    of = {name: 1 + evaluation.metrics[name]["popularity_lift_at_10"] for name in _both(evaluation)}
+    """Are lists not much more popular than the champion's, or at least nearer to what people then took than to recent popularity?
+
+    After a shift the champion's lists are of what was popular before it: beside them alone, whoever shows what people want now
+    seems to push hits.
+    """
+    of = {name: 1 + metrics["popularity_lift_at_10"] for name, metrics in evaluation.metrics.items()}
     told = f"the first ten are {of[CHALLENGER]:.2f} times as popular as people's histories"
     if not of.get(CHAMPION):
         return Check("popularity lift", None, f"{told}; there is no champion's lift to compare with")
     risen, most = of[CHALLENGER] / of[CHAMPION] - 1, bounds.popularity.max_lift_risen
     told = f"{told}, the champion's {of[CHAMPION]:.2f}: {risen:+.0%} (at most {most:+.0%})"
-    return Check("popularity lift", risen <= most, told, risen, most)
+    taken = 1 + (evaluation.taken_lift or 0.0)
+    if risen <= most or of[POPULARITY] <= taken:
+        return Check("popularity lift", risen <= most, told, risen, most)
+    towards, most = (of[CHALLENGER] - taken) / (of[POPULARITY] - taken), bounds.popularity.max_towards_popular
+    told = (
+        f"{told}; what people then took is {taken:.2f} times, recent popularity {of[POPULARITY]:.2f}: "
+        f"{towards:.0%} of the way (or at most {most:.0%})"
+    )
+    return Check("popularity lift", towards <= most, told, towards, most)
 
 
 def coverage(evaluation: Evaluation, bounds: Bounds) -> Check:

@@ -12,19 +12,18 @@ import numpy as np
 
 from contracts import names
 from contracts.feed import FeedDescription, days_between
-from jobs.io.lake import Lake
-from jobs.io.state import PROMOTIONS, PUBLICATIONS, RUNS, VERDICTS, State
+from jobs.io.state import PUBLICATIONS, VERDICTS, State
 from jobs.monitoring.baseline import sound_days
+from jobs.monitoring.champion import first_exposure, first_lists, known_catalogue, of_the_run, promoted_on
 from jobs.monitoring.columns import INVALID, KINDS, NUMBERS, SHOWN, UNJUDGED, Column
 from jobs.monitoring.completeness import read_completeness
-from jobs.monitoring.engine import engine, source
 from jobs.monitoring.evidently_report import DriftReport, drift_report
 from jobs.monitoring.exposure import Exposure, exposure_measures, read_exposure
 from jobs.monitoring.list_outcomes import ListOutcome, accuracy_measure, list_measure, list_outcome
 from jobs.monitoring.list_sources import read_sources
 from jobs.monitoring.outcomes import click_measure, conversion_measure
 from jobs.monitoring.panel import Panel, first_event_day, read_panel
-from jobs.monitoring.people import KnownCatalogue, share_columns, taste_measure, unknown_measures
+from jobs.monitoring.people import share_columns, taste_measure, unknown_measures
 from jobs.monitoring.prices import price_reasons
 from jobs.monitoring.snapshots import MAX_LISTS, feature_columns, first_items, list_columns
 from jobs.monitoring.tastes import Leads
@@ -34,7 +33,7 @@ from jobs.monitoring.validity import Volume, column_reasons, volume_reasons
 from jobs.monitoring.verdict import Verdict, decide, measure_column
 from jobs.monitoring.windows import Span, Windows, choose_windows
 from jobs.people import people_known
-from jobs.runs import StepContext, champion_of, champion_of_run, lists_table, run_key
+from jobs.runs import StepContext, lists_table
 
 
 @dataclass(frozen=True)
@@ -82,8 +81,8 @@ class Found:
 def judge_day(day: date, context: StepContext, thresholds: Thresholds) -> Found:
     """Compare the days the champion was trained on with the last ones."""
     settings, state, lake = context.settings, context.state, context.lake
-    champion, feed = _of_the_run(state, day)
-    promoted = _promoted_on(state, champion)
+    champion, feed = of_the_run(state, day)
+    promoted = promoted_on(state, champion)
     first_day = first_event_day(lake, day, settings.threads)
     evidence = thresholds.evidence
     windows = choose_windows(
@@ -124,7 +123,7 @@ def judge_day(day: date, context: StepContext, thresholds: Thresholds) -> Found:
         tastes,
         taste_measure(panel, recent, thresholds, _rng("tastes_lost_recently"), is_recent=True)[0],
         *unknown_measures(
-            panel, recent, _known_catalogue(lake, promoted, settings.threads), thresholds, _rng("unknown")
+            panel, recent, known_catalogue(lake, promoted, settings.threads), thresholds, _rng("unknown")
         ),
         *(
             measure_column(column, report.values[column.name], evidence, _rng(column.name))
@@ -135,7 +134,7 @@ def judge_day(day: date, context: StepContext, thresholds: Thresholds) -> Found:
         accuracy_measure(*_since_the_first_days(state, promoted, windows, outcomes), thresholds),
         click_measure(panel, windows, thresholds, _rng("clicks_lost")),
         conversion_measure(panel, windows, thresholds),
-        *exposure_measures(_first_exposure(context), exposure, thresholds.loop),
+        *exposure_measures(first_exposure(context), exposure, thresholds.loop),
     ]
     measures.sort(key=lambda measure: measure.status in (SHOWN, UNJUDGED))
     return replace(found, verdict=decide(measures, {}, thresholds.features, notes), report=report)
@@ -176,44 +175,6 @@ def _sound_days(state: State, windows: Windows, window: Span, thresholds: Thresh
     return sound_days(windows, window, is_invalid, thresholds.validity.sound_days)
 
 
-def _known_catalogue(lake: Lake, promoted: date | None, threads: int) -> KnownCatalogue:
-    """The catalogue on the day that the champion was trained to; empty without one."""
-    if promoted is None or lake.manifest(names.DIM_ITEMS, promoted) is None:
-        return KnownCatalogue()
-    rows = (
-        engine(threads)
-        .sql(f"select item_id, category from {source(lake, names.DIM_ITEMS, [promoted])}")
-        .fetchall()
-    )
-    return KnownCatalogue(
-        frozenset(item for item, _ in rows),
-        frozenset(category for _, category in rows if category is not None),
-    )
-
-
-def _first_exposure(context: StepContext) -> Exposure | None:
-    """How the first champion's first lists spread; None before there was one."""
-    days = [date.fromisoformat(record["day"]) for record in context.state.all(PROMOTIONS).values()]
-    if not days:
-        return None
-    return read_exposure(context.lake, names.LISTS_RETRAINED, min(days), threads=context.settings.threads)
-
-
-def _of_the_run(state: State, day: date) -> tuple[str | None, FeedDescription | None]:
-    """The champion and the feed that the day's run was fixed to."""
-    recorded = state.get(RUNS, run_key(names.DAILY, day))
-    if recorded is None:
-        return champion_of(state, day), None
-    manifest = recorded["manifest"]
-    feed = manifest.get("feed")
-    return champion_of_run(state, manifest), FeedDescription.model_validate(feed) if feed else None
-
-
-def _promoted_on(state: State, champion: str | None) -> date | None:
-    promotion = state.get(PROMOTIONS, champion) if champion else None
-    return date.fromisoformat(promotion["day"]) if promotion else None
-
-
 def _days_of(span: Span) -> list[date]:
     return days_between(span.first, span.last)
 
@@ -246,7 +207,7 @@ def _columns(
     if why_none:
         notes.append(f"features are not judged: {why_none}")
     predictions: list[Column] = []
-    first = _first_lists(context, champion, promoted, day)
+    first = first_lists(context, champion, promoted, day)
     if first is None or context.lake.manifest(names.LISTS, day) is None:
         notes.append(
             "predictions are not judged: the champion has no lists of an earlier day to compare with"
@@ -258,20 +219,6 @@ def _columns(
         )
         predictions = list_columns(before, now, thresholds)
     return [*features, *predictions, *share_columns(panel, windows, thresholds)], notes
-
-
-def _first_lists(
-    context: StepContext, champion: str | None, promoted: date | None, day: date
-) -> tuple[str, date] | None:
-    """Table and day of the first lists that the champion made."""
-    if champion is None or promoted is None:
-        return None
-    if context.lake.manifest(names.LISTS_RETRAINED, promoted) is not None:
-        return names.LISTS_RETRAINED, promoted
-    for candidate in context.lake.days(names.LISTS, first=promoted, until=day):
-        if candidate < day and _of_the_run(context.state, candidate)[0] == champion:
-            return names.LISTS, candidate
-    return None
 
 
 def live_lists(state: State, day: date) -> tuple[str, date] | None:

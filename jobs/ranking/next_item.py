@@ -81,7 +81,8 @@ class NextItemModel:
         """What the transformer reads of each user of a world."""
         to_vocabulary_N = index_of(world.item_ids, self.item_ids)
         users = np.arange(len(world.user_ids))
-        return known_histories(world, users, to_vocabulary_N, self.sasrec.config.max_length)
+        max_length, reads_events = self.sasrec.config.max_length, self.sasrec.reads_events
+        return known_histories(world, users, to_vocabulary_N, max_length, reads_events)
 
     @property
     def encode(self) -> Encode:

@@ -18,6 +18,7 @@ from jobs.ranking.states import Encode
 from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, IntArray, World, index_of
 from models.covisitation import CoVisitation
 from models.deletions import deletable, last_events
+from models.events import items_of, with_items
 from models.sasrec import SASRec
 from models.tails import encode_without
 from models.topk import top_k, top_k_sparse
@@ -102,6 +103,7 @@ class Proposer:
         self.world = world
         self.length = length
         self._max_length, self._width = sasrec.config.max_length, sasrec.config.width
+        self._reads_events = sasrec.reads_events
         self._encode = encode or encoder_of(sasrec, num_events)
         self._num_candidates = num_candidates
         self._repeats_allowed = repeats_allowed
@@ -124,7 +126,9 @@ class Proposer:
     def propose(self, users: IntArray, also: Sequence[IntArray] | None = None) -> Iterator[Candidates]:
         """Candidates of the users, block by block; with ``also``, further items of each that are to be among them."""
         # Read together, histories of like length share a batch; ranked in blocks, their scores fit in memory.
-        known_U = known_histories(self.world, users, self._to_vocabulary_N, self._max_length)
+        known_U = known_histories(
+            self.world, users, self._to_vocabulary_N, self._max_length, self._reads_events
+        )
         encoded_UQD = self._encode(known_U).reshape(len(users), 1 + self._num_events, self._width)
         states_UD, without_UTD = encoded_UQD[:, 0], encoded_UQD[:, 1:] if self._num_events else None
         for start in range(0, len(users), _BLOCK):
@@ -339,11 +343,18 @@ def encoder_of(sasrec: SASRec, num_events: int) -> Encode:
 
 
 def known_histories(
-    world: World, users: IntArray, to_vocabulary_N: IntArray, max_length: int
+    world: World, users: IntArray, to_vocabulary_N: IntArray, max_length: int, reads_events: bool
 ) -> list[IntArray]:
-    """What the transformer reads of each user: the last items of the history that are in its vocabulary, by this."""
-    known_U = (to_vocabulary_N[world.histories[user]] for user in users)
-    return [items[items >= 0][-max_length:] for items in known_U]
+    """What the transformer reads of each user: the last items, or events, of the history that are in its vocabulary, by this."""
+    histories_U = (world.events(user) if reads_events else world.histories[user] for user in users)
+    return [known_of(history, to_vocabulary_N)[-max_length:] for history in histories_U]
+
+
+def known_of(history: IntArray, to_vocabulary_N: IntArray) -> IntArray:
+    """A history by the items of a vocabulary, without those that are not in it."""
+    items = to_vocabulary_N[items_of(history)]
+    known: IntArray = with_items(history, items)[items >= 0]
+    return known
 
 
 def allowed_items(world: World, users: IntArray, repeats_allowed: bool) -> npt.NDArray[np.bool_]:

@@ -147,12 +147,17 @@ def _ranks(
 ) -> IntArray:
     """The transformer's ranks of candidates whose scores have changed, among the others as they are."""
     # Users far apart in one rising array: all of them are looked up at once.
-    scores_R = np.clip(candidates.pair_RF[:, _COLUMN["sasrec_score"]].astype(np.float64), -_FAR, _FAR)
-    rising_R = np.sort(scores_R + 3 * _FAR * candidates.rows_R)
+    rising_R = np.sort(_apart(candidates.pair_RF[:, _COLUMN["sasrec_score"]], candidates.rows_R))
     ends_B = np.searchsorted(candidates.rows_R, np.arange(len(candidates.is_personal_B)), side="right")
-    sought_VK = np.clip(standard_VK, -_FAR, _FAR) + 3 * _FAR * users_V[:, None]
+    sought_VK = _apart(standard_VK, users_V[:, None])
     num_better_VK = ends_B[users_V][:, None] - np.searchsorted(rising_R, sought_VK, side="right")
-    return np.asarray(num_better_VK - (before_VK > standard_VK), np.int64)  # nobody is better than himself
+    # Nobody is better than himself; by how far is asked as the others were, or what rounding has made equal counts once too few.
+    return np.asarray(num_better_VK - (_apart(before_VK, users_V[:, None]) > sought_VK), np.int64)
+
+
+def _apart(scores: npt.NDArray[np.floating[Any]], rows: IntArray) -> npt.NDArray[np.float64]:
+    """Scores of users, so that none of one reaches those of another."""
+    return np.clip(scores.astype(np.float64), -_FAR, _FAR) + 3 * _FAR * rows
 
 
 def _history_without(

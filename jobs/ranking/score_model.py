@@ -16,13 +16,15 @@ from scipy.sparse import csr_matrix
 
 from contracts.lists import REASONS_PER_PLACE
 from jobs.ranking.next_item import NextItemModel, RankedLists
-from jobs.ranking.proposer import allowed_items
+from jobs.ranking.proposer import allowed_items, known_of
 from jobs.ranking.reasons import EXPLAINED_EVENTS, Explained, strongest
 from jobs.ranking.world import FloatArray, IntArray, World, index_of
 from models.blend import standardise
 from models.content import Content
 from models.covisitation import CoVisitation
 from models.deletions import deletable, last_events
+from models.events import items_of
+from models.history_encoder import HistoryEncoder
 from models.item_words import ItemWords
 from models.popularity import Popularity
 from models.recommender import Histories
@@ -165,7 +167,7 @@ class ScoreRanking:
         is_allowed_BN = allowed_items(self.world, block, self.repeats_allowed)
         is_candidate = bool(is_allowed_BN[0, item])
         is_allowed_BN[0, item] = True  # before anything is standardised over what may be shown
-        scored = self._scored(block, [self.world.histories[user]], is_allowed_BN)
+        scored = self._scored(block, [self._history(user)], is_allowed_BN)
         sums_BN = self._sums(scored)
         ((places_N,), _), (items_T,) = top_k(sums_BN, self.world.num_items), self._deletable(scored.block)
         falls_T = self._falls(scored, np.array([[item]]), sums_BN)[0, :, 0]
@@ -185,7 +187,12 @@ class ScoreRanking:
         for start in range(0, len(users), size):
             block = users[start : start + size]
             is_allowed_BN = allowed_items(self.world, block, self.repeats_allowed)
-            yield self._scored(block, [self.world.histories[user] for user in block], is_allowed_BN)
+            yield self._scored(block, [self._history(user) for user in block], is_allowed_BN)
+
+    def _history(self, user: int) -> IntArray:
+        """What is read of a user: events where a recommender asks for more than items."""
+        is_told_more = any(map(_reads_events, self.recommenders.values()))
+        return self.world.events(user) if is_told_more else self.world.histories[user]
 
     def _scored(
         self, block: IntArray, histories: list[IntArray], is_allowed_BN: npt.NDArray[np.bool_]
@@ -224,9 +231,7 @@ class ScoreRanking:
             rows = np.flatnonzero(deleted_BT[:, age] >= 0)
             if not len(rows):
                 continue
-            without = [
-                _without(self.world.histories[scored.block[row]], deleted_BT[row, age]) for row in rows
-            ]
+            without = [_without(self._history(scored.block[row]), deleted_BT[row, age]) for row in rows]
             after = self._sums(self._scored(scored.block[rows], without, scored.is_allowed_BN[rows]))
             places_BK = np.maximum(items_BK[rows], 0)
             falls_BK = np.take_along_axis(sums_BN[rows], places_BK, axis=1) - np.take_along_axis(
@@ -237,13 +242,14 @@ class ScoreRanking:
 
     def _raw(self, name: str, recommender: Scorer, histories: list[IntArray]) -> FloatArray:
         """Scores of the whole catalogue; an item that a recommender does not know gets the user's lowest."""
+        if not _reads_events(recommender):
+            histories = [items_of(history) for history in histories]
         if name in OF_THE_WORLD:
             return recommender.score(histories)
         known = np.flatnonzero(self.to_vocabulary_N >= 0)
         if not len(known):
             return np.zeros((len(histories), self.world.num_items), np.float32)
-        in_vocabulary = [self.to_vocabulary_N[history] for history in histories]
-        scores_BV = recommender.score([items[items >= 0] for items in in_vocabulary])
+        scores_BV = recommender.score([known_of(history, self.to_vocabulary_N) for history in histories])
         scores_BV = scores_BV[:, self.to_vocabulary_N[known]]
         scores_BN = np.repeat(scores_BV.min(axis=1, keepdims=True), self.world.num_items, axis=1)
         scores_BN[:, known] = scores_BV
@@ -252,10 +258,14 @@ class ScoreRanking:
 
 def _without(history: IntArray, item: int) -> IntArray:
     """A history without every event on an item that is among its last ``EXPLAINED_EVENTS``."""
-    is_kept = history != item
+    is_kept = items_of(history) != item
     is_kept[:-EXPLAINED_EVENTS] = True
     kept: IntArray = history[is_kept]
     return kept
+
+
+def _reads_events(recommender: Scorer) -> bool:
+    return isinstance(recommender, HistoryEncoder) and recommender.reads_events
 
 
 def _words(world: World) -> csr_matrix:

@@ -62,9 +62,10 @@ class States:
 
 
 def digests_of(histories: Sequence[IntArray]) -> Digests:
-    """128 bits of BLAKE2b over each history's items."""
+    """128 bits of BLAKE2b over each history's items, or over its events, whose days stay the same when a day ends."""
     digests = [
-        hashlib.blake2b(np.ascontiguousarray(items, "<i8").data, digest_size=16) for items in histories
+        hashlib.blake2b(np.ascontiguousarray(history, "<i8").ravel().data, digest_size=16)
+        for history in histories
     ]
     return np.frombuffer(b"".join(each.digest() for each in digests), "<u8").reshape(-1, 2).astype(np.uint64)
 

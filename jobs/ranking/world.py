@@ -5,19 +5,20 @@ U users · N items of the catalogue, in the order of their ids · F features · 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from contracts import names
 from contracts.errors import PartitionMissing
-from contracts.tables import FEAT_ITEM_DAILY, FEAT_USER_DAILY
+from contracts.tables import FEAT_ITEM_DAILY, FEAT_USER_DAILY, HISTORIES
 from jobs.io.lake import Lake
+from models.events import events_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +52,7 @@ class World:
     bought_with_NN: csr_matrix  # co-purchase weights
     user_ids: npt.NDArray[np.object_]  # sorted: everyone with a history or features
     histories: list[IntArray]  # of each user, oldest first
+    steps: Deeds  # the same, step by step
     seen: list[IntArray]  # every item that the user acted upon, sorted
     deeds: Deeds  # what the users did with these
     user_features_UF: FloatArray  # likewise logarithms
@@ -61,17 +63,28 @@ class World:
     def num_items(self) -> int:
         return len(self.item_ids)
 
+    def events(self, user: int) -> IntArray:
+        """The history of a user as :func:`models.events.events_of`, with days that are the same tomorrow."""
+        begin, today = self.steps.starts_U[user], np.datetime64(self.cutoff).astype(np.int64)
+        part = slice(begin, begin + len(self.histories[user]))
+        return events_of(self.histories[user], self.steps.depths_D[part], today - self.steps.days_ago_D[part])
+
 
 @dataclass(frozen=True)
 class Deeds:
-    """How far users went with the items that they have seen, and how long ago.
+    """How far users went with items, and how long ago.
 
-    D deeds: one for each item that a user has seen, a user's side by side and in the order of ``World.seen``
+    D deeds: one for each item that a user has seen, or for each step of a history, a user's side by side and in the order
+    of ``World.seen``, or of ``World.histories``
     """
 
     starts_U: IntArray  # where those of a user begin
-    depths_D: npt.NDArray[np.int32]  # one of contracts.tables.DEPTHS
-    days_ago_D: npt.NDArray[np.int32]
+    depths_D: npt.NDArray[np.signedinteger[Any]]  # one of contracts.tables.DEPTHS
+    days_ago_D: npt.NDArray[np.signedinteger[Any]]
+
+    def of_users(self, rows_U: IntArray) -> Deeds:
+        """Those of these users, -1 for one without any."""
+        return Deeds(np.append(self.starts_U, 0)[rows_U], self.depths_D, self.days_ago_D)
 
 
 def load_world(lake: Lake, cutoff: date) -> World:
@@ -86,7 +99,7 @@ def load_world(lake: Lake, cutoff: date) -> World:
     item_features = _frame(lake, names.FEAT_ITEM_DAILY, cutoff, ("item_id", *ITEM_FEATURES))
     item_features = item_features.set_index("item_id").reindex(item_ids)
     users = _frame(lake, names.FEAT_USER_DAILY, cutoff, ("user_id", *USER_FEATURES)).set_index("user_id")
-    with_history, histories, seen, deeds = _histories(lake, cutoff, item_ids)
+    with_history, histories, steps, seen, deeds = _histories(lake, cutoff, item_ids)
     user_ids = np.array(sorted({*with_history.to_pylist(), *users.index}), dtype=object)
     rows_U = index_of(user_ids, with_history.to_numpy(zero_copy_only=False))
     category_N, affinity_UC = _affinity(
@@ -110,8 +123,9 @@ def load_world(lake: Lake, cutoff: date) -> World:
         bought_with_NN=_neighbours(lake, names.COPURCHASE, cutoff, item_ids),
         user_ids=user_ids,
         histories=[histories[row] if row >= 0 else empty for row in rows_U.tolist()],
+        steps=steps.of_users(rows_U),
         seen=[seen[row] if row >= 0 else empty for row in rows_U.tolist()],
-        deeds=Deeds(np.append(deeds.starts_U, 0)[rows_U], deeds.depths_D, deeds.days_ago_D),
+        deeds=deeds.of_users(rows_U),
         user_features_UF=_compress(users.reindex(user_ids)[list(USER_FEATURES)]),
         affinity_UC=affinity_UC,
         brand_affinity_UB=brand_affinity_UB,
@@ -150,20 +164,28 @@ def _frame(lake: Lake, table: str, day: date, columns: tuple[str, ...]) -> pd.Da
     Raises:
         PartitionMissing: there is no such partition, or it is older than one of the columns.
     """
-    import pyarrow.parquet as pq
-
     if lake.manifest(table, day) is None:
         raise PartitionMissing(
             f"{table} has no partition {day}. Build it: foretaste load --day {day - timedelta(days=90)} --to {day}"
         )
+    _refuse_without(lake, table, day, columns, f"foretaste rebuild --day {day} --to {day}")
+    frame: pd.DataFrame = lake.read(table, day, list(columns)).to_pandas()
+    return frame
+
+
+def _refuse_without(lake: Lake, table: str, day: date, columns: Iterable[str], build: str) -> None:
+    """Refuse a partition that is older than one of the columns.
+
+    Raises:
+        PartitionMissing: it is; the message says how to build it anew.
+    """
+    import pyarrow.parquet as pq
+
     there = {name for path in lake.files(table, [day]) for name in pq.read_schema(path).names}
     if lacking := [name for name in columns if name not in there]:
         raise PartitionMissing(
-            f"{table} of {day} has no column {lacking[0]}: it was built before there was one. "
-            f"Build it anew: foretaste rebuild --day {day} --to {day}"
+            f"{table} of {day} has no column {lacking[0]}: it was built before there was one. Build it anew: {build}"
         )
-    frame: pd.DataFrame = lake.read(table, day, list(columns)).to_pandas()
-    return frame
 
 
 def _compress(features: pd.DataFrame) -> FloatArray:
@@ -175,34 +197,47 @@ def _compress(features: pd.DataFrame) -> FloatArray:
 
 def _histories(
     lake: Lake, cutoff: date, item_ids: npt.NDArray[np.object_]
-) -> tuple[pa.Array, list[IntArray], list[IntArray], Deeds]:
-    """Users; of each the history and what it has seen, by catalogue index; the deeds. What left the catalogue is left out."""
+) -> tuple[pa.Array, list[IntArray], Deeds, list[IntArray], Deeds]:
+    """Users; of each the history and what it has seen, by catalogue index, with its deeds. What left the catalogue is left out."""
+    _refuse_without(lake, names.HISTORIES, cutoff, HISTORIES.columns, f"foretaste run --day {cutoff}")
+    table = lake.read(names.HISTORIES, cutoff)
+    history_U, is_known_step = _known(table.column("item_ids"), item_ids)
+    seen_U, is_known = _known(table.column("seen_item_ids"), item_ids)
+    steps, deeds = _deeds(table, "item", history_U, is_known_step), _deeds(table, "seen", seen_U, is_known)
+    return table.column("user_id").combine_chunks(), history_U, steps, seen_U, deeds
+
+
+def _deeds(table: pa.Table, prefix: str, items_U: list[IntArray], is_known: npt.NDArray[np.bool_]) -> Deeds:
+    """What the columns of a prefix tell of each of the items that are known."""
     import pyarrow.compute as pc
 
-    table = lake.read(names.HISTORIES, cutoff)
-    history_U, _ = _known(table.column("item_ids"), item_ids)
-    seen_U, is_known = _known(table.column("seen_item_ids"), item_ids)
-    ends_U = np.cumsum([len(seen) for seen in seen_U], dtype=np.int64)
+    ends_U = np.cumsum([len(items) for items in items_U], dtype=np.int64)
     depths_D, days_ago_D = (
-        pc.list_flatten(table.column(name)).to_numpy()[is_known] for name in ("seen_depths", "seen_days_ago")
+        pc.list_flatten(table.column(f"{prefix}_{name}")).to_numpy()[is_known].astype(kind)
+        for name, kind in (
+            ("depths", np.int8),
+            ("days_ago", np.int16),
+        )  # of millions of people they take room
     )
-    deeds = Deeds(np.concatenate([[0], ends_U[:-1]]).astype(np.int64), depths_D, days_ago_D)
-    return table.column("user_id").combine_chunks(), history_U, seen_U, deeds
+    return Deeds(np.concatenate([[0], ends_U[:-1]]).astype(np.int64), depths_D, days_ago_D)
 
 
-def steps_by_user(
-    lake: Lake, day: date, until: date | None = None
-) -> tuple[npt.NDArray[np.object_], pa.ListArray, npt.NDArray[np.datetime64]]:
-    """The training set of ``day``, up to ``until``: users, sorted; the items of each in order; the day of each item."""
+Steps: TypeAlias = (
+    "tuple[npt.NDArray[np.object_], pa.ListArray, npt.NDArray[np.int32], npt.NDArray[np.datetime64]]"
+)
+
+
+def steps_by_user(lake: Lake, day: date, until: date | None = None) -> Steps:
+    """The training set of ``day``, up to ``until``: users, sorted; the items of each in order; how far each went, and its day."""
     where = [("event_date", "<=", until)] if until else None
     return steps_of(lake.read(names.SEQUENCES, day, list(STEPS), where))
 
 
 #: The columns of a table of what users wanted, day by day.
-STEPS = ("user_id", "event_date", "item_ids")
+STEPS = ("user_id", "event_date", "item_ids", "item_depths")
 
 
-def steps_of(rows: pa.Table) -> tuple[npt.NDArray[np.object_], pa.ListArray, npt.NDArray[np.datetime64]]:
+def steps_of(rows: pa.Table) -> Steps:
     """Rows of users and days, in any order, user by user: see :func:`steps_by_user`."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -215,7 +250,8 @@ def steps_of(rows: pa.Table) -> tuple[npt.NDArray[np.object_], pa.ListArray, npt
     is_first = np.concatenate([np.ones(min(len(users), 1), bool), users[1:] != users[:-1]])
     ends = np.concatenate([[0], np.cumsum(lengths)])
     offsets = np.append(ends[:-1][is_first], ends[-1]).astype(np.int32)
-    return users[is_first], pa.ListArray.from_arrays(offsets, items_of_day.flatten()), days
+    depths = pc.list_flatten(rows.column("item_depths")).to_numpy()
+    return users[is_first], pa.ListArray.from_arrays(offsets, items_of_day.flatten()), depths, days
 
 
 def _known(

@@ -383,7 +383,7 @@ GROUPS: tuple[tuple[str, tuple[Definition, ...]], ...] = (
             Definition(
                 "kept",
                 "Kept on unseen days",
-                "NDCG@10 of the transformer on the first days after its training, as a share of its NDCG@10 on the last items "
+                "NDCG@10 of the network on the first days after its training, as a share of its NDCG@10 on the last items "
                 "that it was trained on, of the same people. A model that knows its people by heart keeps little. Popularity, "
                 "which cannot, is asked the same: what it loses, the days themselves have taken. A challenger that surely keeps "
                 "less than a quarter of what popularity keeps is refused.",

@@ -31,6 +31,7 @@ _KINDS = {
     "ranker": "a transformer over a person's history (SASRec) and other sources propose candidates, a ranker orders them.",
     "blend": "scores of several recommenders, added up with weights that people's next days taught: {weights}.",
     "sasrec": "a transformer over a person's history (SASRec).",
+    "gru4rec": "a recurrent network over a person's history (GRU4Rec).",
     "ease": "what is taken together, by a linear model of items (EASE).",
     "als": "tastes as factors of people and items (ALS).",
     "covisitation": "what others took on the same day as what a person took lately.",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +24,12 @@ from jobs.ranking.score_model import (
     Scorer,
 )
 from jobs.ranking.world import World, each_index_of
+from jobs.training.choice import Choice, Fits
+from jobs.training.described import Described
 from jobs.training.evaluation import K, Prompted
 from jobs.training.impressions import Impressions
-from jobs.training.recommenders import ALS, BLEND, EASE, RANKER, SASREC, Recommenders
+from jobs.training.networks import Network, recurrent, transformer
+from jobs.training.recommenders import ALS, BLEND, EASE, NETWORKS, RANKER, SASREC, Recommenders
 from jobs.training.sequences import Sequences, targets_of
 from jobs.training.trainer import Curve, Fitted, Trainer
 from models.blend import fit_weights
@@ -48,49 +50,11 @@ _MOST_USERS = 4000
 
 
 @dataclass(frozen=True)
-class Fits:
-    """What was learnt up to a cut-off, by the names of recommenders, and the vocabulary that their indices mean."""
-
-    item_ids: npt.NDArray[np.object_]
-    recommenders: dict[str, Scorer]
-    curve: Curve | None  # of the transformer
-
-
-@dataclass(frozen=True)
 class Lesson:
     """What was learnt of people's next days: a ranker, or the weights of recommenders."""
 
     ranker: tuple[MLPRanker, Preparation] | None
     weights: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Who is the challenger, and by which figures."""
-
-    name: str
-    ndcg: dict[str, float]  # mean NDCG@10 of each competitor, in the order of the file
-    num_users: int  # who compared
-    fits: Fits
-
-    def as_record(self) -> dict[str, Any]:
-        """The comparison as JSON-able values."""
-        return {"num_users": self.num_users, "ndcg_at_10": self.ndcg}
-
-    def as_params(self) -> dict[str, Any]:
-        """What was chosen, for MLflow."""
-        curve = self.fits.curve
-        return {"challenger.recommender": self.name} | ({"best_epoch": curve.best_epoch} if curve else {})
-
-    def as_metrics(self) -> dict[str, float]:
-        """The figures that it was chosen by, for MLflow."""
-        return {f"validation.{name}.ndcg_at_10": ndcg for name, ndcg in self.ndcg.items()}
-
-    @property
-    def curves(self) -> dict[str, list[float]]:
-        """How the transformer's training went, where there was one, for MLflow."""
-        curve = self.fits.curve
-        return {"fit.loss": curve.losses, "validation.ndcg_at_10": curve.ndcg} if curve else {}
 
 
 @dataclass(frozen=True)
@@ -102,14 +66,15 @@ class Contest:
     chosen: Recommenders
 
     def choose(self, world: World, outcomes: Outcomes, shown: Impressions) -> Choice:
-        """Fit every competitor up to the world's cut-off and take the best by what people then did.
+        """Fit every competitor up to the world's cut-off and take the best but popularity by what people then did.
 
         Half of the people, by the seed, teach the number of epochs, the ranker and the weights; the others compare. What they took
         because it was shown speaks for nobody, as when a challenger is judged. Of those that these people do not tell apart from
-        the best the first in the file is taken (:func:`best`).
+        the best the first in the file is taken (:func:`best`). Where popularity is surely better than that one, the gate still
+        judges it, by other days, and the choice carries a caution.
 
         Raises:
-            GateRefused: no competitor could be fitted.
+            GateRefused: no competitor but popularity could be fitted.
         """
         learning, comparing = self.halves(world, outcomes)
         fits = self.fit(self._parts(world), world, learning)
@@ -149,13 +114,28 @@ class Contest:
             log.info(
                 "competitor_compared name=%s ndcg_at_10=%.4f users=%d", name, ndcg[name].mean(), len(users)
             )
-        if not ndcg:
+        others = {name: ndcg_U for name, ndcg_U in ndcg.items() if name != POPULARITY}
+        if not others:
+            asked = ", ".join(name for name in self.chosen.compete if name != POPULARITY)
             raise GateRefused(
-                f"none of {', '.join(self.chosen.compete)} could be fitted up to {world.cutoff}: retrain as of a later day, or "
+                f"none of {asked} could be fitted up to {world.cutoff}: retrain as of a later day, or "
                 "let others compete in expectations/recommenders.toml. The champion stays"
             )
         means = {name: float(ndcg_U.mean()) for name, ndcg_U in ndcg.items()}
-        return Choice(best(ndcg, self.chosen.tie_errors), means, len(users), fits)
+        winner = best(others, self.chosen.tie_errors)
+        return Choice(winner, means, len(users), fits, self._caution(winner, ndcg))
+
+    def _caution(self, name: str, ndcg: Mapping[str, npt.NDArray[np.float64]]) -> str:
+        """That popularity foretold better than the chosen one, by more than chance; "" where it did not."""
+        held = {each: ndcg[each] for each in (name, POPULARITY) if each in ndcg}
+        if best(held, self.chosen.tie_errors) == name:
+            return ""
+        return (
+            f"contest: recent popularity foretold the days before better than every other, ndcg@10 popularity "
+            f"{ndcg[POPULARITY].mean():.4f}, {name} {ndcg[name].mean():.4f}, {len(ndcg[name])} people; it is what everybody without a "
+            f"list gets, so {name} is the challenger. If this stays so, the shop has too little to learn tastes from (foretaste "
+            "audit), or others should compete (expectations/recommenders.toml)"
+        )
 
     def halves(self, world: World, outcomes: Outcomes) -> tuple[Outcomes, Outcomes]:
         """Who teaches and who compares, by the seed: of those who wanted what could have been recommended, half each."""
@@ -170,14 +150,22 @@ class Contest:
     def _parts(self, world: World) -> set[str]:
         """The recommenders that competitors are made of and that the shop is not too large for."""
         names = {part for name in self.chosen.compete for part in self.chosen.parts(name)}
-        if SASREC in names and all(len(items) < 2 for items in self._taken(world).values()):
-            log.info("recommender_left_out name=%s: nobody has taken two items", SASREC)
-            names.remove(SASREC)
-        num_items, most = len(self._vocabulary(world)), self.chosen.ease.most_items
+        if names & NETWORKS and all(len(items) < 2 for items in self._taken(world).values()):
+            for name in sorted(names & NETWORKS):
+                log.info("recommender_left_out name=%s: nobody has taken two items", name)
+            names -= NETWORKS
+        num_items, most = self._num_known(world, names), self.chosen.ease.most_items
         if EASE in names and num_items > most:
             log.info("recommender_left_out name=%s items=%d most_items=%d", EASE, num_items, most)
             names.remove(EASE)
         return names
+
+    def _num_known(self, world: World, names: set[str]) -> int:
+        """How many items all that are fitted know: those taken and, beside networks that learn words, further ones."""
+        vocabulary = self._vocabulary(world)
+        if not names & NETWORKS or not self.trainer.chosen["sasrec_item_words"]:
+            return len(vocabulary)
+        return len(vocabulary) + len(Described.of(world, vocabulary).further_ids)
 
     def fit(
         self,
@@ -185,17 +173,25 @@ class Contest:
         world: World,
         validate_on: Outcomes | None = None,
         *,
-        num_epochs: int | None = None,
+        num_epochs: Mapping[str, int] | None = None,
     ) -> Fits:
-        """The named recommenders, as far as they learn, from everything up to the world's cut-off."""
+        """The named recommenders, as far as they learn, from everything up to the world's cut-off.
+
+        Args:
+            num_epochs: how long each network is trained; without, as long as it gets better at what it is validated on.
+        """
         item_ids = self._vocabulary(world)
         found: dict[str, Scorer] = {}
-        curve = None
-        if SASREC in names:
-            fitted, curve = self.trainer.fit_transformer(
-                world, self.sequences, num_epochs=num_epochs, validate_on=validate_on
-            )
-            item_ids, found[SASREC] = fitted.item_ids, fitted.sasrec
+        curves: dict[str, Curve] = {}
+        for network in self._networks():
+            if network.name in names:  # all of them know the same items
+                item_ids, found[network.name], curves[network.name] = self.trainer.fit_network(
+                    network,
+                    world,
+                    self.sequences,
+                    num_epochs=(num_epochs or {}).get(network.name),
+                    validate_on=validate_on,
+                )
         if names & {EASE, ALS}:
             histories = each_index_of(list(self._taken(world).values()), item_ids)
             evidence_UN = history_matrix(histories, len(item_ids))
@@ -205,7 +201,12 @@ class Contest:
                 options = self.chosen.als.model_dump()
                 config = models.als.ALSConfig(**options, seed=self.trainer.chosen["seed"])
                 found[ALS] = models.als.ALS(config).fit(evidence_UN)
-        return Fits(item_ids, found, curve)
+        return Fits(item_ids, found, curves)
+
+    def _networks(self) -> tuple[Network, ...]:
+        """The networks that may compete, as they are set."""
+        chosen = self.trainer.chosen
+        return transformer(chosen), recurrent(chosen, self.chosen.gru4rec)
 
     def _taken(self, world: World) -> Outcomes:
         """What those who are learnt from took up to the world's cut-off."""
@@ -219,10 +220,10 @@ class Contest:
 
     def refit(self, choice: Choice, world: World) -> Fits:
         """The recommenders of the chosen one, fitted up to another cut-off as they were for the comparison."""
-        curve = choice.fits.curve
+        num_epochs = {name: curve.best_epoch for name, curve in choice.fits.curves.items()}
         # A shop that has grown since beyond most_items still gets what was compared.
         names = choice.fits.recommenders.keys() & set(self.chosen.parts(choice.name))
-        return self.fit(names, world, num_epochs=curve.best_epoch if curve else None)
+        return self.fit(names, world, num_epochs=num_epochs)
 
     def learn(self, name: str, fits: Fits, world: World, outcomes: Outcomes, shown: Impressions) -> Lesson:
         """What a competitor learns of people's next days: the ranker, or a blend's weights; what is by itself learns nothing.

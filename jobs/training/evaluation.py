@@ -110,7 +110,14 @@ def evaluate(
         slices=slices_of(world, users, targets, lists, ndcg, groups, K),
         tail_share={name: _share_of(lists[name][:, :K], is_tail_N) for name in models},
         groups={attribute: groups_U for attribute, (groups_U, _) in groups.items()},
-        popular_share=_shared(lists[CHALLENGER][:, :K], lists[POPULARITY][:, :K]),
+        popular_share=_shared(
+            lists[CHALLENGER],
+            lists[POPULARITY],
+            np.minimum(K, prompted.num_choices(world, users, trainer.repeats_allowed) // 2),
+        ),
+        taken_lift=popularity_lift(
+            _side_by_side(targets), [world.histories[user] for user in users], world.popularity_N
+        ),
         twin=_mean_ndcg(of_registered.get("registered"), wanted),
         users_per_second={} if broken else judged.speeds(models, clock),
         broken=broken,
@@ -176,6 +183,14 @@ def _beyond_accuracy(
     return found
 
 
+def _side_by_side(targets: Sequence[IntArray]) -> IntArray:
+    """What each user wanted, as a list that -1 fills up."""
+    lengths_U = np.array([len(items) for items in targets])
+    wanted_UX = np.full((len(targets), int(lengths_U.max(initial=1))), -1, np.int64)
+    wanted_UX[np.arange(wanted_UX.shape[1]) < lengths_U[:, None]] = np.concatenate(targets)
+    return wanted_UX
+
+
 def _share_of(lists_UK: IntArray, is_in_N: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     """Of each list the share of its places that hold one of some items."""
     is_item_UK = lists_UK >= 0
@@ -183,10 +198,16 @@ def _share_of(lists_UK: IntArray, is_in_N: npt.NDArray[np.bool_]) -> npt.NDArray
     return np.asarray(is_in_UK.sum(axis=1) / np.maximum(is_item_UK.sum(axis=1), 1))
 
 
-def _shared(ours_UK: IntArray, theirs_UK: IntArray) -> float:
-    """The share of our places whose item is on the same user's other list."""
+def _shared(ours_UX: IntArray, theirs_UX: IntArray, first_U: IntArray) -> float | None:
+    """The share of each user's so many first places whose item is among as many of the other list; None without a place."""
+    is_first_UK = np.arange(K) < first_U[:, None]
+    ours_UK, theirs_UK = (
+        np.where(is_first_UK, lists_UX[:, :K], nothing)
+        for lists_UX, nothing in ((ours_UX, -1), (theirs_UX, -2))
+    )
     is_shared_UK = (ours_UK[:, :, None] == theirs_UK[:, None, :]).any(axis=2) & (ours_UK >= 0)
-    return float(is_shared_UK.sum() / max(int((ours_UK >= 0).sum()), 1))
+    num_places = int((ours_UK >= 0).sum())
+    return float(is_shared_UK.sum() / num_places) if num_places else None
 
 
 def _mean_ndcg(lists_UK: IntArray | None, wanted: Sequence[set[int]]) -> float | None:
@@ -209,6 +230,16 @@ class Prompted:
         """The most that any of the users took."""
         of_users = self.pairs[np.isin(self.pairs // self.num_items, users)] // self.num_items
         return int(np.bincount(of_users).max(initial=0))
+
+    def num_choices(self, world: World, users: IntArray, repeats_allowed: bool) -> IntArray:
+        """How many items each of the users' lists are chosen from."""
+        num_available, found = int(world.is_available_N.sum()), []
+        for user in users.tolist():
+            begin, end = np.searchsorted(self.pairs, [user * self.num_items, (user + 1) * self.num_items])
+            out = self.pairs[begin:end] % self.num_items
+            out = out if repeats_allowed else np.union1d(out, world.seen[user])
+            found.append(num_available - int(world.is_available_N[out].sum()))
+        return np.array(found, np.int64)
 
     def without(self, users: IntArray, targets: list[IntArray]) -> tuple[IntArray, list[IntArray]]:
         """The users and what each of them wanted by itself; who wanted nothing else is left out."""

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from models.events import items_of
 from models.metrics import ndcg_at, paired_bootstrap
 from models.recommender import Histories
 from models.topk import top_k
@@ -86,16 +87,17 @@ def measure_gap(
         wanted: what each user took after its history, by index.
     """
     shorter, last, whole, following = [], [], [], []
-    for history, items in zip(histories, wanted, strict=True):
-        cut = len(history) - min(len(items), len(history) // 2)
-        asked = {int(item) for item in history[cut:]}
+    for history, next_items in zip(histories, wanted, strict=True):
+        cut = len(history) - min(len(next_items), len(history) // 2)
+        items = items_of(history)
+        asked = {int(item) for item in items[cut:]}
         if not repeats_allowed:
-            asked -= {int(item) for item in history[:cut]}
+            asked -= {int(item) for item in items[:cut]}
         if cut and asked:
             shorter.append(history[:cut])
             last.append(asked)
             whole.append(history)
-            following.append(items)
+            following.append(next_items)
     if not whole:
         return None
     drawn = np.random.default_rng(_SEED).permutation(len(whole))[:_MOST_USERS]
@@ -145,7 +147,7 @@ def _ndcg(
 ) -> FloatArray:
     if not repeats_allowed:
         for scores_N, history in zip(scores_UN, histories, strict=True):
-            scores_N[history] = -np.inf
+            scores_N[items_of(history)] = -np.inf
     lists_UK, _ = top_k(scores_UN, K)
     return ndcg_at(lists_UK, wanted, K)
 

@@ -6,14 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from jobs.ranking.score_model import POPULARITY
 from jobs.reviewed_file import Section, parsed, text_of
 
 #: The transformer with a ranker over features, and the sum of several recommenders' scores.
 RANKER, BLEND = "ranker", "blend"
-SASREC, EASE, ALS = "sasrec", "ease", "als"
+SASREC, GRU4REC, EASE, ALS = "sasrec", "gru4rec", "ease", "als"
+#: Those that learn from the order of histories, by epochs.
+NETWORKS = frozenset({SASREC, GRU4REC})
 
 #: A recommender that scores by itself.
-Single = Literal["sasrec", "ease", "als", "covisitation", "content", "popularity"]
+Single = Literal["sasrec", "gru4rec", "ease", "als", "covisitation", "content", "popularity"]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -27,6 +30,18 @@ class BlendOf(Section):
     @classmethod
     def _names_none_twice(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return _once(names)
+
+
+class Gru4RecOptions(Section):
+    """The network's shape (:class:`models.gru4rec.GRU4RecConfig`) and how it is trained (:class:`models.training.TrainConfig`)."""
+
+    width: Annotated[int, Field(ge=8, le=1024)]
+    layers: Annotated[int, Field(ge=1, le=8)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    epochs: Annotated[int, Field(ge=1, le=1000)]
+    learning_rate: Annotated[float, Field(gt=0, lt=1)]
+    horizon: Annotated[int, Field(ge=1, le=100)]
+    loss: Literal["auto", "full", "sampled", "gbce"]
 
 
 class EaseOptions(Section):
@@ -58,6 +73,7 @@ class Recommenders(Section):
     compete: Annotated[tuple[Single | Literal["ranker", "blend"], ...], Field(min_length=1)]
     tie_errors: Annotated[float, Field(ge=0)]
     blend: BlendOf
+    gru4rec: Gru4RecOptions
     ease: EaseOptions
     als: AlsOptions
     covisitation: RecentOptions
@@ -65,7 +81,9 @@ class Recommenders(Section):
 
     @field_validator("compete")
     @classmethod
-    def _names_none_twice(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+    def _names_none_twice_and_a_challenger(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if set(names) == {POPULARITY}:
+            raise ValueError("popularity alone is no contest: it is what the others are held against")
         return _once(names)
 
     def parts(self, name: str) -> tuple[str, ...]:

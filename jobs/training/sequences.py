@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ class Sequences:
     user_ids: npt.NDArray[np.object_]  # sorted
     users_S: IntArray  # index into user_ids, never falling
     items_S: npt.NDArray[np.object_]
+    depths_S: npt.NDArray[np.int32]  # how far each step went, one of contracts.tables.DEPTHS
     days_S: npt.NDArray[np.datetime64]
 
     @property
@@ -35,25 +36,26 @@ class Sequences:
 
     def between(self, after: date | None, until: date) -> dict[str, npt.NDArray[np.object_]]:
         """Each user's items later than ``after`` and not later than ``until``; users without any are left out."""
-        users, items_of_each, _ = self._steps(after, until)
-        return dict(zip(users, items_of_each, strict=True))
+        return self._by_user(self.items_S, after, until)
 
     def days_until(self, until: date) -> dict[str, npt.NDArray[np.datetime64]]:
         """The day of each of a user's items up to ``until``."""
-        users, _, days_of_each = self._steps(None, until)
-        return dict(zip(users, days_of_each, strict=True))
+        return self._by_user(self.days_S, None, until)
 
-    def _steps(
-        self, after: date | None, until: date
-    ) -> tuple[npt.NDArray[np.object_], list[npt.NDArray[np.object_]], list[npt.NDArray[np.datetime64]]]:
+    def depths_until(self, until: date) -> dict[str, npt.NDArray[np.int32]]:
+        """How far a user went at each of its items up to ``until``."""
+        return self._by_user(self.depths_S, None, until)
+
+    def _by_user(
+        self, values_S: npt.NDArray[Any], after: date | None, until: date
+    ) -> dict[str, npt.NDArray[Any]]:
         is_inside_S = self.days_S <= np.datetime64(until)
         if after is not None:
             is_inside_S &= self.days_S > np.datetime64(after)
         users = self.users_S[is_inside_S]
         starts = np.flatnonzero(np.diff(users, prepend=-1))
         ends = np.append(starts[1:], len(users)) if len(starts) else starts
-        items, days = self.items_S[is_inside_S], self.days_S[is_inside_S]
-        return self.user_ids[users[starts]], cut(items, ends), cut(days, ends)
+        return dict(zip(self.user_ids[users[starts]], cut(values_S[is_inside_S], ends), strict=True))
 
 
 def read_sequences(lake: Lake, day: date, until: date | None = None) -> Sequences:
@@ -80,13 +82,16 @@ def read_user_days(lake: Lake, first: date, until: date) -> Sequences:
 
 
 def _sequences(
-    users: npt.NDArray[np.object_], lists: pa.ListArray, days: npt.NDArray[np.datetime64]
+    users: npt.NDArray[np.object_],
+    lists: pa.ListArray,
+    depths: npt.NDArray[np.int32],
+    days: npt.NDArray[np.datetime64],
 ) -> Sequences:
     import pyarrow.compute as pc
 
     lengths_U = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
     items_S = lists.flatten().to_numpy(zero_copy_only=False)
-    return Sequences(users, np.repeat(np.arange(len(users)), lengths_U), items_S, days)
+    return Sequences(users, np.repeat(np.arange(len(users)), lengths_U), items_S, depths, days)
 
 
 def targets_of(

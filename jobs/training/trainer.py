@@ -1,14 +1,12 @@
-"""The fits of one retraining: transformers and rankers, all with the same settings."""
+"""The fits of one retraining: networks and rankers, all with the same settings."""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,18 +19,19 @@ from jobs.ranking.world import IntArray, World, each_index_of, index_of
 from jobs.training.described import Described
 from jobs.training.impressions import Impressions, evidence_of
 from jobs.training.lessons import Lessons
+from jobs.training.network_training import NetworkTraining, Watch
+from jobs.training.networks import Network, transformer
 from jobs.training.overfitting import Gap, measure_gap
-from jobs.training.progress import key_of, told
+from jobs.training.processes import run_together
 from jobs.training.sequences import Sequences, targets_of
+from models.events import events_of, items_of
+from models.gru4rec import GRU4Rec
 from models.mlp_ranker import MLPRanker
-from models.sasrec import SASRec, SASRecConfig
-from models.training import Loss, TrainConfig, Validation, fit
+from models.sasrec import SASRec
+from models.training import Validation
 
 log = logging.getLogger("foretaste.train")
 
-#: Above this many items a full cross-entropy costs more than shared negatives.
-_FULL_SOFTMAX_ITEMS = 5000
-_NUM_NEGATIVES = 1024
 #: Users that the ranker learns from: more make it slower and not better.
 _RANKER_USERS = 4000
 
@@ -70,63 +69,61 @@ class Trainer:
         *,
         num_epochs: int | None = None,
         validate_on: dict[str, npt.NDArray[np.object_]] | None = None,
-        watch: Callable[[int, float], None] | None = None,
+        watch: Watch | None = None,
     ) -> tuple[Fitted, Curve]:
-        """Fit a transformer on everything up to the world's cut-off, over the items that occur there.
+        """The transformer of the settings, as :meth:`fit_network` fits it."""
+        item_ids, sasrec, curve = self.fit_network(
+            transformer(self.chosen),
+            world,
+            sequences,
+            num_epochs=num_epochs,
+            validate_on=validate_on,
+            watch=watch,
+        )
+        assert isinstance(sasrec, SASRec)
+        return Fitted(item_ids, sasrec), curve
+
+    def fit_network(
+        self,
+        network: Network,
+        world: World,
+        sequences: Sequences,
+        *,
+        num_epochs: int | None = None,
+        validate_on: dict[str, npt.NDArray[np.object_]] | None = None,
+        watch: Watch | None = None,
+    ) -> tuple[npt.NDArray[np.object_], SASRec | GRU4Rec, Curve]:
+        """Fit a network on everything up to the world's cut-off, over the items that occur there: these, itself, its curve.
 
         Where it learns the items' words, it knows in the end all items of the catalogue that have some.
 
         Args:
-            watch: called after each epoch with its number and validation NDCG@10; what it raises ends the training.
+            watch: called after each epoch; a training that is watched is run by this process alone.
         """
         taken = self.sampled(sequences.between(None, world.cutoff))
         vocabulary = np.array(sorted({item for items in taken.values() for item in items}), dtype=object)
         histories = dict(zip(taken, each_index_of(list(taken.values()), vocabulary), strict=True))
-        config = SASRecConfig(
-            num_items=len(vocabulary),
-            width=self.chosen["sasrec_width"],
-            blocks=self.chosen["sasrec_blocks"],
-            heads=self.chosen["sasrec_heads"],
-            dropout=self.chosen["sasrec_dropout"],
-            max_length=self.chosen["history_length"],
-        )
+        if network.reads_events:
+            histories = _told(histories, sequences, world.cutoff)
         described = Described.of(world, vocabulary) if self.chosen["sasrec_item_words"] else None
-        words_VT = described.words_VT if described else None
-        model = SASRec(config, seed=self.chosen["seed"], words_NT=words_VT)
-        loss = loss_of(self.chosen["sasrec_loss"], len(vocabulary))
-        training = TrainConfig(
-            epochs=num_epochs or self.chosen["sasrec_epochs"],
-            learning_rate=self.chosen["sasrec_learning_rate"],
-            horizon=self.chosen["sasrec_horizon"],
-            seed=self.chosen["seed"],
-            loss=loss,
-            num_negatives=None if loss == "full" else _NUM_NEGATIVES,
-            threads=self.chosen["threads"],
-            device=self.chosen["train_device"],
-        )
         validation = self._validation(histories, validate_on, vocabulary) if validate_on else None
-        weights = self.weights_by_age(list(taken), sequences, world.cutoff)
-        words = [] if words_VT is None else [words_VT.indptr, words_VT.indices, words_VT.data]
-        key = key_of([config, training], [list(histories.values()), weights, validation, words])
-        resume = self.checkpoints.load(key) if self.checkpoints else None
-        epochs = list(resume.epochs) if resume else []
-        if resume:
-            log.info("training_resumed until=%s after_epoch=%d", world.cutoff, len(epochs))
-        further = fit(
-            model,
+        training = NetworkTraining(
+            network.name,
+            world.cutoff,
+            network.kind,
+            network.config(num_items=len(vocabulary)),
+            described.words_VT if described else None,
             list(histories.values()),
-            training,
+            self.weights_by_age(list(taken), sequences, world.cutoff),
             validation,
-            clock=time.perf_counter,
-            weights=weights,
-            keep=partial(self.checkpoints.keep, key) if self.checkpoints else None,
-            resume=resume,
+            network.trained_over(len(vocabulary), self.chosen, num_epochs),
+            self.checkpoints,
         )
-        for epoch in further:
-            epochs.append(epoch)
-            log.info("epoch_ended until=%s %s", world.cutoff, told(epochs, training.epochs))
-            if watch is not None:
-                watch(epoch.number, epoch.ndcg_at_10 or 0.0)
+        processes = self.chosen["train_processes"]
+        if processes > 1 and watch is None:
+            model, epochs = run_together(training, processes)
+        else:
+            model, epochs = training.run(watch)
         best = max((epoch.number for epoch in epochs if epoch.is_best), default=1)
         gap = None
         if validation is not None:
@@ -142,10 +139,10 @@ class Trainer:
             [epoch.loss for epoch in epochs], [epoch.ndcg_at_10 or 0.0 for epoch in epochs], best, gap
         )
         if described is None:
-            return Fitted(vocabulary, model), curve
+            return vocabulary, model, curve
         known_ids = np.concatenate([vocabulary, described.further_ids])
         order = np.argsort(known_ids)
-        return Fitted(known_ids[order], model.with_items(described.further_MT).in_order(order)), curve
+        return known_ids[order], model.with_items(described.further_MT).in_order(order), curve
 
     def fit_ranker(
         self,
@@ -261,15 +258,17 @@ class Trainer:
         for user, items in zip(known, wanted, strict=True):
             items = items[items >= 0]
             if not self.repeats_allowed:
-                items = np.setdiff1d(items, histories[user])
+                items = np.setdiff1d(items, items_of(histories[user]))
             if len(items):
                 users.append(histories[user])
                 targets.append(set(items.tolist()))
         return Validation(users, targets, is_seen_excluded=not self.repeats_allowed) if users else None
 
 
-def loss_of(chosen: Loss | Literal["auto"], num_items: int) -> Loss:
-    """The loss that a setting means for so many items."""
-    if chosen == "auto":
-        return "full" if num_items <= _FULL_SOFTMAX_ITEMS else "sampled"
-    return chosen
+def _told(histories: dict[str, IntArray], sequences: Sequences, until: date) -> dict[str, IntArray]:
+    """The same histories, of events: how far each went, and on which day."""
+    depths, days = sequences.depths_until(until), sequences.days_until(until)
+    return {
+        user: events_of(items, depths[user], days[user].astype("datetime64[D]").astype(np.int64))
+        for user, items in histories.items()
+    }

@@ -10,6 +10,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,11 @@ from jobs.io.registry import open_registry
 from jobs.io.schemas import arrow_schema
 from jobs.io.state import LANDINGS, PROMOTIONS, RETRAININGS, State
 from jobs.judge import Verdict
+from jobs.judging.bounds import parse_bounds
 from jobs.ranking.next_item import NextItemModel
 from jobs.runs import StepContext
 from jobs.training.consent import num_unconsented
+from jobs.training.sequences import targets_of
 from tests.judged_shop import DAY, FACTS, NUM_ITEMS, NUM_USERS, Scores, Shop, judged_shop
 from tests.tiny_world import tiny_model, tiny_world
 
@@ -96,13 +99,34 @@ def knowing(shop: Shop) -> Scores:
 def test_a_leaking_model_is_refused(shop: Shop) -> None:
     verdict = shop.verdict(knowing(shop), shop.model())
     assert failed(verdict) == ["plausible"]
-    assert "too good to be true" in verdict.reasons[-1]
+    told = verdict.reasons[-1]
+    assert "too good to be true" in told
+    gain = next(check for check in verdict.checks if check.name == "plausible").value
+    assert (
+        f"{gain:+.4f} beside the best other, champion (at most +0.3000, max_gain in expectations/promotion.toml)"
+        in told
+    )
+
+
+def test_where_people_are_that_easy_to_foretell_a_reviewed_bound_lets_them_be(shop: Shop) -> None:
+    text = files("expectations").joinpath("promotion.toml").read_text(encoding="utf-8")
+    reviewed = parse_bounds(text.replace("max_gain = 0.3", "max_gain = 0.9"))
+    assert failed(shop.verdict(knowing(shop), shop.model(), bounds=reviewed)) == []
 
 
 def test_a_model_that_was_trained_on_days_that_judge_is_refused(shop: Shop) -> None:
     facts = dataclasses.replace(FACTS, trained_to=FACTS.judged_from)
     verdict = shop.verdict(shop.model(knows=0.9), shop.model(knows=0.5), facts)
     assert failed(verdict) == ["leak"]
+
+
+def test_what_people_took_is_compared_with_what_they_had_taken(shop: Shop) -> None:
+    found = shop.evaluation(shop.model())
+    users, targets = targets_of(shop.world, shop.outcomes, True)
+    popular = shop.world.popularity_N
+    taken = np.mean([popular[items].mean() for items in targets])
+    before = np.mean([popular[shop.world.histories[user]].mean() for user in users])
+    assert found.taken_lift == pytest.approx(taken / before - 1, rel=1e-4)
 
 
 def test_popularity_in_disguise_is_refused(shop: Shop) -> None:
@@ -116,6 +140,25 @@ def test_popularity_in_disguise_is_refused(shop: Shop) -> None:
         return Scores(in_order_N + rng.normal(0, noise, (NUM_USERS, NUM_ITEMS)))
 
     assert failed(shop.verdict(nearly_popular(0.2), nearly_popular(0.8))) == ["personal"]
+
+
+def test_where_few_items_may_be_shown_the_first_half_tells_what_is_popularity_in_disguise(shop: Shop) -> None:
+    """Of eleven items any two lists share nine of ten; of ten they share all."""
+    for num_available in (11, 10, 4):
+        few = dataclasses.replace(
+            shop, world=dataclasses.replace(shop.world, is_available_N=np.arange(NUM_ITEMS) < num_available)
+        )
+        popular = Scores(np.tile(shop.world.popularity_N - np.arange(NUM_ITEMS) / NUM_ITEMS, (NUM_USERS, 1)))
+        told = {name: few.evaluation(model) for name, model in (("own", few.model()), ("popular", popular))}
+        share = {name: found.popular_share for name, found in told.items()}
+        assert share["popular"] == 1.0
+        assert share["own"] is not None
+        assert share["own"] < 0.75
+    only = dataclasses.replace(
+        shop, world=dataclasses.replace(shop.world, is_available_N=np.arange(NUM_ITEMS) < 1)
+    )
+    verdict = only.verdict(only.model(), only.model(seed=1))
+    assert [check.has_passed for check in verdict.checks if check.name == "personal"] == [None]
 
 
 def test_a_model_whose_items_were_swapped_on_the_way_is_refused(shop: Shop) -> None:

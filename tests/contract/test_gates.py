@@ -21,6 +21,7 @@ from contracts.errors import GateRefused, PartitionMissing, PartitionTorn
 from contracts.settings import load_settings
 from contracts.tables import TABLES
 from jobs import validate
+from jobs.gate import Gate
 from jobs.io.commit import digest_of
 from jobs.io.schemas import arrow_schema
 from jobs.io.state import LANDINGS, RUNS, State
@@ -156,7 +157,14 @@ def everything() -> Iterator[tuple[str, date, list[dict[str, Any]]]]:
         {"item_id": one, "neighbour_id": other, "weight": 1, "neighbour_rank": 1}
         for one, other in (("item00", "item01"), ("item01", "item00"))
     ]
-    seen = {"item_ids": ["item00"], "seen_item_ids": ["item00"], "seen_depths": [1], "seen_days_ago": [0]}
+    seen = {
+        "item_ids": ["item00"],
+        "item_depths": [1],
+        "item_days_ago": [0],
+        "seen_item_ids": ["item00"],
+        "seen_depths": [1],
+        "seen_days_ago": [0],
+    }
     for cutoff in (DAY, *CUTOFFS):
         yield names.HISTORIES, cutoff, [{"user_id": user, **seen} for user in USERS]
         yield names.COVISITATION, cutoff, pairs
@@ -170,6 +178,7 @@ def everything() -> Iterator[tuple[str, date, list[dict[str, Any]]]]:
                 "user_id": user,
                 "event_date": DAY - timedelta(days=days * HORIZON),
                 "item_ids": [ITEMS[(step + shift) % 12] for step in range(10 if split == "fit" else 1)],
+                "item_depths": [1] * (10 if split == "fit" else 1),
                 "split": split,
             }
             for shift, user in enumerate(USERS)
@@ -243,6 +252,7 @@ REFUSALS: list[tuple[str, str, Change, str]] = [
     ("features", names.FEAT_ITEM_DAILY, lambda rows: rows.slice(1), r"\(rows\)"),
     ("features", names.DIM_ITEMS, lambda rows: rows.slice(0, 0), r"\(rows\)"),
     ("features", names.HISTORIES, put("item_ids", []), "num_item_ids"),
+    ("features", names.HISTORIES, put("item_days_ago", []), "num_item_days_ago, num_item_ids"),
     ("features", names.HISTORIES, put("seen_days_ago", [180]), "most_seen_days_ago"),
     ("features", names.HISTORIES, put("seen_days_ago", [1]), "recency_days, least_seen_days_ago"),
     ("features", names.COVISITATION, put("weight", 0), "weight"),
@@ -255,6 +265,7 @@ REFUSALS: list[tuple[str, str, Change, str]] = [
     ),
     ("training", names.SEQUENCES, put("split", "judge"), "split, split_of_date"),
     ("training", names.SEQUENCES, put("item_ids", []), "num_item_ids"),
+    ("training", names.SEQUENCES, put("item_depths", [4]), "most_item_depths"),
     ("training", names.TRAINING_IMPRESSIONS, put("outcome", "liked"), "outcome"),
     ("training", names.TRAINING_IMPRESSIONS, put("propensity", 1.5), "propensity"),
     ("training", names.TRAINING_IMPRESSIONS, put("split", "rank"), "split, split_of_date"),
@@ -464,7 +475,7 @@ def test_a_suite_that_judges_nothing_is_refused(shop: StepContext) -> None:
     from expectations import rules
     from expectations.frames import as_frame
 
-    gate = validate.Gate("test", DAY, shop, "")
+    gate = Gate("test", DAY, shop, "")
     with pytest.raises(GateRefused, match="0 of 0 expectations on features/lists were evaluated"):
         gate.judge("features/lists", rules.suite("empty", []), as_frame(pa.table({"user_id": ["anna"]})))
 
@@ -473,7 +484,7 @@ def test_an_expectation_that_cannot_be_evaluated_is_a_refusal(shop: StepContext)
     from expectations import rules
     from expectations.frames import as_frame
 
-    gate = validate.Gate("test", DAY, shop, "")
+    gate = Gate("test", DAY, shop, "")
     gate.judge(
         "a table",
         rules.suite("odd", [rules.at_least(1), *rules.between(0, 1, "no_such_column")]),

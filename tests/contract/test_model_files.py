@@ -60,6 +60,19 @@ def test_a_saved_model_gives_the_same_lists_and_scores(
     assert save_model(loaded, {"day": "2011-03-01"}, tmp_path) == (folder, digest)
 
 
+def test_a_model_that_reads_events_is_saved_with_what_it_has_learnt_of_them(
+    world: World, model: NextItemModel, blend: ScoreModel, tmp_path: Path
+) -> None:
+    """One that reads items alone says nothing of them: its bytes are those of before there was a choice."""
+    told, told_blend = tiny_model(world, reads_events=True), tiny_blend(world, reads_events=True)
+    for plain, reading in ((model, told), (blend, told_blend)):
+        folder, digest = save_model(reading, {}, tmp_path)
+        assert lists(world, load_model(folder, digest)) == lists(world, reading) != lists(world, plain)
+        without, _ = save_model(plain, {}, tmp_path)
+        assert "reads_" in (folder / DESCRIPTION).read_text()
+        assert "reads_" not in (without / DESCRIPTION).read_text()
+
+
 def test_a_model_from_before_features_were_prepared_goes_on_as_it_was(
     world: World, model: NextItemModel, tmp_path: Path
 ) -> None:
@@ -111,7 +124,7 @@ def test_a_saved_blend_gives_the_same_lists_and_scores(
 ) -> None:
     folder, digest = save_model(blend, {"day": "2011-03-01"}, tmp_path)
     # Neighbours and popularity are each day's own: nothing of them is kept but how they are read.
-    assert {path.stem for path in folder.glob("*.safetensors")} == {"als", "ease", "sasrec"}
+    assert {path.stem for path in folder.glob("*.safetensors")} == {"als", "ease", "gru4rec", "sasrec"}
     loaded = load_model(folder, digest)
     assert isinstance(loaded, ScoreModel)
     assert list(loaded.weights.items()) == list(blend.weights.items())
@@ -119,7 +132,9 @@ def test_a_saved_blend_gives_the_same_lists_and_scores(
     assert save_model(loaded, {"day": "2011-03-01"}, tmp_path) == (folder, digest)
 
 
-@pytest.mark.parametrize("name", ["sasrec", "ease", "als", "covisitation", "content", "popularity"])
+@pytest.mark.parametrize(
+    "name", ["sasrec", "gru4rec", "ease", "als", "covisitation", "content", "popularity"]
+)
 def test_each_recommender_is_a_model_by_itself(
     world: World, blend: ScoreModel, name: str, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from contracts import names
+from contracts.errors import GateRefused
 from contracts.settings import load_settings
 from contracts.tables import TRAINING_IMPRESSIONS
 from jobs import train
@@ -23,7 +25,9 @@ from jobs.io.schemas import arrow_schema
 from jobs.io.state import PROMOTIONS, RETRAININGS, RUNS, State
 from jobs.ranking.next_item import NextItemModel
 from jobs.ranking.score_model import ScoreModel
+from jobs.reviewed_file import text_of
 from jobs.runs import StepContext, run_key
+from jobs.score import rank_everyone
 from jobs.training.impressions import Impressions
 from jobs.training.recommenders import Recommenders, load_recommenders
 from jobs.training.sequences import Sequences
@@ -45,7 +49,7 @@ class Registered:
         return "2", "http://mlflow/2"
 
     def log_verdict(self, version: str, verdict: Mapping[str, Any], artifacts: Mapping[str, str]) -> None:
-        self.told |= {"verdict": verdict, "artifacts": sorted(artifacts)}
+        self.told |= {"verdict": verdict, "card": artifacts["model_card.md"]}
 
 
 def sequences() -> Sequences:
@@ -61,7 +65,11 @@ def sequences() -> Sequences:
     steps.sort(key=lambda step: (step[0], step[2]))
     users, items, days = zip(*steps, strict=True)
     return Sequences(
-        world.user_ids, np.array(users), world.item_ids[list(items)], np.array(days, "datetime64[D]")
+        world.user_ids,
+        np.array(users),
+        world.item_ids[list(items)],
+        np.arange(len(users), dtype=np.int32) % 3 + 1,
+        np.array(days, "datetime64[D]"),
     )
 
 
@@ -115,11 +123,15 @@ def test_a_champion_with_a_ranker_is_challenged_by_another_kind(
     context: StepContext, registry: Registered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = let_compete(monkeypatch, "blend", "ease", "popularity", tie_errors=99.0)
+    monkeypatch.setattr(
+        train.Contest, "_caution", lambda self, name, ndcg: f"contest: {name} is not the best"
+    )
     told = train.run(DAY, context)
     assert told["recommender"] == "blend"
     record = context.state.get(RETRAININGS, str(DAY))
     assert record is not None
     assert record["recommender"] == "blend"
+    assert record["verdict"]["reasons"][-1] == told["reasons"][-1] == "contest: blend is not the best"
     assert sorted(record["validation"]["ndcg_at_10"]) == ["blend", "ease", "popularity"]
     assert record["validation"]["num_users"] > 0
     assert set(record["weights"]) == {"sasrec", "ease", "als", "covisitation", "content", "popularity"}
@@ -140,6 +152,33 @@ def test_a_champion_with_a_ranker_is_challenged_by_another_kind(
     assert set(model.weights) == (has_say or set(record["weights"]))
     facts = json.loads((registry.told["folder"] / "model.json").read_text())["facts"]
     assert facts["recommenders"] == chosen.model_dump(mode="json")
+
+
+def test_a_recurrent_network_competes_once_the_file_names_it(
+    context: StepContext, registry: Registered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing but the file is other: it is trained, registered, told of on its card, ranks, and says why."""
+    given = text_of("recommenders.toml")
+    named = re.sub(r"(?m)^compete = .*$", 'compete = ["gru4rec"]', given)
+    named = named.replace("width = 64\n", "width = 8\n").replace("epochs = 30\n", "epochs = 2\n")
+    monkeypatch.setattr("jobs.training.recommenders.text_of", lambda name: named)
+    told = train.run(DAY, context)
+    assert told["recommender"] == "gru4rec"
+    assert registry.told["params"]["gru4rec.best_epoch"] in (1, 2)
+    assert "best_epoch" not in registry.told["params"]
+    assert [len(values) for values in registry.told["curves"].values()] == [2, 2]
+    assert {"gap.kept", "validation.gru4rec.ndcg_at_10"} <= set(registry.told["metrics"])
+    assert "(GRU4Rec)" in registry.told["card"]
+    folder, digest = registry.told["folder"], registry.told["digest"]
+    assert {path.name for path in folder.iterdir()} == {"model.json", "gru4rec.safetensors"}
+    model, world = load_model(folder, digest), tiny_world()
+    assert isinstance(model, ScoreModel)
+    lists = rank_everyone(world, model, length=5, num_candidates=10, repeats_allowed=True).to_pylist()
+    personal = next(row for row in lists if row["source"] == "personal")
+    assert len(personal["item_ids"]) == 5
+    assert personal["reason_places"]
+    ranking = model.ranking(world, length=5, num_candidates=10, repeats_allowed=True)
+    assert ranking.explain(NUM_USERS - 1, 7).falls
 
 
 def test_what_is_registered_knows_the_newest_day_and_its_twin_did_not(
@@ -167,3 +206,25 @@ def test_a_ranker_is_registered_where_it_is_chosen(
     digest = registry.told["digest"]
     assert train.run(DAY, context) == first
     assert registry.told["digest"] == digest  # the same model, byte by byte
+
+
+@pytest.mark.parametrize(("ending", "is_kept"), [(GateRefused, False), (KeyboardInterrupt, True)])
+def test_a_refusal_leaves_nothing_to_go_on_with_and_an_interruption_does(
+    context: StepContext,
+    registry: Registered,
+    monkeypatch: pytest.MonkeyPatch,
+    ending: type[BaseException],
+    is_kept: bool,
+) -> None:
+    let_compete(monkeypatch, "sasrec")
+    kept: list[bool] = []
+
+    def end(self: Any, *given: Any) -> Any:
+        kept.append((context.settings.home / "checkpoints").exists())
+        raise ending("nobody wanted one of the candidates")
+
+    monkeypatch.setattr(train.Contest, "learn", end)
+    with pytest.raises(ending):
+        train.run(DAY, context)
+    assert kept == [True]
+    assert (context.settings.home / "checkpoints").exists() is is_kept

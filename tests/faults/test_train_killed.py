@@ -67,7 +67,12 @@ def shop(tmp_path: Path) -> Settings:
     with state.lease("test", "build", 60, is_last=True) as lease:
         lake = Lake.of(settings, lease)
         steps = [
-            {"user_id": user, "event_date": day, "item_ids": taken(number, day)}
+            {
+                "user_id": user,
+                "event_date": day,
+                "item_ids": taken(number, day),
+                "item_depths": [1] * len(taken(number, day)),
+            }
             for number, user in enumerate(USERS)
             for day in days
         ]
@@ -83,7 +88,13 @@ def build_world(lake: Lake, end: date, days: list[date]) -> None:
     for number, user in enumerate(USERS):
         items = [item for day in days for item in taken(number, day)]
         seen = sorted(set(items))
-        told = {"seen_item_ids": seen, "seen_depths": [2] * len(seen), "seen_days_ago": [1] * len(seen)}
+        told = {
+            "item_depths": [2] * len(items),
+            "item_days_ago": [1] * len(items),
+            "seen_item_ids": seen,
+            "seen_depths": [2] * len(seen),
+            "seen_days_ago": [1] * len(seen),
+        }
         histories.append({"user_id": user, "item_ids": items, **told})
     pairs = [
         {"item_id": item, "neighbour_id": ITEMS[(at + 1) % len(ITEMS)], "weight": 1.0}

@@ -217,17 +217,33 @@ def test_a_basket_holds_the_latest_items_of_each_user() -> None:
 def test_a_history_keeps_the_latest_items_and_everything_seen_with_what_was_done_and_when() -> None:
     events = [*EVENTS, ("ben", "bowl", "2011-02-25 12:30", CART), ("ben", "bowl", "2011-02-26 12:30", VIEW)]
     assert tuples(ordered_histories(user_days(frame(events)), 3, DAY)) == [
-        ("anna", ["lamp", "rug", "lamp"], ["lamp", "rug", "vase"], [BOUGHT, LOOKED, LOOKED], [1, 1, 3]),
-        ("ben", ["rug", "bowl", "bowl"], ["bowl", "rug", "vase"], [IN_CART, BOUGHT, LOOKED], [3, 0, 0]),
+        (
+            "anna",
+            ["lamp", "rug", "lamp"],
+            [LOOKED] * 3,
+            [1] * 3,
+            ["lamp", "rug", "vase"],
+            [BOUGHT, LOOKED, LOOKED],
+            [1, 1, 3],
+        ),
+        (
+            "ben",
+            ["rug", "bowl", "bowl"],
+            [BOUGHT, IN_CART, LOOKED],
+            [4, 4, 3],
+            ["bowl", "rug", "vase"],
+            [IN_CART, BOUGHT, LOOKED],
+            [3, 0, 0],
+        ),
     ]
 
 
 def test_the_training_set_is_split_in_time() -> None:
     assert tuples(training_set(user_days(frame(EVENTS)), cutoffs(DAY, 3, 1))) == [
-        ("anna", date(2011, 2, 24), ["lamp", "vase"], "fit"),
-        ("anna", date(2011, 2, 26), ["vase"], "rank"),
-        ("anna", date(2011, 2, 28), ["lamp", "rug", "lamp"], "judge"),
-        ("ben", date(2011, 2, 25), ["rug", "bowl"], "fit"),
+        ("anna", date(2011, 2, 24), ["lamp", "vase"], [BOUGHT, LOOKED], "fit"),
+        ("anna", date(2011, 2, 26), ["vase"], [LOOKED], "rank"),
+        ("anna", date(2011, 2, 28), ["lamp", "rug", "lamp"], [LOOKED] * 3, "judge"),
+        ("ben", date(2011, 2, 25), ["rug", "bowl"], [BOUGHT, LOOKED], "fit"),
     ]
 
 

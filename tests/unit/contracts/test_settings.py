@@ -52,6 +52,7 @@ def test_secrets_are_not_shown() -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
+        ({"sasrec_inputs": "gaps, hour"}, "'hour' is no input; there are gaps, types"),
         ({"notify": "log, pigeon"}, "'pigeon' is no channel; there are log, webhook, email"),
         ({"notify": "webhook"}, "the channel webhook needs FORETASTE_NOTIFY_WEBHOOK_URL"),
         ({"notify": "email"}, "the channel email needs FORETASTE_NOTIFY_EMAIL_TO"),

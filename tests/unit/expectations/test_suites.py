@@ -127,9 +127,14 @@ def histories() -> pd.DataFrame:
         rows(
             HISTORIES,
             {"user_id": "anna", "item_ids": ["lamp", "rug"], "seen_item_ids": ["lamp", "rug", "vase"]}
-            | {"seen_depths": [3, 1, 2], "seen_days_ago": [0, 5, 29]},
+            | {
+                "item_depths": [1, 3],
+                "item_days_ago": [4, 0],
+                "seen_depths": [3, 1, 2],
+                "seen_days_ago": [0, 5, 29],
+            },
             {"user_id": "ben", "item_ids": ["lamp"], "seen_item_ids": ["lamp"]}
-            | {"seen_depths": [1], "seen_days_ago": [0]},
+            | {"item_depths": [1], "item_days_ago": [0], "seen_depths": [1], "seen_days_ago": [0]},
         )
     )
 
@@ -158,6 +163,7 @@ def training_set() -> pa.Table:
         items = [f"item{(user + step) % 12}" for step in range(10)]
         for split, event_date in (("fit", BEFORE - timedelta(days=1)), ("rank", BEFORE), ("judge", DAY)):
             of_split = {"item_ids": items if split == "fit" else items[:1], "split": split}
+            of_split |= {"item_depths": [1] * len(of_split["item_ids"])}
             given.append({"user_id": f"user{user:02d}", "event_date": event_date} | of_split)
     return rows(SEQUENCES, *given)
 
@@ -434,6 +440,12 @@ CASES: dict[str, tuple[rules.Suite, Callable[[], pd.DataFrame], dict[tuple[str, 
             (BETWEEN, "num_wrong_item_ids"): put("num_wrong_item_ids", 1),
             (BETWEEN, "num_wrong_seen_item_ids"): put("num_wrong_seen_item_ids", 1),
             (BETWEEN, "num_unseen"): put("num_unseen", 1),
+            (EQUAL, "num_item_depths, num_item_ids"): put("num_item_depths", 3),
+            (EQUAL, "num_item_days_ago, num_item_ids"): put("num_item_days_ago", 3),
+            (BETWEEN, "least_item_depths"): put("least_item_depths", 0),
+            (BETWEEN, "most_item_depths"): put("most_item_depths", 4),
+            (BETWEEN, "least_item_days_ago"): put("least_item_days_ago", -1),
+            (BETWEEN, "most_item_days_ago"): put("most_item_days_ago", 30),
             (EQUAL, "num_seen_depths, num_seen_item_ids"): put("num_seen_depths", 2),
             (EQUAL, "num_seen_days_ago, num_seen_item_ids"): put("num_seen_days_ago", 2),
             (BETWEEN, "least_seen_depths"): put("least_seen_depths", 0),
@@ -471,6 +483,9 @@ CASES: dict[str, tuple[rules.Suite, Callable[[], pd.DataFrame], dict[tuple[str, 
             (SET, "split"): put("split", "test"),
             (EQUAL, "split, split_of_date"): put("split", "judge"),
             (BETWEEN, "num_item_ids"): put("num_item_ids", 0),
+            (EQUAL, "num_item_depths, num_item_ids"): put("num_item_depths", 3),
+            (BETWEEN, "least_item_depths"): put("least_item_depths", 0),
+            (BETWEEN, "most_item_depths"): put("most_item_depths", 4),
             (BETWEEN, "num_wrong_item_ids"): put("num_wrong_item_ids", 1),
         },
     ),

@@ -17,6 +17,7 @@ from jobs.io.schemas import arrow_schema
 from jobs.ranking.next_item import NextItemModel
 from jobs.ranking.score_model import ScoreModel
 from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, Deeds, World
+from jobs.training.choice import Choice
 from jobs.training.contest import Contest, best
 from jobs.training.evaluation import evaluate
 from jobs.training.impressions import Impressions
@@ -29,7 +30,10 @@ NEXT = DAY + timedelta(days=1)
 CHOSEN = {
     "seed": 7, "threads": 1, "history_length": 6, "sasrec_max_users": 1000, "sasrec_width": 16, "sasrec_blocks": 1,
     "sasrec_heads": 1, "sasrec_dropout": 0.0, "sasrec_epochs": 25, "sasrec_learning_rate": 3e-2, "sasrec_horizon": 1,
-    "sasrec_item_words": False, "sasrec_loss": "auto", "train_device": "cpu", "train_half_life_days": 0, "num_candidates": 12, "list_length": 10,
+    "sasrec_item_words": False, "sasrec_inputs": "", "sasrec_loss": "auto", "train_device": "cpu", "train_processes": 1, "train_half_life_days": 0, "num_candidates": 12, "list_length": 10,
+}  # fmt: skip
+QUICK = {
+    "width": 16, "layers": 1, "dropout": 0.0, "epochs": 25, "learning_rate": 3e-2, "horizon": 1, "loss": "auto",
 }  # fmt: skip
 SIMPLE = ("ease", "als", "covisitation", "popularity")
 GIVEN = load_recommenders().model_copy(
@@ -39,6 +43,12 @@ GIVEN = load_recommenders().model_copy(
 Taken = list[tuple[list[int], list[int]]]  # of each user: items up to DAY, items on the day after it
 
 
+def alike(items_U: list[np.ndarray]) -> Deeds:
+    """All of it looked at, yesterday."""
+    ends = np.cumsum([len(items) for items in items_U])
+    return Deeds(np.append(0, ends[:-1]), np.ones(ends[-1], np.int32), np.ones(ends[-1], np.int32))
+
+
 def shop(
     people: Taken, num_items: int, popularity: Any = None, neighbours: Any = None
 ) -> tuple[World, Sequences]:
@@ -46,7 +56,6 @@ def shop(
     item_ids = np.array([f"i{item:03d}" for item in range(num_items)], dtype=object)
     histories = [np.array(before, np.int64) for before, _ in people]
     seen = [np.unique(history) for history in histories]
-    ends = np.cumsum([len(items) for items in seen])
     rng = np.random.default_rng(3)
     world = World(
         cutoff=DAY,
@@ -62,8 +71,9 @@ def shop(
         bought_with_NN=csr_matrix((num_items, num_items)),
         user_ids=np.array([f"u{user:03d}" for user in range(len(people))], dtype=object),
         histories=histories,
+        steps=alike(histories),
         seen=seen,
-        deeds=Deeds(np.append(0, ends[:-1]), np.ones(ends[-1], np.int32), np.ones(ends[-1], np.int32)),
+        deeds=alike(seen),
         user_features_UF=rng.random((len(people), len(USER_FEATURES))).astype(np.float32),
         affinity_UC=csr_matrix((len(people), 2)),
         brand_affinity_UB=csr_matrix((len(people), 2)),
@@ -76,7 +86,11 @@ def shop(
     ]
     users, items, days = zip(*steps, strict=True)
     sequences = Sequences(
-        world.user_ids, np.array(users), item_ids[list(items)], np.array(days, "datetime64[D]")
+        world.user_ids,
+        np.array(users),
+        item_ids[list(items)],
+        np.ones(len(users), np.int32),
+        np.array(days, "datetime64[D]"),
     )
     return world, sequences
 
@@ -126,12 +140,25 @@ def of_tastes(num_tastes: int = 6, size: int = 10, each: int = 12) -> Taken:
 # Each wins in a world that is made for it
 
 
-def test_where_everybody_takes_the_same_popularity_wins() -> None:
+def test_where_everybody_takes_the_same_the_best_of_the_others_is_judged_and_the_reason_says_so() -> None:
+    """Popularity is what everybody without a list gets: its figure stands there, and it is never the challenger."""
     rng = np.random.default_rng(4)
     people = [(rng.choice(30, 3, replace=False).tolist(), [30 + user % 2]) for user in range(60)]
     people += [([30, 31], [0])]
     popularity, neighbours = [1] * 30 + [90, 80], rng.random((32, 32))
-    assert winner(shop(people, 32, popularity, neighbours), *SIMPLE) == "popularity"
+    world, sequences = shop(people, 32, popularity, neighbours)
+    held = contest(sequences, "popularity", "ease", "covisitation")
+    choice = held.choose(world, sequences.between(DAY, NEXT), shown())
+    assert max(choice.ndcg, key=lambda name: choice.ndcg[name]) == "popularity"
+    assert choice.name in ("ease", "covisitation")
+    for told in (
+        f"popularity {choice.ndcg['popularity']:.4f}",
+        f"{choice.name} {choice.ndcg[choice.name]:.4f}",
+        f"{choice.num_users} people",
+        "foretaste audit",
+        "expectations/recommenders.toml",
+    ):
+        assert told in choice.caution
 
 
 def test_where_the_last_item_says_all_co_visitation_wins() -> None:
@@ -169,8 +196,9 @@ def in_order() -> tuple[World, Sequences]:
     return shop(people, 16, np.ones(16), np.kron(np.eye(4), 1 - np.eye(4)))
 
 
-def test_where_the_order_says_what_comes_next_the_transformer_wins() -> None:
-    assert winner(in_order(), *SIMPLE, "sasrec") == "sasrec"
+@pytest.mark.parametrize("name", ["sasrec", "gru4rec"])
+def test_where_the_order_says_what_comes_next_a_network_wins(name: str) -> None:
+    assert winner(in_order(), *SIMPLE, name, gru4rec=QUICK) == name
 
 
 def test_where_features_say_what_is_wanted_the_ranker_wins() -> None:
@@ -240,9 +268,9 @@ def test_without_a_margin_the_highest_mean_wins_and_of_equals_the_first() -> Non
 def test_the_margin_is_the_file_s() -> None:
     """One of a few people is better off with EASE, which is not beyond chance."""
     found = shop([*of_tastes(2, 6, 5), ([0, 1], [11])], 12, np.arange(12)[::-1])
-    for errors, _ in ((0.0, "ease"), (50.0, "popularity")):
-        name = winner(found, "popularity", "ease", tie_errors=errors)
-        assert (name == "popularity") == (errors > 0)
+    for errors in (0.0, 50.0):
+        name = winner(found, "covisitation", "ease", tie_errors=errors)
+        assert (name == "covisitation") == (errors > 0)
 
 
 def test_who_compares_has_taught_nothing() -> None:
@@ -294,25 +322,50 @@ def test_the_figures_of_all_are_told_in_the_order_of_the_file() -> None:
     assert choice.as_record()["num_users"] == 36
     assert choice.as_metrics()["validation.ease.ndcg_at_10"] == choice.ndcg["ease"] > 0.3
     assert choice.as_params() == {"challenger.recommender": "ease"}
+    assert choice.caution == ""
     assert choice.curves == {}
 
 
-def test_the_transformer_is_fitted_once_for_all_who_need_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_network_is_fitted_once_for_all_who_need_it(monkeypatch: pytest.MonkeyPatch) -> None:
     world, sequences = in_order()
-    fits = []
-    fit = Trainer.fit_transformer
+    fits: list[tuple[str, int | None]] = []
+    fit = Trainer.fit_network
     monkeypatch.setattr(
         Trainer,
-        "fit_transformer",
-        lambda self, *given, **named: fits.append(named) or fit(self, *given, **named),
+        "fit_network",
+        lambda self, network, *given, **named: (
+            fits.append((network.name, named["num_epochs"])) or fit(self, network, *given, **named)
+        ),
     )
-    held = contest(sequences, "ranker", "blend", "sasrec", chosen={"sasrec_epochs": 2})
+    held = contest(
+        sequences, "ranker", "blend", "sasrec", "gru4rec", chosen={"sasrec_epochs": 2},
+        gru4rec=QUICK | {"epochs": 3}, blend={"of": ("gru4rec", "sasrec")},
+    )  # fmt: skip
     choice = held.choose(world, sequences.between(DAY, NEXT), shown())
-    assert len(fits) == 1
-    assert choice.as_params()["best_epoch"] in (1, 2)
-    assert len(choice.curves["validation.ndcg_at_10"]) == 2
+    assert fits == [("sasrec", None), ("gru4rec", None)]
+    epochs = choice.as_params()
+    assert epochs["best_epoch"] in (1, 2)
+    assert [len(choice.curves[f"{name}validation.ndcg_at_10"]) for name in ("", "gru4rec.")] == [2, 3]
+    assert choice.curves["fit.loss"] != choice.curves["gru4rec.fit.loss"][:2]
     held.refit(dataclasses.replace(choice, name="sasrec"), world)
-    assert fits[1]["num_epochs"] == choice.as_params()["best_epoch"]
+    held.refit(dataclasses.replace(choice, name="gru4rec"), world)
+    assert fits[2:] == [("sasrec", epochs["best_epoch"]), ("gru4rec", epochs["gru4rec.best_epoch"])]
+
+
+def test_of_two_networks_the_gap_of_the_one_that_keeps_least_is_held_against_their_blend() -> None:
+    world, sequences = in_order()
+    held = contest(sequences, "blend", blend={"of": ("sasrec", "gru4rec")}, gru4rec=QUICK | {"epochs": 1})
+    fits = held.fit({"sasrec"}, world, sequences.between(DAY, NEXT))
+    gap = fits.curves["sasrec"].gap
+    assert gap is not None
+    narrower = dataclasses.replace(gap, beyond_high=gap.beyond_high + 1)
+    curves = {"gru4rec": dataclasses.replace(fits.curves["sasrec"], gap=narrower), **fits.curves}
+    choice = Choice("blend", {}, 0, dataclasses.replace(fits, curves=curves))
+    both = held.chosen.parts("blend")
+    assert choice.widest_gap({}, both) is gap
+    assert choice.widest_gap({"sasrec": 0.0, "gru4rec": 0.3}, both) is narrower
+    assert choice.widest_gap({}, ("gru4rec",)) is narrower
+    assert choice.widest_gap({}, ("ease",)) is None
 
 
 # A shop that has too many items for EASE
@@ -330,6 +383,21 @@ def test_ease_is_left_out_where_it_takes_too_much_and_a_blend_goes_on_without_it
     assert list(held.refit(choice, world).recommenders) == ["als"]
     with pytest.raises(GateRefused, match=r"none of ease could be fitted.*let others compete"):
         contest(sequences, "ease", ease=few).choose(world, outcomes, shown())
+
+
+@pytest.mark.parametrize(("knows_words", "fitted"), [(False, {"ease", "sasrec"}), (True, {"sasrec"})])
+def test_ease_is_asked_for_all_items_that_it_would_be_fitted_over(
+    knows_words: bool, fitted: set[str]
+) -> None:
+    """A transformer that learns words knows the one item that nobody has taken as well, and shares its items with EASE."""
+    world, sequences = shop(of_tastes(), 61, np.ones(61))
+    held = contest(
+        sequences, "blend", ease={"regularisation": 5.0, "most_items": 60}, blend={"of": ("ease", "sasrec")},
+        chosen={"sasrec_item_words": knows_words, "sasrec_epochs": 1},
+    )  # fmt: skip
+    fits = held.choose(world, sequences.between(DAY, NEXT), shown()).fits
+    assert len(fits.item_ids) == (61 if knows_words else 60)
+    assert fits.recommenders.keys() == fitted
 
 
 def test_a_shop_that_grows_beyond_the_bound_meanwhile_keeps_what_was_compared() -> None:
@@ -365,19 +433,29 @@ def test_a_recommender_without_a_say_is_not_kept() -> None:
 def test_where_there_is_no_choice_to_learn_from_a_blend_is_left_out() -> None:
     """Whoever comes back has seen all but the one thing that is wanted."""
     world, sequences = shop([([0, 1, 2], [3])] * 6 + [([3], [])], 4, np.ones(4))
-    held = contest(sequences, "blend", "popularity", blend={"of": ("popularity",)})
-    assert list(held.choose(world, sequences.between(DAY, NEXT), shown()).ndcg) == ["popularity"]
+    outcomes = sequences.between(DAY, NEXT)
+    held = contest(sequences, "blend", "covisitation", blend={"of": ("popularity",)})
+    assert list(held.choose(world, outcomes, shown()).ndcg) == ["covisitation"]
+    alone = contest(sequences, "blend", "popularity", blend={"of": ("popularity",)})
+    with pytest.raises(GateRefused, match="none of blend could be fitted"):
+        alone.choose(world, outcomes, shown())
 
 
-def test_a_shop_in_which_nobody_has_taken_two_things_yet_does_without_the_transformer() -> None:
+def test_a_shop_in_which_nobody_has_taken_two_things_yet_does_without_networks() -> None:
     """The first weeks of a shop: what asks for no order competes all the same."""
     world, sequences = shop([([user % 4], [4 + user % 2]) for user in range(40)], 6, [0, 0, 0, 0, 9, 8])
     held = contest(
-        sequences, "ranker", "sasrec", "blend", "popularity", blend={"of": ("sasrec", "popularity")}
+        sequences,
+        "ranker",
+        "sasrec",
+        "gru4rec",
+        "blend",
+        "popularity",
+        blend={"of": ("sasrec", "popularity")},
     )
     choice = held.choose(world, sequences.between(DAY, NEXT), shown())
     assert list(choice.ndcg) == ["blend", "popularity"]
-    assert choice.fits.curve is None
+    assert choice.fits.curves == {}
     with pytest.raises(GateRefused, match=r"nobody has taken two items"):
         held.learn("ranker", choice.fits, world, sequences.between(DAY, NEXT), shown())
 
@@ -410,7 +488,7 @@ def test_a_catalogue_that_is_too_large_for_ease_is_judged_without_it(monkeypatch
     world, sequences = shop(of_tastes(), 60, np.ones(60))
     few = GIVEN.model_copy(update={"ease": GIVEN.ease.model_copy(update={"most_items": 59})})
     monkeypatch.setattr("jobs.training.evaluation.load_recommenders", lambda: few)
-    held = contest(sequences, "popularity")
+    held = contest(sequences, "als", "popularity")
     popular = held.model(
         "popularity",
         held.fit(set(), world),
@@ -433,6 +511,14 @@ compete = ["ease"]
 tie_errors = 1.0
 [blend]
 of = ["ease", "als"]
+[gru4rec]
+width = 16
+layers = 1
+dropout = 0.2
+epochs = 2
+learning_rate = 0.01
+horizon = 1
+loss = "auto"
 [ease]
 regularisation = 200.0
 most_items = 10
@@ -453,6 +539,7 @@ half_life = 2.0
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
+        ('compete = ["ease"]', 'compete = ["popularity"]', "popularity alone"),
         ('compete = ["ease"]', 'compete = ["easy"]', "'ranker' or 'blend'"),
         ('compete = ["ease"]', "compete = []", "compete"),
         ('compete = ["ease"]', 'compete = ["ease", "als", "ease"]', "ease stands there twice"),
@@ -462,7 +549,11 @@ half_life = 2.0
         ("factors = 4", "", "als.factors"),
         ("regularisation = 200.0", "regularisation = 0", "ease.regularisation"),
         ("tie_errors = 1.0", "tie_errors = -1.0", "tie_errors"),
-        ("[ease]", "[", "line 6"),
+        ("layers = 1", "layers = 1\nheads = 2", "gru4rec.heads"),
+        ("layers = 1", "layers = 0", "gru4rec.layers"),
+        ('loss = "auto"', 'loss = "bpr"', "gru4rec.loss"),
+        ("[gru4rec]", "[gru]", "gru4rec"),
+        ("[ease]", "[", "line 14"),
     ],
 )
 def test_what_the_file_may_not_say_is_refused_by_name(old: str, new: str, named: str) -> None:
@@ -476,6 +567,9 @@ def test_what_the_file_may_not_say_is_refused_by_name(old: str, new: str, named:
 @pytest.mark.parametrize(
     ("section", "option", "value"),
     [
+        *(("gru4rec", name, value) for name, value in {
+            "width": 8, "layers": 2, "dropout": 0.5, "epochs": 2, "learning_rate": 1e-3, "horizon": 3, "loss": "sampled",
+        }.items()),
         ("ease", "regularisation", 5000.0), ("als", "factors", 2), ("als", "regularisation", 50.0),
         ("als", "confidence", 90.0), ("als", "iterations", 1), ("covisitation", "num_recent", 1),
         ("covisitation", "half_life", 0.2), ("content", "num_recent", 1), ("content", "half_life", 0.2),
@@ -485,8 +579,9 @@ def test_every_option_of_the_file_changes_what_is_recommended(section: str, opti
     neighbours = np.random.default_rng(2).random((60, 60))
     world, sequences = shop(of_tastes(), 60, np.ones(60), neighbours)
     scores = []
-    for changes in ({}, {section: GIVEN.model_dump()[section] | {option: value}}):
-        held = contest(sequences, section, **changes)
+    given = GIVEN.model_dump() | {"gru4rec": QUICK | {"epochs": 1}}
+    for changes in ({}, {option: value}):
+        held = contest(sequences, section, **{section: given[section] | changes})
         fits = held.fit({section}, world)
         model = held.model(section, fits, held.learn(section, fits, world, {}, shown()))
         ranked = model.rank(world, np.arange(5), length=9, num_candidates=9, repeats_allowed=False)

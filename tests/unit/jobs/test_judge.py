@@ -97,6 +97,42 @@ def test_an_undecided_difference_of_few_users_is_insufficient_data() -> None:
     assert answer.reasons[0].startswith("insufficient data")
 
 
+def of_spread(mean: float, sd: float, num_users: int) -> dict[str, np.ndarray]:
+    """A challenger whose differences from the champion have exactly this mean and spread."""
+    noise = per_user(0.0, num_users, 2)
+    noise = (noise - noise.mean()) / noise.std() * sd
+    champion = per_user(0.3, num_users, 1)
+    return {
+        "challenger": champion + mean + noise,
+        "champion": champion,
+        "popularity": per_user(0.1, num_users, 3),
+    }
+
+
+@pytest.mark.parametrize(
+    ("mean", "num_users", "is_promoted", "said"),
+    [
+        (0.005, 280, True, "not inferior"),  # as many as are asked for
+        (0.005, 270, False, "insufficient data"),  # though its lower bound lies above the floor
+        (0.0, 90, False, "insufficient data"),
+        (-0.02, 90, False, "insufficient data"),  # its interval holds the floor
+        (0.02, 90, True, "better"),  # two-sided
+        (0.015, 90, False, "insufficient data"),  # better on one side only
+        (-0.03, 90, False, "worse than allowed"),
+    ],
+)
+def test_with_fewer_users_than_the_margin_needs_only_what_needs_no_margin_is_told(
+    mean: float, num_users: int, is_promoted: bool, said: str
+) -> None:
+    """Differences that spread by 0.08 need 279 users to be told from a loss of 0.01 in two judgements of three."""
+    answer = verdict(of_spread(mean, 0.08, num_users), min_users=10)
+    assert answer.is_promoted is is_promoted
+    assert said in answer.reasons[0]
+    assert ("insufficient data" in answer.reasons[0]) is (said == "insufficient data")
+    assert f"{num_users} users, the margin needs 279" in answer.reasons[0]
+    assert ("FORETASTE_JUDGE_USERS" in answer.reasons[0]) is (said == "insufficient data")
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_same_seed_gives_the_same_verdict(seed: int) -> None:
     ndcg = with_champion(0.0)
@@ -130,6 +166,7 @@ def test_every_check_is_told_with_its_figures_passed_or_not() -> None:
             groups={"country": np.tile([0, 0, 1, 1], 1000)},
             users_per_second={"challenger": 900.0, "champion": 800.0},
             twin=0.5,
+            popular_share=0.4,
         )
     )
     json.dumps(record)
@@ -142,11 +179,11 @@ def test_every_check_is_told_with_its_figures_passed_or_not() -> None:
     assert set(record["slices"][0]["difference"]) == {"mean", "low", "high", "lower"}
 
 
-def sliced(*shortfalls: float, num_users: int = 400) -> tuple[Slice, ...]:
+def sliced(*shortfalls: float, num_users: int = 400, kind: str = PEOPLE) -> tuple[Slice, ...]:
     champion = per_user(0.3, num_users, 11)
     return tuple(
         Slice(
-            ITEMS,
+            kind,
             f"slice {number}",
             {"challenger": champion + per_user(shortfall, num_users, 20 + number), "champion": champion},
         )
@@ -163,6 +200,13 @@ def test_a_slice_that_surely_falls_below_its_floor_refuses_a_challenger_that_is_
     assert len(answer.reasons) == 2
 
 
+def test_a_slice_of_items_may_lose_some_to_those_that_people_turn_to_but_not_most() -> None:
+    assert verdict(with_champion(+0.02), slices=sliced(-0.12, kind=ITEMS)).is_promoted
+    answer = verdict(with_champion(+0.02), slices=sliced(-0.18, kind=ITEMS))
+    assert not answer.is_promoted
+    assert "(floor -0.15" in answer.reasons[1]
+
+
 def test_many_slices_are_corrected_for_being_many() -> None:
     # The lowest of twenty lies where one alone would be called surely below its floor, at 95 %.
     low = -0.02 - 1.9 * 0.1 / 20
@@ -170,7 +214,7 @@ def test_many_slices_are_corrected_for_being_many() -> None:
     champion = per_user(0.3, 400, 11)
     slices = [
         Slice(
-            ITEMS,
+            PEOPLE,
             f"{number}",
             {"challenger": champion + shift + spread - spread.mean(), "champion": champion},
         )
@@ -194,3 +238,23 @@ def test_without_a_champion_slices_are_shown_beside_popularity_and_judge_nobody(
     answer = verdict(ndcg, slices=(part,))
     assert answer.is_promoted
     assert (answer.slices[0].other, answer.slices[0].is_below_floor) == ("popularity", None)
+
+
+def test_where_the_champions_lists_are_of_yesterdays_hits_what_people_then_took_is_the_measure() -> None:
+    ndcg = {name: per_user(0.3, 500, 1) for name in ("challenger", "champion")}
+    ndcg["popularity"] = per_user(0.1, 500, 2)
+    metrics = dict.fromkeys(ndcg, METRICS)
+    metrics |= {
+        "champion": METRICS | {"popularity_lift_at_10": 0.2},
+        "popularity": METRICS | {"popularity_lift_at_10": 2.0},
+    }
+    assert verdict(
+        ndcg, metrics=metrics, taken_lift=0.1
+    ).is_promoted  # from 1.1 to 3.0, 2.0 is 47 % of the way
+    refused = verdict(ndcg, metrics=metrics, taken_lift=-0.1)
+    assert not refused.is_promoted
+    assert (
+        "what people then took is 0.90 times, recent popularity 3.00: 52% of the way" in refused.reasons[-1]
+    )
+    nobody_likes_hits = metrics | {"popularity": METRICS | {"popularity_lift_at_10": -0.5}}
+    assert not verdict(ndcg, metrics=nobody_likes_hits, taken_lift=0.1).is_promoted

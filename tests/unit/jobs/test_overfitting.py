@@ -20,7 +20,7 @@ NUM_ITEMS = 60
 SMALL = {
     "seed": 7, "threads": 1, "history_length": 6, "sasrec_max_users": 100, "sasrec_width": 8, "sasrec_blocks": 1,
     "sasrec_heads": 1, "sasrec_dropout": 0.0, "sasrec_epochs": 3, "sasrec_learning_rate": 1e-2, "sasrec_horizon": 1,
-    "sasrec_item_words": False, "sasrec_loss": "auto", "train_device": "cpu", "train_half_life_days": 0,
+    "sasrec_item_words": False, "sasrec_inputs": "", "sasrec_loss": "auto", "train_device": "cpu", "train_processes": 1, "train_half_life_days": 0,
 }  # fmt: skip
 
 
@@ -142,6 +142,7 @@ def test_training_with_validation_tells_the_gap_at_its_best_epoch() -> None:
         np.array([f"u{user}" for user in range(10)], dtype=object),
         np.array([user for user, _, _ in steps]),
         np.array([item for _, item, _ in steps], dtype=object),
+        np.ones(len(steps), np.int32),
         np.array([DAY + timedelta(days=step - 3) for _, _, step in steps], "datetime64[D]"),
     )
     trainer, world, seen = Trainer(SMALL, repeats_allowed=True), tiny_world(), list[tuple[int, float]]()

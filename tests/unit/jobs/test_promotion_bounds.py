@@ -13,7 +13,7 @@ import pytest
 from contracts.errors import SettingInvalid
 from jobs.judge import judge
 from jobs.judging.bounds import Bounds, load_bounds, parse_bounds
-from jobs.judging.evidence import PEOPLE, Evaluation, Facts, Slice
+from jobs.judging.evidence import ITEMS, PEOPLE, Evaluation, Facts, Slice
 
 DAY = date(2011, 3, 1)
 NUM_USERS = 200
@@ -51,14 +51,18 @@ def turn_margin(bounds: Bounds) -> bool:
     return is_promoted(bounds, ndcg={"challenger": np.full(NUM_USERS, 0.28) + NOISE})
 
 
+def turn_power(bounds: Bounds) -> bool:
+    return is_promoted(bounds, ndcg={"challenger": np.full(NUM_USERS, 0.305) + NOISE / NOISE.std() * 0.075})
+
+
 def turn_gain(bounds: Bounds) -> bool:
     return is_promoted(bounds, ndcg={"challenger": np.full(NUM_USERS, 0.9) + NOISE})
 
 
-def part(loss: float, num_users: int = 60, spread: float = 1.0) -> tuple[Slice, ...]:
+def part(loss: float, num_users: int = 60, spread: float = 1.0, kind: str = PEOPLE) -> tuple[Slice, ...]:
     champion = np.full(num_users, 0.3)
     noise = (NOISE[:num_users] - NOISE[:num_users].mean()) * spread
-    return (Slice(PEOPLE, "new", {"challenger": champion - loss + noise, "champion": champion}),)
+    return (Slice(kind, "new", {"challenger": champion - loss + noise, "champion": champion}),)
 
 
 def turn_groups(bounds: Bounds, **more: Any) -> bool:
@@ -77,14 +81,23 @@ def with_speed(challenger: float) -> Callable[[Bounds], bool]:
     return lambda bounds: is_promoted(bounds, users_per_second=speeds)
 
 
+def lifted_towards_popular(bounds: Bounds) -> bool:
+    lifts = {"challenger": 3.0, "champion": 0.0, "popularity": 4.0}
+    metrics = {name: {"popularity_lift_at_10": lift, "coverage_at_10": 0.4} for name, lift in lifts.items()}
+    return is_promoted(bounds, metrics=metrics, taken_lift=0.0)
+
+
 #: Of each bound: a challenger that it refuses, and what it would have to be to let it pass.
 TURNS: dict[str, tuple[float, Callable[[Bounds], bool]]] = {
     "difference.margin": (0.05, turn_margin),
+    "difference.power": (0.5, turn_power),
     "difference.max_gain": (0.7, turn_gain),
     "slices.floor": (0.1, lambda bounds: is_promoted(bounds, slices=part(0.05))),
+    "slices.min_kept_of_items": (0.3, lambda bounds: is_promoted(bounds, slices=part(0.18, kind=ITEMS))),
     "slices.level": (1e-9, lambda bounds: is_promoted(bounds, slices=part(0.0225, spread=0.5))),
     "slices.min_users": (100, lambda bounds: is_promoted(bounds, slices=part(0.05))),
     "popularity.max_lift_risen": (3.0, with_metric("popularity_lift_at_10", 4.0)),
+    "popularity.max_towards_popular": (1.0, lifted_towards_popular),
     "popularity.max_popular_share": (1.0, lambda bounds: is_promoted(bounds, popular_share=0.95)),
     "coverage.min_kept": (0.1, with_metric("coverage_at_10", 0.1)),
     "exposure.max_gap_risen": (0.4, turn_groups),

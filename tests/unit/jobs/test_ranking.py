@@ -300,7 +300,14 @@ def training_set(tmp_path: Path, *days: tuple[str, date, list[str]]) -> Lake:
     """A lake with a training set of DAY; every day in the split of its own, as nobody looks at it here."""
     settings = load_settings(home=tmp_path)
     of_days = [
-        {"user_id": user, "event_date": day, "item_ids": items, "split": "fit"} for user, day, items in days
+        {
+            "user_id": user,
+            "event_date": day,
+            "item_ids": items,
+            "item_depths": [1, 3][: len(items)],
+            "split": "fit",
+        }
+        for user, day, items in days
     ]
     with State.of(settings).lease("test", "build", 60, is_last=True) as lease:
         rows = pa.Table.from_pylist(of_days, schema=arrow_schema(SEQUENCES))
@@ -315,15 +322,15 @@ def test_steps_come_by_user_and_in_order_whatever_the_order_of_the_rows(tmp_path
         ("anna", DAY, ["vase", "lamp"]),
         ("anna", DAY - timedelta(days=1), ["lamp"]),
     )
-    users, lists, days = steps_by_user(lake, DAY)
+    users, lists, depths, days = steps_by_user(lake, DAY)
     assert users.tolist() == ["anna", "ben"]
     assert lists.to_pylist() == [["lamp", "vase", "lamp"], ["rug"]]
+    assert depths.tolist() == [1, 1, 3, 1]
     assert days.tolist() == [DAY - timedelta(days=1), DAY, DAY, DAY]
 
 
 def test_nobody_has_steps_in_an_empty_training_set(tmp_path: Path) -> None:
-    users, lists, days = steps_by_user(training_set(tmp_path), DAY)
-    assert (len(users), len(lists), len(days)) == (0, 0, 0)
+    assert [len(each) for each in steps_by_user(training_set(tmp_path), DAY)] == [0, 0, 0, 0]
 
 
 def test_a_world_is_what_its_own_day_has_built(tmp_path: Path) -> None:
@@ -332,6 +339,7 @@ def test_a_world_is_what_its_own_day_has_built(tmp_path: Path) -> None:
     of_item = [{"item_id": item, "feature_date": earlier} for item in ("lamp", "rug", "vase")]
     pair = {"item_id": "lamp", "neighbour_rank": 1, "weight": 4}
     history = {"item_ids": ["rug", "gone", "lamp"], "seen_item_ids": ["gone", "lamp", "rug"]}
+    steps = {"item_depths": [3, 2, 1], "item_days_ago": [9, 8, 6]}
     tables = {
         names.DIM_ITEMS: [{**item, "is_available": True} for item in of_item],
         names.FEAT_ITEM_DAILY: of_item,
@@ -339,10 +347,12 @@ def test_a_world_is_what_its_own_day_has_built(tmp_path: Path) -> None:
         names.FEAT_USER_CATEGORY_DAILY: [],
         names.FEAT_USER_BRAND_DAILY: [],
         names.HISTORIES: [
-            {"user_id": "carl", **history, "seen_depths": [1, 2, 3], "seen_days_ago": [9, 8, 7]},
+            {"user_id": "carl", **history, **steps, "seen_depths": [1, 2, 3], "seen_days_ago": [9, 8, 7]},
             {
                 "user_id": "ben",
                 "item_ids": ["vase"],
+                "item_depths": [2],
+                "item_days_ago": [6],
                 "seen_item_ids": ["vase"],
                 "seen_depths": [2],
                 "seen_days_ago": [6],
@@ -362,6 +372,12 @@ def test_a_world_is_what_its_own_day_has_built(tmp_path: Path) -> None:
     assert world.user_ids.tolist() == ["anna", "ben", "carl"]
     assert [items.tolist() for items in world.histories] == [[], [2], [1, 0]]
     assert [items.tolist() for items in world.seen] == [[], [2], [0, 1]]
+    today = np.datetime64(earlier).astype(int)
+    assert [world.events(user).tolist() for user in range(3)] == [
+        [],
+        [[2, 2, today - 6]],
+        [[1, 3, today - 9], [0, 1, today - 6]],
+    ]
     begin = world.deeds.starts_U.tolist()
     assert world.deeds.depths_D[[begin[1], begin[2], begin[2] + 1]].tolist() == [2, 2, 3]
     assert world.deeds.days_ago_D[[begin[1], begin[2], begin[2] + 1]].tolist() == [6, 8, 7]
@@ -369,6 +385,12 @@ def test_a_world_is_what_its_own_day_has_built(tmp_path: Path) -> None:
     assert world.bought_with_NN.toarray()[0].tolist() == [0, 2, 0]
     with pytest.raises(PartitionMissing, match=f"dim_items has no partition {DAY}"):
         load_world(lake, DAY)
+    with State.of(settings).lease("test", "build", 60, is_last=True) as lease:
+        old = lake.read(names.HISTORIES, earlier).drop_columns(["item_depths"])
+        Lake.of(settings, lease).replace(names.HISTORIES, earlier, old, inputs="of an older release")
+    told = f"no column item_depths.*Build it anew: foretaste run --day {earlier}"
+    with pytest.raises(PartitionMissing, match=told):
+        load_world(lake, earlier)
 
 
 def test_affinities_to_brands_are_read_by_the_brands_of_the_catalogue(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from scipy.sparse import csr_matrix
 
 from contracts.lists import EXPLAINED_PLACES, PERSONAL, REASONS_PER_PLACE
 from jobs.ranking.next_item import NextItemModel, Ranking
-from jobs.ranking.proposer import PAIR_FEATURES, Proposer
-from jobs.ranking.reasons import EXPLAINED_EVENTS, strongest
+from jobs.ranking.proposer import PAIR_FEATURES, Candidates, Encoded, Proposer
+from jobs.ranking.reasons import EXPLAINED_EVENTS, _ranks, strongest
 from jobs.ranking.world import Deeds, World
 from jobs.score import rank_everyone
 from models.mlp_ranker import MLPRanker, MLPRankerConfig
@@ -143,6 +143,19 @@ def test_how_far_a_score_falls_is_what_deleting_the_item_gives(world: World, mod
     found = before - after
     assert np.corrcoef(told, found)[0, 1] > 0.9
     assert np.mean(np.sign(told) == np.sign(found)) > 0.85
+
+
+def test_a_score_that_falls_by_less_than_a_rounding_keeps_its_rank() -> None:
+    """It did not: the best was taken for better than itself, and its rank fell below the first."""
+    pair_RF = np.zeros((3, len(PAIR_FEATURES)), np.float32)
+    pair_RF[:, PAIR_FEATURES.index("sasrec_score")] = [1.0, 0.5, -2.0]
+    block, last = np.arange(256), np.array([255])
+    nothing = Encoded(np.zeros((256, 8), np.float32), np.zeros(256), np.ones(256))
+    candidates = Candidates(block, np.full(3, 255), np.arange(3), pair_RF, np.ones(256, bool), nothing)
+    before_VK = pair_RF[:, PAIR_FEATURES.index("sasrec_score")][None, :]
+    for fall, ranks in ((1e-12, [0, 1, 2]), (0.6, [1, 1, 2]), (2.6, [1, 2, 2])):
+        standard_VK = before_VK.astype(np.float64) - [[fall, fall, 0]]
+        assert _ranks(candidates, standard_VK, before_VK, last).tolist() == [ranks]
 
 
 def test_what_somebody_did_with_an_item_goes_with_its_events() -> None:

@@ -103,7 +103,7 @@ def test_whoever_has_no_history_goes_down_the_ladder_and_is_told(world: World, m
     )
 
 
-@pytest.mark.parametrize("names", [("ease",), ("ease", "covisitation", "sasrec", "popularity")])
+@pytest.mark.parametrize("names", [("ease",), ("gru4rec",), ("ease", "covisitation", "sasrec", "popularity")])
 def test_a_reason_is_what_a_place_would_score_less_without(
     world: World, model: ScoreModel, names: tuple[str, ...]
 ) -> None:
@@ -156,7 +156,9 @@ def test_who_has_no_say_makes_no_list_personal(world: World, model: ScoreModel) 
     assert not ranked(world, dataclasses.replace(model, weights=weights)).is_personal_U.any()
 
 
-@pytest.mark.parametrize("name", ["sasrec", "ease", "als", "covisitation", "content", "popularity"])
+@pytest.mark.parametrize(
+    "name", ["sasrec", "gru4rec", "ease", "als", "covisitation", "content", "popularity"]
+)
 def test_everybody_who_has_a_say_is_heard(world: World, model: ScoreModel, name: str) -> None:
     louder = dataclasses.replace(model, weights=dict(model.weights) | {name: 50.0})
     assert (ranked(world, louder).items_UK != ranked(world, model).items_UK).any()

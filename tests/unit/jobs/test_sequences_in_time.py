@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from datetime import date, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.feed import days_between
-from contracts.tables import FCT_INTERACTIONS
+from contracts.tables import BOUGHT, FCT_INTERACTIONS, IN_CART, LOOKED
 from jobs.features.cutoffs import cutoffs
 from jobs.features.tasks import EventDay, TrainingSet, file_of
 from jobs.io.lake import Lake
@@ -76,16 +77,17 @@ def test_every_step_comes_after_all_that_happened_before_it_and_is_told_by_the_d
             days = found.days_until(cutoff)
             for user in ("ann", "bob"):
                 wanted = sorted(
-                    (row["occurred_at"], row["event_id"], row["item_id"])
+                    (row["occurred_at"], row["event_id"], row["item_id"], row["event_type"])
                     for row in events
                     if row["user_id"] == user and row["known_date"] <= END and row["weight"] > 0
                 )
                 # Looked at, put into the cart and bought in a row on one day is one step, at its first instant.
-                steps = [
-                    (at.date(), item)
-                    for place, (at, _, item) in enumerate(wanted)
-                    if place == 0 or (at.date(), item) != (wanted[place - 1][0].date(), wanted[place - 1][2])
+                runs = [
+                    (step, max({"purchase": BOUGHT, "cart": IN_CART}.get(kind, LOOKED) for *_, kind in run))
+                    for step, run in groupby(wanted, key=lambda row: (row[0].date(), row[2]))
                 ]
+                steps, depths = [step for step, _ in runs], [depth for _, depth in runs]
                 earlier = [step for step in steps if step[0] <= cutoff]
                 assert [*zip(days.get(user, ()), before.get(user, ()), strict=True)] == earlier
                 assert [*after.get(user, ())] == [item for _, item in steps[len(earlier) :]]
+                assert [*found.depths_until(cutoff).get(user, ())] == depths[: len(earlier)]

@@ -117,6 +117,7 @@ def steps(*taken: tuple[str, int, date]) -> Sequences:
         np.array(users, dtype=object),
         np.array([users.index(user) for user, _, _ in rows]),
         np.array([f"item-{item:02d}" for _, item, _ in rows], dtype=object),
+        np.ones(len(rows), np.int32),
         np.array([day for _, _, day in rows], "datetime64[D]"),
     )
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pytest
 
 from jobs.ranking.world import World, each_index_of, index_of
 from jobs.training.described import Described
+from jobs.training.network_training import NetworkTraining
+from jobs.training.networks import loss_of
 from jobs.training.sequences import Sequences
-from jobs.training.trainer import Trainer, loss_of
+from jobs.training.trainer import Trainer
 from tests.tiny_world import DAY, tiny_world
 
 SMALL = {
     "seed": 7, "threads": 1, "history_length": 6, "sasrec_max_users": 100, "sasrec_width": 8, "sasrec_blocks": 1,
     "sasrec_heads": 1, "sasrec_dropout": 0.0, "sasrec_epochs": 3, "sasrec_learning_rate": 1e-2, "sasrec_horizon": 1,
-    "sasrec_item_words": False, "sasrec_loss": "auto", "train_device": "cpu", "train_half_life_days": 0,
+    "sasrec_item_words": False, "sasrec_inputs": "", "sasrec_loss": "auto", "train_device": "cpu", "train_processes": 1, "train_half_life_days": 0,
 }  # fmt: skip
 
 
@@ -69,6 +72,7 @@ def sequences() -> Sequences:
         np.array([f"u{user}" for user in range(10)], dtype=object),
         np.array([user for user, _, _ in steps]),
         np.array([item for _, item, _ in steps], dtype=object),
+        np.arange(len(steps), dtype=np.int32) % 3 + 1,
         np.array([day for _, _, day in steps], "datetime64[D]"),
     )
 
@@ -120,6 +124,23 @@ def test_a_transformer_is_trained_with_the_loss_that_was_chosen(sequences: Seque
         for chosen in ("auto", loss)
     }
     assert (curves[loss] == curves["auto"]) == (loss == "full")
+
+
+def test_several_processes_train_where_they_are_asked_for_and_nobody_watches(
+    sequences: Sequences, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def together(training: NetworkTraining, processes: int) -> Any:
+        asked.append((training.network, processes))
+        return training.run()
+
+    monkeypatch.setattr("jobs.training.trainer.run_together", together)
+    world = dataclasses.replace(tiny_world(), cutoff=DAY)
+    for processes, watch in ((1, None), (3, None), (3, lambda number, ndcg: None)):
+        chosen = SMALL | {"train_processes": processes, "sasrec_epochs": 1}
+        Trainer(chosen, repeats_allowed=True).fit_transformer(world, sequences, watch=watch)
+    assert asked == [("sasrec", 3)]
 
 
 def catalogue_world(sequences: Sequences) -> World:

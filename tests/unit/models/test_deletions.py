@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy.sparse import csr_matrix
 
 from models.covisitation import CoVisitation
 from models.deletions import deletable, last_events
+from models.events import events_of, items_of
 from models.sasrec import SASRec, SASRecConfig
 from models.tails import encode_without
 
@@ -21,18 +23,33 @@ HISTORIES = [
 
 def without(history: np.ndarray, item: int) -> np.ndarray:
     recent = np.arange(len(history)) >= len(history) - T
-    return history[~(recent & (history == item))]
+    return history[~(recent & (items_of(history) == item))]
 
 
-@pytest.mark.parametrize("blocks", [1, 3])
-def test_a_state_without_an_item_is_the_state_of_the_history_without_it(blocks: int) -> None:
-    config = SASRecConfig(num_items=NUM_ITEMS, width=8, blocks=blocks, heads=2, max_length=12)
+@pytest.mark.parametrize(("blocks", "reads_events"), [(1, False), (3, False), (2, True)])
+def test_a_state_without_an_item_is_the_state_of_the_history_without_it(
+    blocks: int, reads_events: bool
+) -> None:
+    """Of events, the gap before the one after it is then as long as both together."""
+    config = SASRecConfig(
+        num_items=NUM_ITEMS, width=8, blocks=blocks, heads=2, max_length=12,
+        reads_gaps=reads_events, reads_types=reads_events,
+    )  # fmt: skip
     model = SASRec(config, seed=3)
-    states_UD, without_UTD = encode_without(model, HISTORIES, T)
-    np.testing.assert_allclose(states_UD, model.encode(HISTORIES), atol=1e-5)
-    deleted_UT = deletable(last_events(HISTORIES, T))
+    histories = HISTORIES
+    if reads_events:
+        rng = np.random.default_rng(4)
+        torch.nn.init.normal_(model.gaps_GD, generator=torch.Generator().manual_seed(1))
+        torch.nn.init.normal_(model.types_TD, generator=torch.Generator().manual_seed(2))
+        histories = [
+            events_of(items, rng.integers(1, 4, len(items)), np.cumsum(rng.integers(0, 20, len(items))))
+            for items in HISTORIES
+        ]
+    states_UD, without_UTD = encode_without(model, histories, T)
+    np.testing.assert_allclose(states_UD, model.encode(histories), atol=1e-5)
+    deleted_UT = deletable(last_events(histories, T))
     for history, state_D, without_TD, deleted_T in zip(
-        HISTORIES, states_UD, without_UTD, deleted_UT, strict=True
+        histories, states_UD, without_UTD, deleted_UT, strict=True
     ):
         for item, found_D in zip(deleted_T.tolist(), without_TD, strict=True):
             expected_D = state_D if item < 0 else model.encode([without(history, item)])[0]

@@ -226,7 +226,14 @@ def test_bootstrap_refuses_what_cannot_be_paired(a, b, rng):
 
 
 def test_required_users_grow_with_the_square_of_noise_over_difference():
-    assert required_users(sd=1.0, delta=2.485) == 1
-    assert required_users(sd=0.3, delta=0.01) == math.ceil(2.485**2 * 900)
+    assert required_users(sd=1.0, delta=2.4865) == 1
+    assert required_users(sd=0.3, delta=0.01) == math.ceil(2.48648**2 * 900)
+
+
+def test_who_may_miss_the_difference_more_often_needs_fewer_users():
+    assert required_users(sd=0.3, delta=0.01, power=0.5) == math.ceil(1.64485**2 * 900)
+
+
+def test_a_difference_of_nothing_needs_users_without_end():
     with pytest.raises(ValueError, match="infinitely many"):
         required_users(0.3, 0.0)

@@ -15,6 +15,7 @@ from models.als import ALS, ALSConfig
 from models.content import Content
 from models.covisitation import CoVisitation
 from models.ease import EASE
+from models.events import ITEM, NUM_TYPES, events_of
 from models.gru4rec import GRU4Rec, GRU4RecConfig
 from models.losses import full_cross_entropy
 from models.popularity import Popularity
@@ -27,22 +28,33 @@ SHAPES = {
     SASRec: SASRecConfig(NUM_ITEMS, width=8, blocks=2, heads=2, max_length=6),
     GRU4Rec: GRU4RecConfig(NUM_ITEMS, width=8, max_length=6),
 }
+READS_EVENTS = dataclasses.replace(SHAPES[SASRec], reads_gaps=True, reads_types=True)
+
+
+def eventful(history):
+    """The items as events, whose types and gaps follow from them."""
+    return events_of(history, 1 + history % NUM_TYPES, 500 + np.cumsum(history))
 
 
 class Trained:
     """A sequence model behind the protocol's verbs, so that the same assertions hold for it."""
 
     network: type[SASRec] | type[GRU4Rec]
+    reads = staticmethod(lambda history: history)
+
+    @classmethod
+    def shape(cls):
+        return SHAPES[cls.network]
 
     def fit(self, histories):
-        self.model = self.network(SHAPES[self.network], seed=0)
+        self.model = self.network(self.shape(), seed=0)
         config = TrainConfig(epochs=10, batch_size=4, learning_rate=5e-2, averaging=0.5)
-        for _ in fit(self.model, histories, config):
+        for _ in fit(self.model, [self.reads(history) for history in histories], config):
             pass
         return self
 
     def score(self, histories):
-        return self.model.score(histories)
+        return self.model.score([self.reads(history) for history in histories])
 
     def state(self):
         return self.model.state()
@@ -50,12 +62,20 @@ class Trained:
     @classmethod
     def from_state(cls, state):
         restored = cls()
-        restored.model = cls.network.from_state(SHAPES[cls.network], state)
+        restored.model = cls.network.from_state(cls.shape(), state)
         return restored
 
 
 class TrainedSASRec(Trained):
     network = SASRec
+
+
+class TrainedOnEvents(TrainedSASRec):
+    reads = staticmethod(eventful)
+
+    @classmethod
+    def shape(cls):
+        return READS_EVENTS
 
 
 class TrainedGRU4Rec(Trained):
@@ -81,6 +101,7 @@ MAKERS = {
     "covisitation": (CoVisitation, neighbours),
     "content": (Content, users),  # a user is as good a word: it says of items that they belong together
     "sasrec": (TrainedSASRec, list),
+    "sasrec of events": (TrainedOnEvents, list),
     "gru4rec": (TrainedGRU4Rec, list),
 }
 
@@ -110,10 +131,37 @@ def subject(request, two_tastes):
     return Subject(request.param, two_tastes)
 
 
-@pytest.fixture(params=["sasrec", "gru4rec"])
+class OnEvents:
+    """A network that reads events, asked as one that reads items is."""
+
+    def __init__(self, model):
+        self.model = model
+        self.item_embeddings, self.score_states = model.item_embeddings, model.score_states
+
+    def __call__(self, history_BL):
+        return self.model(self.told(history_BL))
+
+    def encode_last(self, history_BL, lengths_B):
+        return self.model.encode_last(self.told(history_BL), lengths_B)
+
+    def encode(self, histories, **options):
+        return self.model.encode([eventful(history) for history in histories], **options)
+
+    def score(self, histories):
+        return self.model.score([eventful(history) for history in histories])
+
+    @staticmethod
+    def told(history_BL):
+        told_BL3 = torch.tensor(np.stack([eventful(items - 1) for items in history_BL.numpy()]))
+        told_BL3[..., ITEM] = history_BL
+        return told_BL3
+
+
+@pytest.fixture(params=["sasrec", "sasrec of events", "gru4rec"])
 def network(request, two_tastes):
     """A trained model that reads histories in their order."""
-    return Subject(request.param, two_tastes).model.model
+    model = Subject(request.param, two_tastes).model.model
+    return OnEvents(model) if model.reads_events else model
 
 
 QUESTIONS = [np.array([0, 1]), np.array([5]), np.array([], dtype=int), np.array([4, 5, 4, 7])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from models.events import events_of, items_of
 from models.splits import by_user, exclude_seen, in_time, leave_one_out, sequences_of
 
 USERS = np.array([1, 0, 1, 0, 1, 0, 1])
@@ -70,6 +71,20 @@ def test_every_later_event_is_asked_for_with_all_that_came_before_it():
     assert lists(split.test.histories) == [[7, 5, 5]]
     assert split.test.targets == [(6,)]
     assert split.test.users_Q.tolist() == [1]
+
+
+@pytest.mark.parametrize("repeats_allowed", [True, False])
+def test_events_are_split_and_asked_for_as_their_items_are(repeats_allowed):
+    events = events_of(ITEMS, 1 + ITEMS % 3, TIMES)
+    told, plain = (
+        in_time(USERS, each, TIMES, 20, 40, repeats_allowed=repeats_allowed) for each in (events, ITEMS)
+    )
+    for of_events, of_items in ((told.fit, plain.fit), (told.refit, plain.refit)):
+        assert lists(map(items_of, of_events)) == lists(of_items)
+    for of_events, of_items in ((told.validation, plain.validation), (told.test, plain.test)):
+        assert lists(map(items_of, of_events.histories)) == lists(of_items.histories)
+        assert of_events.targets == of_items.targets
+    assert told.test.histories[-1].tolist() == [[7, 2, 20], [5, 3, 30], [5, 3, 40]]
 
 
 def test_an_answer_that_is_excluded_as_seen_is_not_asked_for():

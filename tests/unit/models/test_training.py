@@ -13,7 +13,8 @@ from torch import nn
 from models.dropout import MaskPool
 from models.sasrec import SASRec, SASRecConfig
 from models.sequence_model import pad
-from models.training import TrainConfig, Validation, _at, _batches, _target_places, _weighted, _windows, fit
+from models.training import TrainConfig, Validation, fit
+from models.windows import at_places, batches_of, target_places, weights_of, windows_of
 
 SHAPE = SASRecConfig(num_items=8, width=8, blocks=1, heads=1, dropout=0.2, max_length=6)
 CONFIG = TrainConfig(epochs=4, batch_size=8, learning_rate=1e-2, warmup_steps=2, seed=5)
@@ -259,14 +260,14 @@ def test_a_config_that_cannot_work_is_refused(wrong):
 
 
 def test_windows_predict_every_item_but_the_first_exactly_once():
-    windows = _windows([np.arange(10), np.arange(3), np.arange(1)], max_length=4)
+    windows = windows_of([np.arange(10), np.arange(3), np.arange(1)], max_length=4)
     assert [window.tolist() for window in windows] == [[5, 6, 7, 8, 9], [1, 2, 3, 4, 5], [0, 1], [0, 1, 2]]
 
 
 def test_a_target_is_one_of_the_items_within_the_horizon(rng):
     windows = [np.arange(20, 26), np.arange(3)]
-    assert _at(windows, _target_places(windows, 1, rng)).tolist() == [21, 22, 23, 24, 25, 1, 2]
-    drawn = np.array([_at(windows, _target_places(windows, 3, rng)) for _ in range(200)])
+    assert at_places(windows, target_places(windows, 1, rng)).tolist() == [21, 22, 23, 24, 25, 1, 2]
+    drawn = np.array([at_places(windows, target_places(windows, 3, rng)) for _ in range(200)])
     possible = [set(column.tolist()) for column in drawn.T]
     assert possible == [{21, 22, 23}, {22, 23, 24}, {23, 24, 25}, {24, 25}, {25}, {1, 2}, {2}]
 
@@ -283,10 +284,10 @@ def test_a_horizon_teaches_what_comes_soon(two_tastes):
 
 def test_every_window_is_in_one_batch_among_windows_of_its_length(rng):
     windows = [np.full(2 + index % 5, index) for index in range(23)]
-    batches = [[windows[index] for index in batch] for batch in _batches(windows, 4, rng)]
+    batches = [[windows[index] for index in batch] for batch in batches_of(windows, 4, rng)]
     assert sorted(int(window[0]) for batch in batches for window in batch) == list(range(23))
     assert all(max(map(len, batch)) - min(map(len, batch)) <= 1 for batch in batches)
-    again = next(_batches(windows, 4, rng))
+    again = next(batches_of(windows, 4, rng))
     assert again.tolist() != [int(window[0]) for window in batches[0]]
 
 
@@ -315,7 +316,7 @@ def test_what_weighs_more_is_learnt(num_negatives):
 
 
 def test_a_position_weighs_as_much_as_the_item_it_is_to_name():
-    parts = _weighted([np.arange(5), np.arange(1)], [np.array([9.0, 1, 1, 3, 3]), np.ones(1)], max_length=2)
+    parts = weights_of([np.arange(5), np.arange(1)], [np.array([9.0, 1, 1, 3, 3]), np.ones(1)], max_length=2)
     assert [part.tolist() for part in parts] == [
         [0.5, 1.5, 1.5],
         [4.5, 0.5, 0.5],
