@@ -45,7 +45,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "features.spark_seconds": features.spark_histories,
     "features.spark_large_histories": features.spark_large_histories,
     "features.spark_large_seconds": features.spark_large_histories,
-    **{name: quality.quality_of(name) for name in quality.CONTESTS},
+    **quality.FIGURES,
     by_user.NAME: by_user.movielens_100k,
     "train.time_to_quality": training.time_to_quality,
     "train.vs_rectools": training.vs_rectools,
@@ -70,6 +70,8 @@ ON_DEMAND = (
     "features.spark_large_histories",
     "features.spark_large_seconds",
     "quality.movielens_1m",
+    "quality.tried.beauty",
+    "quality.tried.movielens_100k",
 )
 #: What each group that has a page of its own says about its figures.
 PAGES = {

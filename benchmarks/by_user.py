@@ -25,10 +25,10 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
 from benchmarks import data_sets
-from benchmarks.contest import neighbours
 from benchmarks.data_sets import Events
 from benchmarks.figure import Figure, Table, figure
 from benchmarks.kept import Kept, digest_of
+from benchmarks.simple import neighbours
 from contracts.settings import load_settings
 from jobs.training.recommenders import load_recommenders
 from models import splits

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.contest import gains, places_of
+from benchmarks.answers import gains, places_of
 from benchmarks.data_sets import Events, beauty
 from benchmarks.figure import Figure, figure
 from benchmarks.reference import Reference

@@ -78,6 +78,16 @@ class Contest:
         """
         learning, comparing = self.halves(world, outcomes)
         fits = self.fit(self._parts(world), world, learning)
+        return self.compare(fits, world, learning, comparing, shown)
+
+    def compare(
+        self, fits: Fits, world: World, learning: Outcomes, comparing: Outcomes, shown: Impressions
+    ) -> Choice:
+        """The choice between competitors that are fitted: some people teach, others compare.
+
+        Raises:
+            GateRefused: nothing was fitted that a competitor is made of.
+        """
         prompted = Prompted.of(shown, world)
         repeats_allowed = self.trainer.repeats_allowed
         users, targets = prompted.without(*targets_of(world, comparing, repeats_allowed))
@@ -259,7 +269,11 @@ class Contest:
     def _weights(
         self, fits: Fits, alike: dict[str, float], world: World, outcomes: Outcomes, shown: Impressions
     ) -> dict[str, float]:
-        """Weights of a blend, learnt among the best items of each recommender and what was wanted."""
+        """Weights of a blend, learnt among the best items of each recommender, by who wanted one of them.
+
+        What nobody proposed is no candidate: added, it would speak against all who propose, and where most of what is wanted
+        lies outside their lists, as of 12,000 items, the best of them would get no say.
+        """
         model = self.model(BLEND, fits, Lesson(None, alike))
         assert isinstance(model, ScoreModel)
         trainer = self.trainer
@@ -281,7 +295,6 @@ class Contest:
                 best_BK, _ = top_k(np.where(scored.is_allowed_BN, scores_BN, -np.inf), num_candidates)
                 rows, places = np.nonzero(best_BK >= 0)
                 candidate_BN[rows, best_BK[rows, places]] = True
-            candidate_BN |= wanted_BN & scored.is_allowed_BN
             scores.append(scored.scores_RBN[:, candidate_BN].T)
             is_wanted.append(wanted_BN[candidate_BN])
             lengths.append(candidate_BN.sum(axis=1))

@@ -235,6 +235,20 @@ def test_a_blend_gives_who_foretells_nothing_next_to_no_say() -> None:
     assert min(weights["ease"], weights["popularity"]) > 0.2
 
 
+def test_what_nobody_proposes_does_not_speak_against_who_proposes_the_rest() -> None:
+    """Every third person takes the neighbour of what they had; the others take what no recommender has on its list."""
+    people = [([user % 30], [30 + (user if user % 3 == 0 else user + 7) % 30]) for user in range(90)]
+    neighbours = np.zeros((60, 60))
+    neighbours[np.arange(30), 30 + np.arange(30)] = 1
+    world, sequences = shop(people, 60, np.arange(60), neighbours)
+    held = contest(
+        sequences, "blend", blend={"of": ("covisitation", "popularity")}, chosen={"num_candidates": 1}
+    )
+    fits = held.fit(set(), world)
+    weights = held.learn("blend", fits, world, sequences.between(DAY, NEXT), shown()).weights
+    assert weights["covisitation"] > 0.5
+
+
 # How they are compared
 
 
