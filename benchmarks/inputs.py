@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -27,16 +27,14 @@ from benchmarks.answers import gains, places_of
 from benchmarks.contests import CONTESTS
 from benchmarks.data_sets import DAY_SECONDS, Events
 from benchmarks.figure import Figure, figure
+from benchmarks.small_shop import shop_with_training_set
 from benchmarks.standing import by_user
 from contracts import names
-from contracts.feed import days_between
-from contracts.settings import load_settings
 from jobs.features.cutoffs import cutoffs_of
 from jobs.io.lake import Lake
 from jobs.io.state import State
 from jobs.ranking.next_item import NextItemModel
 from jobs.ranking.world import load_world
-from jobs.run import load_history, run_step
 from jobs.runs import manifest_of, settings_in
 from jobs.training.evaluation import evaluate
 from jobs.training.impressions import read_impressions
@@ -47,9 +45,7 @@ from models.metrics import paired_bootstrap
 from models.sasrec import SASRec, SASRecConfig
 from models.splits import Questions, Split
 from models.training import fit
-from simulator.shop import Shop, ShopConfig
 
-FIRST, DAYS = date(2026, 1, 5), 28
 SEEDS = (1, 2)
 #: What is read in the shop beside ids, as settings.
 _OF_SHOP = {
@@ -115,14 +111,7 @@ def _gains(model: SASRec, questions: Questions, events: Events) -> FloatArray:
 
 def of_shop(folder: Path) -> Iterator[Figure]:
     """Challengers that read more, beside the one that knows ids alone."""
-    settings = load_settings(home=folder, threads=1)
-    last = FIRST + timedelta(days=DAYS - 1)
-    shop = Shop(ShopConfig(seed=7, num_users=1_200, num_items=600, sessions_per_user=0.65, start=FIRST))
-    for day in days_between(FIRST, last):
-        shop.deliver(folder / "feed", day)
-    load_history(settings, FIRST, last, run_id="load", listener=lambda *_: None)
-    run_step(settings, "prepare-retraining", last, run_id="retrain", is_last=False)
-    run_step(settings, "build-training-set", last, run_id="retrain", is_last=True)
+    settings, last = shop_with_training_set(folder, num_users=1_200, num_items=600)
     lake = Lake.of(settings)
     chosen = settings_in(manifest_of(State.of(settings), names.RETRAIN, last))
     judged = partial(_judged, lake, last)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 from benchmarks.figure import Figure, figure
+from benchmarks.small_shop import shop_with_training_set
 from contracts import names
-from contracts.feed import days_between
-from contracts.settings import Settings, load_settings
+from contracts.settings import Settings
 from jobs.features.cutoffs import cutoffs_of
 from jobs.io.lake import Lake
 from jobs.io.state import State
@@ -27,7 +27,6 @@ from jobs.ranking.next_item import FEATURES
 from jobs.ranking.preparation import Preparation
 from jobs.ranking.proposer import PAIR_FEATURES
 from jobs.ranking.world import ITEM_WORDS, FloatArray, load_world
-from jobs.run import load_history, run_step
 from jobs.runs import manifest_of, settings_in
 from jobs.training.evaluation import K
 from jobs.training.impressions import evidence_of, read_impressions
@@ -36,9 +35,7 @@ from jobs.training.sequences import read_sequences, targets_of
 from jobs.training.trainer import Trainer
 from models.metrics import ndcg_at
 from models.mlp_ranker import MLPRanker, MLPRankerConfig
-from simulator.shop import Shop, ShopConfig
 
-FIRST, DAYS = date(2026, 1, 5), 28
 SEEDS = (1, 2, 3)
 _EPOCHS = 4  # of the transformer: it need not be good, but it is the same for all
 _JUDGED = 1500
@@ -47,14 +44,7 @@ PARTS = ("missing", "outlying", "one_hots", "means")
 
 def preparation(folder: Path) -> Iterator[Figure]:
     """Each part alone and all of them, over the seeds."""
-    settings = load_settings(home=folder, threads=1)
-    last = FIRST + timedelta(days=DAYS - 1)
-    shop = Shop(ShopConfig(seed=7, num_users=2_400, num_items=1_000, sessions_per_user=0.65, start=FIRST))
-    for day in days_between(FIRST, last):
-        shop.deliver(folder / "feed", day)
-    load_history(settings, FIRST, last, run_id="load", listener=lambda *_: None)
-    run_step(settings, "prepare-retraining", last, run_id="retrain", is_last=False)
-    run_step(settings, "build-training-set", last, run_id="retrain", is_last=True)
+    settings, last = shop_with_training_set(folder, num_users=2_400, num_items=1_000)
     yield from measure(Trial.of(settings, last))
 
 

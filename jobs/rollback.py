@@ -115,14 +115,18 @@ def _move_s3(settings: Settings, ours: Connection, theirs: Connection) -> None:
     ours.close()
     from jobs.io.objects import open_objects
 
-    with suppress(EOFError, OSError):
-        try:
-            with open_objects(settings, timeout=2, attempts=1) as objects:
-                objects.point_at(theirs.recv())
-        except ForetasteError as error:
-            theirs.send(f"not moved: {error}")
-        else:
-            theirs.send("moved")
+    try:
+        with open_objects(settings, timeout=2, attempts=1) as objects:
+            try:
+                pointer = theirs.recv()
+            except EOFError:
+                return
+            objects.point_at(pointer)
+        told = "moved"
+    except ForetasteError as error:
+        told = f"not moved: {error}"
+    with suppress(BrokenPipeError):  # nobody asks any more
+        theirs.send(told)
 
 
 def render(answer: dict[str, Any]) -> str:

@@ -175,7 +175,7 @@ def popularity_lift(evaluation: Evaluation, bounds: Bounds) -> Check:
         return Check("popularity lift", None, f"{told}; there is no champion's lift to compare with")
     risen, most = of[CHALLENGER] / of[CHAMPION] - 1, bounds.popularity.max_lift_risen
     told = f"{told}, the champion's {of[CHAMPION]:.2f}: {risen:+.0%} (at most {most:+.0%})"
-    taken = 1 + (evaluation.taken_lift or 0.0)
+    taken = 1 + evaluation.taken_lift
     if risen <= most or of[POPULARITY] <= taken:
         return Check("popularity lift", risen <= most, told, risen, most)
     towards, most = (of[CHALLENGER] - taken) / (of[POPULARITY] - taken), bounds.popularity.max_towards_popular

@@ -46,7 +46,7 @@ class Evaluation:
     # Of the challenger's first ten, or of the first half where fewer than twenty items may be shown, what recent popularity
     # would show there as well; None where there is no choice.
     popular_share: float | None = None
-    taken_lift: float | None = None  # how much more popular what they took is than what they had taken before
+    taken_lift: float = 0.0  # how much more popular what they took is than what they had taken before
     twin: float | None = None  # NDCG@10 of the registered model on the same days, which it has seen
     users_per_second: dict[str, float] = field(default_factory=dict)
     broken: str = ""  # why the challenger's scores could not be put in order

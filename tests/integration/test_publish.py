@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -371,16 +372,17 @@ def test_a_rollback_works_without_s3_and_says_so(shop: Settings) -> None:
     assert s3_pointer(shop)[0] == "v0001"
 
 
+@pytest.mark.parametrize(
+    ("ends", "code"), [(lambda: os._exit(9), 9), (lambda: Path("/nowhere").read_bytes(), 1)]
+)
 def test_a_rollback_survives_the_process_that_moves_the_pointer_in_s3(
-    shop: Settings, monkeypatch: pytest.MonkeyPatch
+    shop: Settings, monkeypatch: pytest.MonkeyPatch, ends: Callable[[], Any], code: int
 ) -> None:
     publish_new(shop, DAY)
     publish_new(shop, NEXT)
-    monkeypatch.setattr(
-        "jobs.io.objects.open_objects", lambda *_, **__: os._exit(9)
-    )  # it forks from this one
+    monkeypatch.setattr("jobs.io.objects.open_objects", lambda *_, **__: ends())  # it forks from this one
     told = rollback.rollback(shop, None, NOW)
-    assert told["s3"] == "not moved: the process that was to do it ended with 9"
+    assert told["s3"] == f"not moved: the process that was to do it ended with {code}"
     assert everything_live(shop)[0].version == "v0001"
 
 
