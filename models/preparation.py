@@ -238,8 +238,8 @@ def _telling(
     full = [place for place in range(len(names)) if _THIN <= share_F[place] <= 1 - _THIN]
     if not full:
         return ()
-    _, firsts = np.unique(is_flagged_XF[:, full], axis=1, return_index=True)
-    fullest = sorted((full[first] for first in firsts.tolist()), key=lambda place: (-share_F[place], place))
+    firsts = {is_flagged_XF[:, place].tobytes(): place for place in reversed(full)}
+    fullest = sorted(firsts.values(), key=lambda place: (-share_F[place], place))
     return tuple(names[place] for place in sorted(fullest[:most]))
 
 
