@@ -8,7 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from expectations.library import Batch, PandasBatchData, PandasExecutionEngine, Validator, gx
+from expectations.library import (
+    Batch,
+    PandasBatchData,
+    PandasExecutionEngine,
+    Validator,
+    configurations_kept,
+    gx,
+)
 from expectations.rules import Suite
 
 _EXAMPLES = 3
@@ -31,14 +38,16 @@ def evaluate(suite: Suite, frame: pd.DataFrame) -> list[Finding]:
     One expectation at a time: together, one that cannot be evaluated makes all be tried several times. And each
     over its own columns, because all that a frame has are copied whenever missing values are left out.
     """
-    findings = []
-    for expectation in suite.expectations:
-        results = _validator(_of_interest(frame, expectation)).graph_validate(
-            configurations=[expectation.configuration],
-            runtime_configuration={"result_format": {"result_format": "BASIC"}, "catch_exceptions": True},
-        )
-        findings.append(_finding(expectation, results, len(frame)))
-    return findings
+    with configurations_kept():
+        return [_evaluate(expectation, frame) for expectation in suite.expectations]
+
+
+def _evaluate(expectation: Any, frame: pd.DataFrame) -> Finding:
+    results = _validator(_of_interest(frame, expectation)).graph_validate(
+        configurations=[expectation.configuration],
+        runtime_configuration={"result_format": {"result_format": "BASIC"}, "catch_exceptions": True},
+    )
+    return _finding(expectation, results, len(frame))
 
 
 def _of_interest(frame: pd.DataFrame, expectation: Any) -> pd.DataFrame:

@@ -11,8 +11,10 @@ import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 #: Backends that Great Expectations takes for not installed.
 _ABSENT = ("boto3", "botocore", "google", "psycopg2", "pyspark", "sqlalchemy")
@@ -55,9 +57,39 @@ with _lean_imports():
     from great_expectations.core.batch import Batch
     from great_expectations.execution_engine import PandasExecutionEngine
     from great_expectations.execution_engine.pandas_batch_data import PandasBatchData
-    from great_expectations.expectations.expectation import ColumnMapExpectation
+    from great_expectations.expectations.expectation import ColumnMapExpectation, Expectation
     from great_expectations.expectations.metrics import ColumnMapMetricProvider, column_condition_partial
     from great_expectations.validator.validator import Validator
+
+_configuration_of = Expectation.configuration.fget
+#: By the identity of an expectation, which is kept with its configuration so that no other gets its identity.
+_kept: ContextVar[dict[int, tuple[Any, Any]] | None] = ContextVar("kept", default=None)
+
+
+@contextmanager
+def configurations_kept() -> Iterator[None]:
+    """As long as this lasts, each expectation makes its configuration once; none may be changed meanwhile.
+
+    Great Expectations makes it anew out of every field whenever it looks one up, a hundred times to judge once, which
+    takes longer than to judge a small table.
+    """
+    token = _kept.set({})
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
+
+def _configuration(expectation: Any) -> Any:
+    kept = _kept.get()
+    if kept is None:
+        return _configuration_of(expectation)
+    if id(expectation) not in kept:
+        kept[id(expectation)] = expectation, _configuration_of(expectation)
+    return kept[id(expectation)][1]
+
+
+Expectation.configuration = property(_configuration)
 
 __all__ = [
     "Batch",
@@ -67,6 +99,7 @@ __all__ = [
     "PandasExecutionEngine",
     "Validator",
     "column_condition_partial",
+    "configurations_kept",
     "gx",
     "gxe",
 ]

@@ -90,6 +90,9 @@ def _invoke(
 ) -> dbtRunnerResult:
     from dbt.cli.main import dbtRunner
 
+    from jobs.io.dbt_events import drop_unheard_events
+
+    drop_unheard_events()
     home = settings.home / "dbt"
     home.mkdir(parents=True, exist_ok=True)
     with environment_of_library(environment):

@@ -38,10 +38,10 @@ def drift_report(columns: Sequence[Column], *, is_drawn: bool = True) -> DriftRe
     with warnings.catch_warnings():
         # Evidently still calls what NumPy and pandas have deprecated; that is no news about a day's data.
         warnings.simplefilter("ignore")
-        from evidently import DataDefinition, Dataset, Report
+        from evidently import DataDefinition, Report
         from evidently.metrics import ValueDrift
 
-        from jobs.monitoring.undrawn import UndrawnDrift
+        from jobs.monitoring.undrawn import UncountedDataset, UndrawnDrift
 
         definition = DataDefinition(
             numerical_columns=[column.name for column in columns if column.method == NUMBERS],
@@ -54,12 +54,8 @@ def drift_report(columns: Sequence[Column], *, is_drawn: bool = True) -> DriftRe
             for column in columns
         ]
         snapshot = Report(metrics, include_tests=False).run(
-            Dataset.from_pandas(
-                _side_by_side([(c.name, c.current) for c in columns]), data_definition=definition
-            ),
-            Dataset.from_pandas(
-                _side_by_side([(c.name, c.reference) for c in columns]), data_definition=definition
-            ),
+            UncountedDataset(_side_by_side([(c.name, c.current) for c in columns]), definition),
+            UncountedDataset(_side_by_side([(c.name, c.reference) for c in columns]), definition),
         )
         page = snapshot.get_html_str(as_iframe=False) if is_drawn else ""
     found = json.loads(snapshot.json())

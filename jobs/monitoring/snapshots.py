@@ -102,11 +102,15 @@ def feature_column(
 
 def _compressed(values: pd.Series[Any], is_relative: bool) -> pd.Series[Any]:
     """Counts, money and ages span decades: sign(x)·log(1 + |x|), as the ranker gets them."""
+    import pandas as pd
+
     numbers = values.astype("float64")
     if is_relative:
         mean = float(numbers.mean())
         numbers = numbers / mean if mean > 0 else numbers
-    return numbers.clip(lower=0).transform(np.log1p) - (-numbers).clip(lower=0).transform(np.log1p)
+    array = numbers.to_numpy()
+    shrunk = np.log1p(np.maximum(array, 0)) - np.log1p(np.maximum(-array, 0))
+    return pd.Series(shrunk, values.index, name=values.name)
 
 
 def list_columns(first: pd.DataFrame, today: pd.DataFrame, thresholds: Thresholds) -> list[Column]:
