@@ -71,7 +71,7 @@ def configurations_kept() -> Iterator[None]:
     """As long as this lasts, each expectation makes its configuration once; none may be changed meanwhile.
 
     Great Expectations makes it anew out of every field whenever it looks one up, a hundred times to judge once, which
-    takes longer than to judge a small table.
+    takes a good part of the time to judge a small table.
     """
     token = _kept.set({})
     try:

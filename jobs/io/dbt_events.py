@@ -1,7 +1,7 @@
 """dbt's events, without those that no log of ours gets.
 
-dbt writes the line of every debug event, of which a day has thousands, and only then asks whether a log wants it: that
-takes a quarter of a small shop's build.
+dbt writes the line of every debug event, of which a day has thousands, and only then asks whether a log wants it: in a
+small shop that takes a good part of a build.
 """
 
 from __future__ import annotations
