@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
 
-from contracts.errors import LeaseHeld
+from contracts.errors import JournalUnavailable, LeaseHeld
 from contracts.journal import DECISIONS, EVENTS, SCHEMA, journal_days, journal_folder, journal_path
 
 #: A group is written in milliseconds; whoever holds a file longer is stuck.
@@ -78,9 +78,14 @@ class Journal:
     @contextmanager
     def _file(self, kind: str, day: date) -> Iterator[sqlite3.Connection]:
         path = journal_path(self._home, kind, day)
-        with closing(sqlite3.connect(path, timeout=_LOCK_SECONDS, isolation_level=None)) as connection:
-            connection.execute("pragma journal_mode = wal")
-            connection.execute("pragma synchronous = full")
-            for statement in SCHEMA:
-                connection.execute(statement)
-            yield connection
+        try:
+            with closing(sqlite3.connect(path, timeout=_LOCK_SECONDS, isolation_level=None)) as connection:
+                connection.execute("pragma journal_mode = wal")
+                connection.execute("pragma synchronous = full")
+                for statement in SCHEMA:
+                    connection.execute(statement)
+                yield connection
+        except sqlite3.Error as error:
+            raise JournalUnavailable(
+                f"{path}: {error}. Look at the disk and at who holds the file, and ship again"
+            ) from error

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from contracts.events import MOST_EVENTS, Event
 from contracts.feed import EVENT_COLUMNS, EVENT_COLUMNS_REQUIRED
-from serving.events import RequestUnfit, judge, read_events
+from serving.event_rules import RequestUnfit, read_events
+from serving.events import judge
 from serving.journal import CONFLICTING, NEW, REPEATED
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
