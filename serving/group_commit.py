@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from contracts.errors import JournalUnavailable
@@ -115,7 +116,8 @@ class GroupCommit(Generic[_Item, _Result]):
             except Exception as error:  # the thread's outer edge: whoever waits is told
                 log.warning("journal_group_failed items=%d why=%s", len(group.items), error)
                 outcome = error
-            self._loop.call_soon_threadsafe(self._settled, group, outcome)
+            with suppress(RuntimeError):  # the loop has ended without closing this: nobody is left to be told
+                self._loop.call_soon_threadsafe(self._settled, group, outcome)
 
     def _take(self) -> _Group[_Item, _Result] | None:
         """The next group, once there is one; None at the end."""

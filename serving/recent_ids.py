@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 #: How many are looked up one by one before they are sorted into a run.
-_RUN_LENGTH = 1 << 18
+_RUN_LENGTH = 1 << 17
 ID = np.dtype([("key", "<u8"), ("body", "<u8")])
 
 _Numbers = npt.NDArray[np.uint64]

@@ -8,8 +8,8 @@ import platform
 import resource
 import struct
 
-_FSYNC = {"x86_64": (74, 75), "aarch64": (82, 83)}  # fsync, fdatasync
-_NO_NEW_PRIVS, _SET_SECCOMP, _FILTER = 38, 22, 2
+_CALLS = {"x86_64": (74, 75, 317), "aarch64": (82, 83, 277)}  # fsync, fdatasync, seccomp
+_NO_NEW_PRIVS, _SET_FILTER, _OF_EVERY_THREAD = 38, 1, 1
 _ALLOW, _FAIL = 0x7FFF0000, 0x00050000 | errno.EIO
 _LOAD_NUMBER, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
 
@@ -19,8 +19,8 @@ class _Program(ctypes.Structure):
 
 
 def fail_every_fsync() -> None:
-    """From now on the kernel answers EIO to this thread, and to those that it starts."""
-    fsync, fdatasync = _FSYNC[platform.machine()]
+    """From now on the kernel answers EIO to every thread of this process."""
+    fsync, fdatasync, seccomp = _CALLS[platform.machine()]
     code = ctypes.create_string_buffer(
         struct.pack("HBBI", _LOAD_NUMBER, 0, 0, 0)
         + struct.pack("HBBI", _JUMP_IF_EQUAL, 2, 0, fsync)
@@ -30,9 +30,9 @@ def fail_every_fsync() -> None:
     )
     program = _Program(5, ctypes.cast(code, ctypes.c_void_p))
     libc = ctypes.CDLL(None, use_errno=True)
-    for arguments in ((_NO_NEW_PRIVS, 1, 0, 0, 0), (_SET_SECCOMP, _FILTER, ctypes.byref(program), 0, 0)):
-        if libc.prctl(*arguments):
-            raise OSError(ctypes.get_errno(), "the kernel takes no filter")
+    is_set = libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+    if not is_set or libc.syscall(seccomp, _SET_FILTER, _OF_EVERY_THREAD, ctypes.byref(program)):
+        raise OSError(ctypes.get_errno(), "the kernel takes no filter")
 
 
 def let_no_file_grow_beyond(num_bytes: int) -> None:

@@ -99,11 +99,12 @@ def in_a_child(work: Callable[[], None]) -> None:
 
 
 def test_a_failing_fsync_is_an_error_and_never_an_acknowledgement(tmp_path: Path) -> None:
-    asyncio.run(ingested(tmp_path, [event(number) for number in range(3)]))
+    asyncio.run(ingested(tmp_path, [event(number) for number in range(2)]))
 
     async def failing() -> None:
+        events = Events(tmp_path)
+        await events.ingest(event(2), noon())
         fail_every_fsync()
-        events = Events(tmp_path)  # its thread is started now, and has no fsync either
         for number in range(3, 6):
             with pytest.raises(JournalUnavailable, match="disk I/O error"):
                 await events.ingest(event(number), noon())
