@@ -13,9 +13,10 @@ from msgspec import Struct
 
 EVENTS, DECISIONS = "events", "decisions"
 
-#: ``ids``: of each event 8 bytes of the digest of its id and 8 of its line's; ``closed`` and ``shipped`` hold a row once it is true.
+#: ``ids``: of each event 8 bytes of the digest of its id and 8 of its line's, before the lines, so that they are read without them.
+#: ``closed`` and ``shipped`` hold a row once it is true.
 SCHEMA = (
-    "create table if not exists groups (number integer primary key, lines blob not null, ids blob not null)",
+    "create table if not exists groups (number integer primary key, ids blob not null, lines blob not null)",
     "create table if not exists closed (is_closed integer primary key)",
     "create table if not exists shipped (sha256 text primary key)",
 )

@@ -26,6 +26,8 @@ NEW, REPEATED, CONFLICTING = "new", "repeated", "conflicting"
 #: An event is recognised on the day on which it arrived first and on the next; a later repeat lands as a duplicate.
 KNOWN_DAYS = 2
 
+_GROUPS_AT_ONCE = 1_000
+
 
 class Record(Struct, frozen=True, gc=False):
     """One JSON line, when it arrived, and the digests of its id and of the line where it has an id."""
@@ -42,7 +44,7 @@ class EventJournal:
         self._home = home
         self._files = DayFiles(home, EVENTS, synchronous="full")
         self._recent = RecentIds()
-        self._read_until: dict[date, int] = {}  # the newest group of each day that the index knows
+        self._read_until: dict[date, int] = {}  # the newest group of each day that the index has read
 
     def commit(self, records: Sequence[Record]) -> list[str]:
         """Write those records that are new, and say of each what it is.
@@ -100,13 +102,13 @@ class EventJournal:
                 connection.close()
 
     def _read(self, day: date, connection: sqlite3.Connection) -> None:
-        until = self._read_until.get(day, 0)
-        for number, ids in connection.execute(
+        until = self._read_until.setdefault(day, 0)
+        found = connection.execute(
             "select number, ids from groups where number > ? order by number", (until,)
-        ):
-            self._recent.add(day, ids)
-            until = number
-        self._read_until[day] = until
+        )
+        while groups := found.fetchmany(_GROUPS_AT_ONCE):
+            self._recent.add(day, b"".join(ids for _, ids in groups))
+            self._read_until[day] = groups[-1][0]
 
 
 class DecisionJournal:

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-#: How many are looked up one by one before they are sorted into a run.
-_RUN_LENGTH = 1 << 17
+#: How many are looked up one by one before they are sorted into a run; and how long runs become that are merged. Each run has to be
+#: looked into, and to merge two long ones takes some hundredths of a second.
+_RUN_LENGTH, _LONGEST = 1 << 17, 1 << 21
 ID = np.dtype([("key", "<u8"), ("body", "<u8")])
 
 _Numbers = npt.NDArray[np.uint64]
@@ -29,12 +30,15 @@ class RecentIds:
         self._runs: list[tuple[date, _Numbers, _Numbers]] = []
 
     def add(self, day: date, ids: bytes) -> None:
-        """Remember events that arrived on a day."""
-        if day != self._day or len(self._newest) >= _RUN_LENGTH:
-            self._sort_newest()
-        self._day = day
+        """Remember events that arrived on a day and are not known yet."""
         found = np.frombuffer(ids, ID)
-        self._newest.update(zip(found["key"].tolist(), found["body"].tolist(), strict=True))
+        if day != self._day or len(self._newest) + len(found) > _RUN_LENGTH:
+            self._keep_newest()
+        self._day = day
+        if len(found) > _RUN_LENGTH:
+            self._keep(day, found["key"], found["body"])
+        else:
+            self._newest.update(zip(found["key"].tolist(), found["body"].tolist(), strict=True))
 
     def bodies(self, keys: npt.NDArray[Any]) -> dict[int, int]:
         """Of those of the ids that are known: the digest of what was said under them."""
@@ -53,10 +57,18 @@ class RecentIds:
             self._newest = {}
         self._runs = [run for run in self._runs if run[0] >= day]
 
-    def _sort_newest(self) -> None:
+    def _keep_newest(self) -> None:
+        """Sort the newest into a run."""
         if self._newest:
             keys = np.fromiter(self._newest.keys(), np.uint64, len(self._newest))
             bodies = np.fromiter(self._newest.values(), np.uint64, len(self._newest))
-            order = np.argsort(keys)
-            self._runs.append((self._day, keys[order], bodies[order]))
+            self._keep(self._day, keys, bodies)
             self._newest = {}
+
+    def _keep(self, day: date, keys: _Numbers, bodies: _Numbers) -> None:
+        """Keep a run, merged with those before it that are no longer than it is."""
+        while self._runs and self._runs[-1][0] == day and len(self._runs[-1][1]) <= len(keys) < _LONGEST:
+            _, earlier_keys, earlier_bodies = self._runs.pop()
+            keys, bodies = np.concatenate([earlier_keys, keys]), np.concatenate([earlier_bodies, bodies])
+        order = np.argsort(keys, kind="stable")
+        self._runs.append((day, keys[order], bodies[order]))
