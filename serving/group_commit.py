@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from time import monotonic
 from typing import Generic, TypeVar
 
 from contracts.errors import JournalUnavailable
@@ -16,8 +17,8 @@ log = logging.getLogger("foretaste.serving")
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-#: After so many seconds without a group, what is written lazily is made to reach the disk.
-_IDLE_SECONDS = 1.0
+#: So often what is written lazily is made to reach the disk.
+_REST_SECONDS = 1.0
 
 
 class _Group(Generic[_Item, _Result]):
@@ -44,7 +45,7 @@ class GroupCommit(Generic[_Item, _Result]):
 
     Args:
         commit: makes a group durable and says of each item what became of it.
-        rest: is called when nothing has arrived for a while.
+        rest: is called once a second or so, between groups.
         most_waiting: so many items may wait; what exceeds them is refused at once.
         patience: so many seconds a caller waits at most.
     """
@@ -109,23 +110,31 @@ class GroupCommit(Generic[_Item, _Result]):
         group.settle(outcome)
 
     def _work(self) -> None:
-        while (group := self._take()) is not None:
-            outcome: Sequence[_Result] | Exception
-            try:
-                outcome = self._commit(group.items)
-            except Exception as error:  # the thread's outer edge: whoever waits is told
-                log.warning("journal_group_failed items=%d why=%s", len(group.items), error)
-                outcome = error
-            with suppress(RuntimeError):  # the loop has ended without closing this: nobody is left to be told
-                self._loop.call_soon_threadsafe(self._settled, group, outcome)
+        rested = monotonic()
+        while True:
+            group = self._take()
+            if group is not None:
+                self._write(group)
+            elif self._is_closing:
+                return
+            if monotonic() - rested >= _REST_SECONDS:
+                self._rest()
+                rested = monotonic()
 
     def _take(self) -> _Group[_Item, _Result] | None:
-        """The next group, once there is one; None at the end."""
-        while True:
-            with self._changed:
-                if self._next is None and not self._is_closing:
-                    self._changed.wait(_IDLE_SECONDS)
-                if self._next is not None or self._is_closing:
-                    group, self._next = self._next, None
-                    return group
-            self._rest()
+        """The next group; None where none comes for a while."""
+        with self._changed:
+            if self._next is None and not self._is_closing:
+                self._changed.wait(_REST_SECONDS)
+            group, self._next = self._next, None
+            return group
+
+    def _write(self, group: _Group[_Item, _Result]) -> None:
+        outcome: Sequence[_Result] | Exception
+        try:
+            outcome = self._commit(group.items)
+        except Exception as error:  # the thread's outer edge: whoever waits is told
+            log.warning("journal_group_failed items=%d why=%s", len(group.items), error)
+            outcome = error
+        with suppress(RuntimeError):  # the loop has ended without closing this: nobody is left to be told
+            self._loop.call_soon_threadsafe(self._settled, group, outcome)

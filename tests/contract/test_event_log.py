@@ -195,6 +195,27 @@ def test_what_waits_is_bounded_and_nobody_waits_long() -> None:
     asyncio.run(stuck())
 
 
+def test_what_is_written_lazily_reaches_the_disk_also_while_more_arrives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("serving.group_commit._REST_SECONDS", 0.05)
+    num_rests = 0
+
+    def rest() -> None:
+        nonlocal num_rests
+        num_rests += 1
+
+    async def steady() -> None:
+        commits = GroupCommit[int, int](list, rest, most_waiting=9, patience=1)
+        for number in range(30):
+            await commits.add([number])
+            await asyncio.sleep(0.01)
+        await commits.close()
+
+    asyncio.run(steady())
+    assert 2 <= num_rests < 20
+
+
 def test_who_stops_waiting_takes_nothing_from_the_others() -> None:
     async def one_leaves() -> None:
         commits = GroupCommit[int, str](
