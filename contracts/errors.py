@@ -73,6 +73,12 @@ class ServiceUnreachable(ForetasteError):
     exit_code = EXIT_TRY_AGAIN
 
 
+class JournalUnavailable(ForetasteError):
+    """What the API was told is not durable: the disk is full, failing or too slow. Whoever sends it again loses nothing."""
+
+    exit_code = EXIT_TRY_AGAIN
+
+
 class StoreUnfit(ForetasteError):
     """A server answers but is configured so that it would lose data."""
 

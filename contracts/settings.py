@@ -168,6 +168,12 @@ class Settings(BaseSettings):
         default=5, description="Deliveries that must have been seen before volume is judged."
     )
 
+    # The API's journal
+    journal_kept_days: Annotated[int, Field(ge=2, le=3650)] = Field(
+        default=7,
+        description="Days of the API's journal that are kept after they were shipped; then what they hold of people is gone.",
+    )
+
     # What a run computes (part of its manifest)
     list_length: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=100, description="Items kept for each user."
