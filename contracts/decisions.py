@@ -99,3 +99,6 @@ class Decision(Struct, frozen=True):
     why: Annotated[str, Meta(description="The same in words; empty where nothing is missing.")]
     is_short: Annotated[bool, Meta(description="Are there fewer items than were asked for?")]
     items: list[RankedItem]
+    is_logged: Annotated[
+        bool, Meta(description="Can be learnt from it? False where it could not be logged.")
+    ] = False

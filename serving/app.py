@@ -9,7 +9,8 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from importlib.metadata import version
@@ -21,8 +22,8 @@ from contracts.api_keys import ADMIN, DECIDE, keys_path
 from contracts.decisions import Decision, DecisionRequest
 from contracts.settings import Settings, load_settings
 from serving.decide import decide
-from serving.exchange import Answer, Exchange, Receive, Route, Scope, Send
-from serving.health import judge
+from serving.exchange import JSON, Answer, Exchange, Receive, Route, Scope, Send
+from serving.health import Health, judge
 from serving.keys import Gate, KeyRing
 from serving.metrics import Metrics
 from serving.online import Online
@@ -41,37 +42,32 @@ _COLLECTED_EVERY = (50_000, 20, 100)
 _encode = msgspec.json.Encoder().encode
 
 
+@dataclass(frozen=True)
+class Extension:
+    """What else this process does: further routes, and a log of decisions."""
+
+    routes: Mapping[str, Route] = field(default_factory=dict)
+    #: Logs a decision before it is answered, and says whether it is logged.
+    record: Callable[[DecisionRequest, Decision, datetime], Awaitable[bool]] | None = None
+    close: Callable[[], Awaitable[None]] | None = None
+
+
 class App:
-    """An ASGI application.
+    """An ASGI application."""
 
-    Args:
-        record: is given each decision before it is answered; it must not wait.
-        routes: further ones, by path.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        record: Callable[[Decision], None] = lambda decision: None,
-        routes: Mapping[str, Route] | None = None,
-    ) -> None:
-        self._settings, self._record = settings, record
+    def __init__(self, settings: Settings, extension: Extension | None = None) -> None:
+        self._settings = settings
+        self._extension = extension or Extension()
         self._online = Online(settings.redis_url.get_secret_value())
         snapshot = Snapshot(settings.home / "serving" / "snapshot")
         self._published = Published(self._online, snapshot, time.monotonic)
         self._metrics = Metrics(self._age, lambda: self._published.view().can_ask)
-        self._document = msgspec.json.encode(document(version("foretaste")))
         gate = Gate(
             KeyRing(keys_path(settings.home), time.monotonic), settings.api_rate_limit, time.monotonic
         )
-        own = {
-            "/v1/decisions": Route("POST", DECIDE, _DECISION_BYTES, self._decide),
-            "/v1/health": Route("GET", None, 0, self._tell_health),
-            "/metrics": Route("GET", ADMIN, 0, self._tell_metrics),
-            "/openapi.json": Route("GET", None, 0, self._tell_document),
-        }
-        self._exchange = Exchange({**own, **(routes or {})}, gate, self._metrics)
+        routes = self._routes() | dict(self._extension.routes)
+        self._document = msgspec.json.encode(document(version("foretaste"), routes))
+        self._exchange = Exchange(routes, gate, self._metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -81,6 +77,51 @@ class App:
         # No other protocol is spoken here.
 
     # Routes
+
+    def _routes(self) -> dict[str, Route]:
+        return {
+            "/v1/decisions": Route(
+                "decide",
+                "POST",
+                "Ranked items for a user, from one version, with all that says how they came about.",
+                DECIDE,
+                self._decide,
+                {HTTPStatus.OK: ("The decision.", JSON, Decision)},
+                takes=DecisionRequest,
+                most_bytes=_DECISION_BYTES,
+            ),
+            "/v1/health": Route(
+                "health",
+                "GET",
+                "How well this process can answer, and why not better.",
+                None,
+                self._tell_health,
+                {
+                    HTTPStatus.OK: ("It answers, from the top of the ladder or from lower.", JSON, Health),
+                    HTTPStatus.SERVICE_UNAVAILABLE: (
+                        "It cannot answer: no version was ever seen.",
+                        JSON,
+                        Health,
+                    ),
+                },
+            ),
+            "/metrics": Route(
+                "metrics",
+                "GET",
+                "Figures of this process, for Prometheus.",
+                ADMIN,
+                self._tell_metrics,
+                {HTTPStatus.OK: ("The figures.", "text/plain", str)},
+            ),
+            "/openapi.json": Route(
+                "openapi",
+                "GET",
+                "This document.",
+                None,
+                self._tell_document,
+                {HTTPStatus.OK: ("The document.", JSON, dict)},
+            ),
+        }
 
     async def _decide(self, body: bytes) -> Answer:
         request = decode(body, DecisionRequest)
@@ -94,15 +135,17 @@ class App:
                 headers={"retry-after": "1"},
             )
         told = await self._published.ask(view, user_id)
+        now = datetime.fromtimestamp(time.time(), UTC)
         decision = decide(
             request,
             view.bundle,
             told,
             fallback=view.fallback,
             decision_id=secrets.token_hex(16),
-            now=datetime.fromtimestamp(time.time(), UTC),
+            now=now,
         )
-        self._record(decision)
+        if self._extension.record is not None and await self._extension.record(request, decision, now):
+            decision = msgspec.structs.replace(decision, is_logged=True)
         self._metrics.decided(decision.source, decision.fallback)
         return Answer(_encode(decision))
 
@@ -134,6 +177,8 @@ class App:
         following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await following
+        if self._extension.close is not None:
+            await self._extension.close()
         await self._online.close()
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -40,19 +40,35 @@ class Answer(Struct, frozen=True, gc=False):
     headers: dict[str, str] | None = None
 
 
+#: What is answered with a status: in words, as which media type, and the type that is encoded.
+Given = tuple[str, str, type]
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Who may ask, how much may be sent, and who answers.
+    """Who may ask, how much may be sent, who answers, and how that is described.
 
     Args:
+        name: of the operation.
         scope: that a key must have; None: anybody may ask.
-        most_bytes: of a body; 0: none is read.
+        takes: the type of the body; None: none is read.
+        most_bytes: of a body.
     """
 
+    name: str
     method: str
+    summary: str
     scope: str | None
-    most_bytes: int
     answer: Callable[[bytes], Awaitable[Answer]]
+    gives: Mapping[HTTPStatus, Given]
+    takes: type | None = None
+    most_bytes: int = 0
+
+    @property
+    def types(self) -> set[type]:
+        """What has to be described beside the route."""
+        found = {self.takes, *(type_ for _, _, type_ in self.gives.values())}
+        return {type_ for type_ in found if type_ is not None and issubclass(type_, Struct)}
 
 
 class Exchange:
@@ -104,7 +120,7 @@ class Exchange:
             )
         headers = scope["headers"]
         self._gate.admit(_header(headers, b"authorization"), route.scope)
-        if not route.most_bytes:
+        if route.takes is None:
             return await route.answer(b"")
         if _header(headers, b"content-type").partition(";")[0].strip().lower() != JSON:
             raise Problem(

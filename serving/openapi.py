@@ -1,19 +1,16 @@
-"""The API described by itself (OpenAPI 3.1): schemas come from the types that are decoded and encoded."""
+"""The API described by itself (OpenAPI 3.1): from the routes, and the types that they decode and encode."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
-from contracts.api_keys import ADMIN, DECIDE
-from contracts.decisions import Decision, DecisionRequest
-from serving.exchange import JSON, PROBLEM_JSON
-from serving.health import Health
+from serving.exchange import JSON, PROBLEM_JSON, Route
 from serving.problems import ProblemDetails
 
-_SCHEMAS = (DecisionRequest, Decision, Health, ProblemDetails)
 _ASKED_BADLY = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.REQUEST_TIMEOUT,
@@ -21,81 +18,68 @@ _ASKED_BADLY = (
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
-_KEYED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-_BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+_KEYED = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+#: What a type cannot say of itself.
+_BESIDES = {"DecisionRequest": {"oneOf": [{"required": ["user_id"]}, {"required": ["anonymous_id"]}]}}
 
 
-def document(version: str) -> dict[str, Any]:
+def document(version: str, routes: Mapping[str, Route]) -> dict[str, Any]:
     """The document of this release."""
-    _, schemas = msgspec.json.schema_components(_SCHEMAS, ref_template="#/components/schemas/{name}")
-    schemas["DecisionRequest"]["oneOf"] = [{"required": ["user_id"]}, {"required": ["anonymous_id"]}]
+    types = {type_ for route in routes.values() for type_ in route.types}
+    ordered = sorted(types, key=lambda each: each.__name__)
+    _, schemas = msgspec.json.schema_components(
+        [*ordered, ProblemDetails], ref_template="#/components/schemas/{name}"
+    )
+    for name, more in _BESIDES.items():
+        if name in schemas:
+            schemas[name] |= more
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Foretaste",
             "version": version,
-            "description": "Ranked items for a user and a surface. Every request of a scope needs a key; `foretaste keys create` makes one.",
+            "description": "Ranked items for a user and a surface. A route with a scope needs a key that has it; an operator "
+            "makes one: `foretaste keys create`.",
         },
-        "paths": {
-            "/v1/decisions": {
-                "post": {
-                    "operationId": "decide",
-                    "summary": "Ranked items for a user, from one version, with all that says how they came about.",
-                    "security": [{"key": []}],
-                    "description": f"Needs the scope {DECIDE}.",
-                    "requestBody": {"required": True, "content": {JSON: {"schema": _ref("DecisionRequest")}}},
-                    "responses": {
-                        "200": _content("The decision.", JSON, _ref("Decision")),
-                        **_problems(*_KEYED, *_ASKED_BADLY, *_BUSY),
-                    },
-                }
-            },
-            "/v1/health": {
-                "get": {
-                    "operationId": "health",
-                    "summary": "How well this process can answer, and why not better.",
-                    "responses": {
-                        "200": _content(
-                            "It answers, from the top of the ladder or from lower.", JSON, _ref("Health")
-                        ),
-                        "503": _content("It cannot answer: no version was ever seen.", JSON, _ref("Health")),
-                    },
-                }
-            },
-            "/metrics": {
-                "get": {
-                    "operationId": "metrics",
-                    "summary": "Figures of this process, for Prometheus.",
-                    "security": [{"key": []}],
-                    "description": f"Needs the scope {ADMIN}.",
-                    "responses": {
-                        "200": _content("The figures.", "text/plain", {"type": "string"}),
-                        **_problems(*_KEYED, *_BUSY),
-                    },
-                }
-            },
-            "/openapi.json": {
-                "get": {
-                    "operationId": "openapi",
-                    "summary": "This document.",
-                    "responses": {"200": _content("The document.", JSON, {"type": "object"})},
-                }
-            },
-        },
+        "paths": {path: {route.method.lower(): _operation(route)} for path, route in routes.items()},
         "components": {"schemas": schemas, "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
     }
 
 
-def _ref(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _content(description: str, content_type: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": description, "content": {content_type: {"schema": schema}}}
-
-
-def _problems(*statuses: HTTPStatus) -> dict[str, Any]:
-    return {
-        str(status.value): _content(status.description or status.phrase, PROBLEM_JSON, _ref("ProblemDetails"))
-        for status in statuses
+def _operation(route: Route) -> dict[str, Any]:
+    told: dict[str, Any] = {"operationId": route.name, "summary": route.summary}
+    problems: tuple[HTTPStatus, ...] = ()
+    if route.scope is not None:
+        told |= {"description": f"Needs the scope {route.scope}.", "security": [{"key": []}]}
+        problems += _KEYED
+    if route.takes is not None:
+        told["requestBody"] = {"required": True, "content": _content(JSON, route.takes)}
+        problems += _ASKED_BADLY
+    told["responses"] = {
+        **{
+            str(status.value): {
+                "description": status.description,
+                "content": _content(PROBLEM_JSON, ProblemDetails),
+            }
+            for status in problems
+        },
+        **{
+            str(status.value): {"description": description, "content": _content(media_type, type_)}
+            for status, (description, media_type, type_) in route.gives.items()
+        },
     }
+    return told
+
+
+def _content(media_type: str, type_: type) -> dict[str, Any]:
+    is_described = issubclass(type_, msgspec.Struct)
+    schema = {"$ref": f"#/components/schemas/{type_.__name__}"} if is_described else {"type": _PLAIN[type_]}
+    return {media_type: {"schema": schema}}
+
+
+_PLAIN: dict[type, str] = {str: "string", dict: "object"}

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from contracts.api_keys import ADMIN, DECIDE, SCOPES
+from contracts.decisions import Decision, DecisionRequest
 from contracts.settings import load_settings
-from serving.app import App
+from serving.app import App, Extension
 from serving.exchange import Answer, Route
 from serving.snapshot import Snapshot
 from tests.serving_shop import ask, bundle, write_key
@@ -19,8 +22,8 @@ from tests.serving_shop import ask, bundle, write_key
 ASKED = {"surface": "home", "user_id": "ada"}
 
 
-def app_of(home: Path, **more: Any) -> App:
-    return App(load_settings(home=home, redis_url="redis://127.0.0.1:1/0"), **more)
+def app_of(home: Path, extension: Extension | None = None) -> App:
+    return App(load_settings(home=home, redis_url="redis://127.0.0.1:1/0"), extension)
 
 
 def run(asked: Coroutine[Any, Any, Any]) -> Any:
@@ -53,10 +56,10 @@ def test_where_nothing_at_all_is_known_the_answer_says_when_to_come_back(tmp_pat
 
 def test_a_restarted_process_without_a_store_answers_from_its_disk(tmp_path: Path) -> None:
     Snapshot(tmp_path / "serving" / "snapshot").write(bundle())
-    key, recorded = write_key(tmp_path), []
+    key = write_key(tmp_path)
 
     async def asked() -> Any:
-        app = app_of(tmp_path, record=recorded.append)
+        app = app_of(tmp_path)
         await app._published.start()
         return await ask(app, "/v1/decisions", {**ASKED, "count": 2}, key=key), await ask(app, "/v1/health")
 
@@ -65,7 +68,25 @@ def test_a_restarted_process_without_a_store_answers_from_its_disk(tmp_path: Pat
     assert [item["item_id"] for item in decision["items"]] == ["i0", "i1"]
     assert health["status"] == "degraded"
     assert "away" in health["reasons"][0]
-    assert [each.decision_id for each in recorded] == [decision["decision_id"]]
+
+
+@pytest.mark.parametrize("is_logged", [True, False])
+def test_an_answer_says_whether_it_was_logged(tmp_path: Path, is_logged: bool) -> None:
+    Snapshot(tmp_path / "serving" / "snapshot").write(bundle())
+    key, recorded = write_key(tmp_path), []
+
+    async def record(request: DecisionRequest, decision: Decision, now: datetime) -> bool:
+        recorded.append((request.user_id, decision.decision_id))
+        return is_logged
+
+    async def asked() -> Any:
+        app = app_of(tmp_path, Extension(record=record))
+        await app._published.start()
+        return await ask(app, "/v1/decisions", ASKED, key=key)
+
+    _, _, decision = run(asked())
+    assert decision["is_logged"] is is_logged
+    assert recorded == [("ada", decision["decision_id"])]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +144,8 @@ def test_a_fault_of_ours_is_an_answer_that_tells_nothing_of_it(tmp_path: Path, c
     async def fail(body: bytes) -> Answer:
         raise RuntimeError("secret of the inside")
 
-    app = app_of(tmp_path, routes={"/v1/more": Route("GET", None, 0, fail)})
+    more = Route("more", "GET", "Fails.", None, fail, {HTTPStatus.OK: ("", "text/plain", str)})
+    app = app_of(tmp_path, Extension({"/v1/more": more}))
     status, _, problem = run(ask(app, "/v1/more"))
     assert status == 500
     assert "secret" not in str(problem)

@@ -12,7 +12,6 @@ from schemathesis import Case, GenerationMode
 
 from contracts.settings import load_settings
 from serving.app import App
-from serving.openapi import document
 from serving.snapshot import Snapshot
 from tests.serving_shop import ask, bundle, write_key
 
@@ -29,6 +28,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def key(home: Path) -> str:
+    return write_key(home)
+
+
+@pytest.fixture(scope="module")
 def app(home: Path) -> App:
     app = App(load_settings(home=home, redis_url="redis://127.0.0.1:1/0", api_rate_limit=1e6))
     asyncio.run(app._published.start())
@@ -39,7 +43,7 @@ def test_the_document_names_every_route(app: App) -> None:
     _, _, told = asyncio.run(ask(app, "/openapi.json"))
     assert {path: next(iter(methods)).upper() for path, methods in told["paths"].items()} == PATHS
     assert set(app._exchange._routes) == PATHS.keys()
-    assert told["openapi"] == document("1")["openapi"] == "3.1.0"
+    assert told["openapi"] == "3.1.0"
 
 
 @pytest.mark.parametrize(
@@ -47,10 +51,10 @@ def test_the_document_names_every_route(app: App) -> None:
     [*((path, GenerationMode.POSITIVE) for path in PATHS), ("/v1/decisions", GenerationMode.NEGATIVE)],
 )
 def test_no_request_is_answered_otherwise_than_documented(
-    app: App, home: Path, path: str, mode: GenerationMode
+    app: App, key: str, path: str, mode: GenerationMode
 ) -> None:
     operation = schemathesis.openapi.from_asgi("/openapi.json", app)[path][PATHS[path]]
-    key, statuses = write_key(home), set[int]()
+    statuses = set[int]()
     asked = {"Authorization": f"Bearer {key}"}
 
     @settings(
