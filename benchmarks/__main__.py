@@ -24,6 +24,7 @@ from benchmarks import (
     reasons,
     rescoring,
     scoring,
+    serving,
     training,
     training_speed,
 )
@@ -53,6 +54,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "score.vs_faiss": scoring.vs_faiss,
     "score.million": scoring.million,
     "publish.features": publishing.publish_features,
+    "serve.precomputed": serving.precomputed,
     "ranking.preparation": preparation.preparation,
     "steps.freed_memory": training_speed.freed_memory,
     "ranking.inputs.movielens_100k": inputs.of_real_events("movielens_100k"),

@@ -58,7 +58,7 @@ class Item(Struct, frozen=True, gc=False):
     title: str | None = None
 
 
-class RankedItem(Struct, frozen=True):
+class RankedItem(Struct, frozen=True, gc=False):
     """An item in its place."""
 
     position: Annotated[int, Meta(ge=1, description="The place in this answer, from 1.")]

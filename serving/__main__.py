@@ -6,9 +6,9 @@ import asyncio
 import logging
 import sys
 
-from granian import Granian
 from granian.constants import Interfaces, Loops
 from granian.http import HTTP1Settings
+from granian.server import MPServer
 
 from contracts.errors import ForetasteError, ServiceUnreachable, StoreUnfit
 from contracts.settings import Settings, load_settings
@@ -31,17 +31,22 @@ def main() -> None:
     except ForetasteError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
         raise SystemExit(error.exit_code) from None
-    Granian(
-        "serving.app:create",
+    server("serving.app:create", settings.api_host, settings.api_port).serve()
+
+
+def server(target: str, address: str, port: int) -> MPServer:
+    """One process that serves what a function makes."""
+    return MPServer(
+        target,
         factory=True,
-        address=settings.api_host,
-        port=settings.api_port,
+        address=address,
+        port=port,
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,
         websockets=False,
         http1_settings=HTTP1Settings(header_read_timeout=_HEAD_TIMEOUT, max_buffer_size=_HEAD_BYTES),
         respawn_failed_workers=True,
-    ).serve()
+    )
 
 
 async def _refuse_unfit(settings: Settings) -> None:

@@ -25,6 +25,7 @@ TIMEOUT = 0.05
 #: Seconds that loading a whole version may take; no request waits for it.
 _LOAD_TIMEOUT = 30.0
 _CONNECT_TIMEOUT = 1.0
+_CONSENT_KEY, _ANYBODY = names.CONSENT_KEY.encode(), ANYBODY.encode()
 #: Items read at once while requests go on being answered.
 _ITEMS_AT_ONCE = 500
 
@@ -62,8 +63,8 @@ class Online:
         """
         bucket = names.bucket_of(user_id, pointer.num_buckets)
         packed, consent = await self._pipe.ask(
-            ("HGET", names.lists_key(pointer.version, bucket), user_id),
-            ("HMGET", names.CONSENT_KEY, digest_of_user(user_id), ANYBODY),
+            (b"HGET", names.lists_key(pointer.version, bucket).encode(), user_id.encode()),
+            (b"HMGET", _CONSENT_KEY, digest_of_user(user_id).encode(), _ANYBODY),
         )
         own, anybody = (None if each is None else each.decode() for each in consent)
         return Told(packed, own, anybody)
@@ -75,7 +76,7 @@ class Online:
             StoreAway: it does not answer in time.
         """
         await self._pipe.connect()
-        [found] = await self._pipe.ask(("GET", names.LIVE_POINTER))
+        [found] = await self._pipe.ask((b"GET", names.LIVE_POINTER.encode()))
         return None if found is None else Pointer.from_json(found)
 
     # What may take its time
