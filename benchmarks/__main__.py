@@ -25,6 +25,7 @@ from benchmarks import (
     reasons,
     rescoring,
     scoring,
+    serving,
     training,
     training_speed,
 )
@@ -54,6 +55,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "score.vs_faiss": scoring.vs_faiss,
     "score.million": scoring.million,
     "publish.features": publishing.publish_features,
+    "serve.precomputed": serving.precomputed,
     "ranking.preparation": preparation.preparation,
     "events.single": events.events,
     "events.batched": events.events,

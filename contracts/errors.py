@@ -57,6 +57,12 @@ class ModelRefused(ForetasteError):
     exit_code = EXIT_REFUSED
 
 
+class KeyRefused(ForetasteError):
+    """A key to the API cannot be made, or there is none to be revoked."""
+
+    exit_code = EXIT_REFUSED
+
+
 class LeaseHeld(ForetasteError):
     """Another run holds the one lease; it is named in the message."""
 
