@@ -100,5 +100,5 @@ class Decision(Struct, frozen=True):
     is_short: Annotated[bool, Meta(description="Are there fewer items than were asked for?")]
     items: list[RankedItem]
     is_logged: Annotated[
-        bool, Meta(description="Can be learnt from it? False where it could not be logged.")
+        bool, Meta(description="Can be learnt from it? False where the disk is full, failing or slow.")
     ] = False

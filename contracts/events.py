@@ -35,3 +35,9 @@ class Event(Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True)
     position: Annotated[int, Meta(ge=1, le=10**6)] | None = None
     decision_id: Annotated[Text, Meta(description="As the decision gave it.")] | None = None
     propensity: Annotated[float, Meta(gt=0, le=1)] | None = None
+
+
+class EventBatch(Struct, forbid_unknown_fields=True, frozen=True):
+    """Several events; each is judged by itself."""
+
+    events: Annotated[list[Event], Meta(min_length=1, max_length=MOST_EVENTS)]

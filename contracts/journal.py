@@ -34,22 +34,18 @@ class LoggedDecision(Struct, frozen=True):
     """One answer, as it was made.
 
     Args:
-        user_id: who, by the id that the shop's events carry; the feed asks for a pseudonym. None: nobody's.
-        variant: of the experiment that the answer belongs to, if any.
+        user_id: who, by the id that the shop's events carry; the feed asks for a pseudonym.
         source: the rung of the ladder that the answer comes from.
         fallback: why it is no higher one, if it could have been.
-        rules: the labels of the rules that changed the list, or were dropped.
     """
 
     decision_id: str
     decided_at: datetime  # with its offset
-    user_id: str | None
+    user_id: str
     surface: str
     version: str
-    variant: str | None
     source: str
     fallback: str | None
-    rules: tuple[str, ...]
     items: tuple[LoggedItem, ...]
 
 

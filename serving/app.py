@@ -9,8 +9,7 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from importlib.metadata import version
@@ -18,11 +17,14 @@ from importlib.metadata import version
 import msgspec
 from msgspec import UNSET
 
-from contracts.api_keys import ADMIN, DECIDE, keys_path
+from contracts.api_keys import ADMIN, DECIDE, INGEST, keys_path
 from contracts.decisions import Decision, DecisionRequest
+from contracts.events import Event, EventBatch
 from contracts.settings import Settings, load_settings
 from serving.decide import decide
+from serving.events import Received
 from serving.exchange import JSON, Answer, Exchange, Receive, Route, Scope, Send
+from serving.feedback import Feedback
 from serving.health import Health, judge
 from serving.keys import Gate, KeyRing
 from serving.metrics import Metrics
@@ -36,36 +38,27 @@ from serving.strict_json import decode
 log = logging.getLogger("foretaste.serving")
 
 _DECISION_BYTES = 16 << 10
+_EVENT_BYTES = 1 << 20
 #: What a request leaves behind dies young: with the default of 700 the collector looks at it all many times a second.
 _COLLECTED_EVERY = (50_000, 20, 100)
 
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True)
-class Extension:
-    """What else this process does: further routes, and a log of decisions."""
-
-    routes: Mapping[str, Route] = field(default_factory=dict)
-    #: Logs a decision before it is answered, and says whether it is logged.
-    record: Callable[[DecisionRequest, Decision, datetime], Awaitable[bool]] | None = None
-    close: Callable[[], Awaitable[None]] | None = None
-
-
 class App:
     """An ASGI application."""
 
-    def __init__(self, settings: Settings, extension: Extension | None = None) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._extension = extension or Extension()
+        self._feedback: Feedback | None = None  # it belongs to the running loop
         self._online = Online(settings.redis_url.get_secret_value())
         snapshot = Snapshot(settings.home / "serving" / "snapshot")
         self._published = Published(self._online, snapshot, time.monotonic)
-        self._metrics = Metrics(self._age, lambda: self._published.view().can_ask)
+        self._metrics = Metrics(self._age, lambda: self._published.view().can_ask, self._of_journal)
         gate = Gate(
             KeyRing(keys_path(settings.home), time.monotonic), settings.api_rate_limit, time.monotonic
         )
-        routes = self._routes() | dict(self._extension.routes)
+        routes = self._routes()
         self._document = msgspec.json.encode(document(version("foretaste"), routes))
         self._exchange = Exchange(routes, gate, self._metrics)
 
@@ -87,8 +80,26 @@ class App:
                 DECIDE,
                 self._decide,
                 {HTTPStatus.OK: ("The decision.", JSON, Decision)},
-                takes=DecisionRequest,
+                takes=(DecisionRequest,),
                 most_bytes=_DECISION_BYTES,
+            ),
+            "/v1/events": Route(
+                "events",
+                "POST",
+                "What people did: one event or a batch. Of a batch good events are kept, and the others told of.",
+                INGEST,
+                self._take_events,
+                {
+                    HTTPStatus.ACCEPTED: ("Durable: at least one event that is good.", JSON, Received),
+                    HTTPStatus.CONFLICT: (
+                        "Nothing kept: other events were sent under these ids.",
+                        JSON,
+                        Received,
+                    ),
+                    HTTPStatus.UNPROCESSABLE_ENTITY: ("Nothing kept: no event is good.", JSON, Received),
+                },
+                takes=(Event, EventBatch),
+                most_bytes=_EVENT_BYTES,
             ),
             "/v1/health": Route(
                 "health",
@@ -141,17 +152,28 @@ class App:
             view.bundle,
             told,
             fallback=view.fallback,
-            decision_id=secrets.token_hex(16),
+            decision_id=f"{view.bundle.version}:{secrets.token_hex(16)}",
             now=now,
         )
-        if self._extension.record is not None and await self._extension.record(request, decision, now):
+        if self._feedback is not None and await self._feedback.log(user_id, decision, now):
             decision = msgspec.structs.replace(decision, is_logged=True)
         self._metrics.decided(decision.source, decision.fallback)
         return Answer(_encode(decision))
 
+    async def _take_events(self, body: bytes) -> Answer:
+        if self._feedback is None:
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "the journal is closed",
+                "Send it again.",
+                headers={"retry-after": "1"},
+            )
+        return await self._feedback.take(body, datetime.fromtimestamp(time.time(), UTC))
+
     async def _tell_health(self, body: bytes) -> Answer:
         now = datetime.fromtimestamp(time.time(), UTC)
-        health = judge(self._published.view(), now, self._settings.version_max_age_hours)
+        problem = self._feedback.problem if self._feedback else ""
+        health = judge(self._published.view(), now, self._settings.version_max_age_hours, problem)
         is_able = health.status != "unavailable"
         return Answer(_encode(health), HTTPStatus.OK if is_able else HTTPStatus.SERVICE_UNAVAILABLE)
 
@@ -165,11 +187,19 @@ class App:
         bundle = self._published.view().bundle
         return math.nan if bundle is None else bundle.age_seconds(datetime.fromtimestamp(time.time(), UTC))
 
+    def _of_journal(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
+        return (self._feedback.events, self._feedback.decisions) if self._feedback else ({}, {})
+
     # For as long as the process runs
+
+    async def start(self) -> None:
+        """See what is published, and open the journal."""
+        await self._published.start()
+        self._feedback = Feedback(self._settings.home)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        await self._published.start()
+        await self.start()
         following = asyncio.create_task(self._published.follow())
         _spare_collector()
         await send({"type": "lifespan.startup.complete"})
@@ -177,8 +207,8 @@ class App:
         following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await following
-        if self._extension.close is not None:
-            await self._extension.close()
+        if self._feedback is not None:
+            await self._feedback.close()
         await self._online.close()
         await send({"type": "lifespan.shutdown.complete"})
 

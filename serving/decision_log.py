@@ -39,6 +39,11 @@ class DecisionLog:
             self._journal.commit, self._journal.rest, most_waiting=_MOST_WAITING, patience=_PATIENCE
         )
 
+    @property
+    def is_logging(self) -> bool:
+        """Was the last decision logged?"""
+        return self._last == LOGGED
+
     async def write(self, decision: LoggedDecision) -> str:
         """``LOGGED`` once the decision survives this process; ``UNLOGGED`` where the disk is full, failing or slow."""
         outcome = LOGGED

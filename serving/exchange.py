@@ -53,7 +53,7 @@ class Route:
     Args:
         name: of the operation.
         scope: that a key must have; None: anybody may ask.
-        takes: the type of the body; None: none is read.
+        takes: the types that a body may have; without any none is read.
         most_bytes: of a body.
     """
 
@@ -63,14 +63,14 @@ class Route:
     scope: str | None
     answer: Callable[[bytes], Awaitable[Answer]]
     gives: Mapping[HTTPStatus, Given]
-    takes: type | None = None
+    takes: tuple[type, ...] = ()
     most_bytes: int = 0
 
     @property
     def types(self) -> set[type]:
         """What has to be described beside the route."""
-        found = {self.takes, *(type_ for _, _, type_ in self.gives.values())}
-        return {type_ for type_ in found if type_ is not None and issubclass(type_, Struct)}
+        found = {*self.takes, *(type_ for _, _, type_ in self.gives.values())}
+        return {type_ for type_ in found if issubclass(type_, Struct)}
 
 
 class Exchange:
@@ -122,7 +122,7 @@ class Exchange:
             )
         headers = scope["headers"]
         self._gate.admit(_header(headers, b"authorization"), route.scope)
-        if route.takes is None:
+        if not route.takes:
             return await route.answer(b"")
         if _header(headers, b"content-type").partition(";")[0].strip().lower() != JSON:
             raise Problem(

@@ -25,10 +25,10 @@ class Health(Struct, frozen=True):
     age_seconds: int | None
 
 
-def judge(view: View, now: datetime, max_age_hours: float) -> Health:
-    """The health of a view."""
+def judge(view: View, now: datetime, max_age_hours: float, problem: str = "") -> Health:
+    """The health of a view, and of a process that has this problem beside it."""
     bundle = view.bundle
-    reasons = [view.problem] if view.problem else []
+    reasons = [told for told in (view.problem, problem) if told]
     if bundle is None:
         return Health("unavailable", [*reasons, "no version was ever seen"], None, None, None)
     age = bundle.age_seconds(now)

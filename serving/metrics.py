@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -21,10 +21,16 @@ class Metrics(Collector):
     Args:
         age: seconds since the version that is served was first published; NaN while there is none.
         is_store_up: can the online store be asked?
+        of_journal: events by what became of them, and decisions by whether they were logged.
     """
 
-    def __init__(self, age: Callable[[], float], is_store_up: Callable[[], bool]) -> None:
-        self._age, self._is_store_up = age, is_store_up
+    def __init__(
+        self,
+        age: Callable[[], float],
+        is_store_up: Callable[[], bool],
+        of_journal: Callable[[], tuple[Mapping[str, int], Mapping[str, int]]],
+    ) -> None:
+        self._age, self._is_store_up, self._of_journal = age, is_store_up, of_journal
         self._requests = Counter[tuple[str, int]]()
         self._latencies: dict[str, list[int]] = {}  # by route: how many took up to each border, and longer
         self._seconds = Counter[str]()
@@ -65,7 +71,16 @@ class Metrics(Collector):
         )
         for (source, fallback), count in self._decisions.items():
             decisions.add_metric((source, fallback or "none"), count)
-        yield from (requests, latency, decisions)
+        events = CounterMetricFamily(
+            "foretaste_events", "Events by what became of them.", labels=("outcome",)
+        )
+        logged = CounterMetricFamily(
+            "foretaste_logged_decisions", "Decisions by whether they were logged.", labels=("outcome",)
+        )
+        for family, outcomes in zip((events, logged), self._of_journal(), strict=True):
+            for outcome, count in outcomes.items():
+                family.add_metric((outcome,), count)
+        yield from (requests, latency, decisions, events, logged)
         yield GaugeMetricFamily(
             "foretaste_version_age_seconds", "Since what is served was first published.", self._age()
         )

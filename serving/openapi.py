@@ -57,8 +57,8 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.scope is not None:
         told |= {"description": f"Needs the scope {route.scope}.", "security": [{"key": []}]}
         problems += _KEYED
-    if route.takes is not None:
-        told["requestBody"] = {"required": True, "content": _content(JSON, route.takes)}
+    if route.takes:
+        told["requestBody"] = {"required": True, "content": _content(JSON, *route.takes)}
         problems += _ASKED_BADLY
     told["responses"] = {
         **{
@@ -76,10 +76,14 @@ def _operation(route: Route) -> dict[str, Any]:
     return told
 
 
-def _content(media_type: str, type_: type) -> dict[str, Any]:
+def _content(media_type: str, *types: type) -> dict[str, Any]:
+    first, *others = [_schema(type_) for type_ in types]
+    return {media_type: {"schema": {"oneOf": [first, *others]} if others else first}}
+
+
+def _schema(type_: type) -> dict[str, str]:
     is_described = issubclass(type_, msgspec.Struct)
-    schema = {"$ref": f"#/components/schemas/{type_.__name__}"} if is_described else {"type": _PLAIN[type_]}
-    return {media_type: {"schema": schema}}
+    return {"$ref": f"#/components/schemas/{type_.__name__}"} if is_described else {"type": _PLAIN[type_]}
 
 
 _PLAIN: dict[type, str] = {str: "string", dict: "object"}

@@ -25,12 +25,12 @@ class Caller(AbstractContextManager["Caller"]):
     """Keeps one connection to the API."""
 
     def __init__(self, port: int, key: str) -> None:
-        self.port, self._key = port, key
+        self.port, self.key = port, key
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
 
     def another(self) -> Caller:
         """With the same key over a connection of its own."""
-        return Caller(self.port, self._key)
+        return Caller(self.port, self.key)
 
     def __exit__(self, *exception: object) -> None:
         self._connection.close()
@@ -60,7 +60,7 @@ class Caller(AbstractContextManager["Caller"]):
         return counts[str(seconds)], counts["+Inf"]
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, bytes]:
-        headers = {"content-type": "application/json", "authorization": f"Bearer {self._key}"}
+        headers = {"content-type": "application/json", "authorization": f"Bearer {self.key}"}
         self._connection.request(method, path, None if body is None else json.dumps(body), headers)
         answer = self._connection.getresponse()
         return answer.status, answer.read()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import threading
 import time
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from contracts import names
 from contracts.consent import NEVER, digest_of_user
 from contracts.settings import Settings
 from jobs.rollback import rollback
+from jobs.ship import ship
 from tests.publishing import (
     DAY,
     ITEMS,
@@ -160,3 +164,26 @@ def test_a_store_that_would_forget_lists_is_refused_at_the_start(shop: Settings)
     assert process.returncode == 1
     assert "maxmemory-policy is allkeys-lru" in told
     assert "CONFIG SET maxmemory-policy noeviction" in told
+
+
+def test_what_was_shown_and_what_followed_become_a_delivery_of_the_feed(
+    shop: Settings, api: Caller, tmp_path: Path
+) -> None:
+    decision = api.decide("u0007", count=3)
+    now, item = datetime.now(UTC), decision["items"][1]["item_id"]
+    clicked = {
+        "event_id": "e1", "event_type": "view", "user_id": "u0007", "item_id": item,
+        "occurred_at": now.isoformat(), "decision_id": decision["decision_id"],
+    }  # fmt: skip
+    assert [api.ask("POST", "/v1/events", clicked)[0] for _ in range(2)] == [202, 202]
+    settings = shop.model_copy(update={"feed": str(tmp_path / "feed")})
+    (told,) = ship(settings, now.date())
+    assert (told["events"], told["decisions"], told["shown"]) == (1, 1, 3)
+    (file,) = (tmp_path / "feed").rglob("events.csv.gz")
+    viewed, *shown_rows = csv.DictReader(gzip.open(file, "rt"))
+    assert (viewed["event_type"], viewed["item_id"], viewed["decision_id"]) == (
+        "view", item, decision["decision_id"],
+    )  # fmt: skip
+    assert [(row["item_id"], row["position"], row["decision_id"]) for row in shown_rows] == [
+        (each["item_id"], str(each["position"]), decision["decision_id"]) for each in decision["items"]
+    ]

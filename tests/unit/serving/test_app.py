@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from datetime import datetime
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from contracts.api_keys import ADMIN, DECIDE, SCOPES
-from contracts.decisions import Decision, DecisionRequest
+from contracts.api_keys import ADMIN, DECIDE, INGEST, SCOPES
+from contracts.journal import DECISIONS, journal_folder
 from contracts.settings import load_settings
-from serving.app import App, Extension
+from serving.app import App
 from serving.exchange import Answer, Route
 from serving.snapshot import Snapshot
+from tests.event_log import stored
 from tests.serving_shop import ask, bundle, write_key
 
 ASKED = {"surface": "home", "user_id": "ada"}
+EVENT = {
+    "event_id": "e1", "user_id": "ada", "item_id": "i1", "event_type": "view",
+    "occurred_at": datetime.now(UTC).isoformat(timespec="seconds"),
+}  # fmt: skip
 
 
-def app_of(home: Path, extension: Extension | None = None) -> App:
-    return App(load_settings(home=home, redis_url="redis://127.0.0.1:1/0"), extension)
+def app_of(home: Path) -> App:
+    return App(load_settings(home=home, redis_url="redis://127.0.0.1:1/0"))
 
 
 def run(asked: Coroutine[Any, Any, Any]) -> Any:
@@ -31,10 +36,11 @@ def run(asked: Coroutine[Any, Any, Any]) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("path", "scope"), [("/v1/decisions", DECIDE), ("/metrics", ADMIN), ("/v1/health", None), ("/openapi.json", None)]
+    ("path", "scope"),
+    [("/v1/decisions", DECIDE), ("/v1/events", INGEST), ("/metrics", ADMIN), ("/v1/health", None), ("/openapi.json", None)],
 )  # fmt: skip
 def test_a_route_is_open_to_its_scope_alone(tmp_path: Path, path: str, scope: str | None) -> None:
-    app, body = app_of(tmp_path), ASKED if path == "/v1/decisions" else None
+    app, body = app_of(tmp_path), {"/v1/decisions": ASKED, "/v1/events": EVENT}.get(path)
     for each in SCOPES:
         key = write_key(tmp_path, each)
         app = app_of(tmp_path)
@@ -60,7 +66,7 @@ def test_a_restarted_process_without_a_store_answers_from_its_disk(tmp_path: Pat
 
     async def asked() -> Any:
         app = app_of(tmp_path)
-        await app._published.start()
+        await app.start()
         return await ask(app, "/v1/decisions", {**ASKED, "count": 2}, key=key), await ask(app, "/v1/health")
 
     (status, _, decision), (_, _, health) = run(asked())
@@ -70,23 +76,68 @@ def test_a_restarted_process_without_a_store_answers_from_its_disk(tmp_path: Pat
     assert "away" in health["reasons"][0]
 
 
-@pytest.mark.parametrize("is_logged", [True, False])
-def test_an_answer_says_whether_it_was_logged(tmp_path: Path, is_logged: bool) -> None:
+def test_a_decision_is_in_the_journal_before_it_is_answered(tmp_path: Path) -> None:
     Snapshot(tmp_path / "serving" / "snapshot").write(bundle())
-    key, recorded = write_key(tmp_path), []
-
-    async def record(request: DecisionRequest, decision: Decision, now: datetime) -> bool:
-        recorded.append((request.user_id, decision.decision_id))
-        return is_logged
+    key = write_key(tmp_path)
 
     async def asked() -> Any:
-        app = app_of(tmp_path, Extension(record=record))
-        await app._published.start()
-        return await ask(app, "/v1/decisions", ASKED, key=key)
+        app = app_of(tmp_path)
+        await app.start()
+        _, _, decision = await ask(app, "/v1/decisions", ASKED, key=key)
+        return decision, stored(tmp_path, datetime.now(UTC).date(), DECISIONS)
 
-    _, _, decision = run(asked())
-    assert decision["is_logged"] is is_logged
-    assert recorded == [("ada", decision["decision_id"])]
+    decision, [logged] = run(asked())
+    assert decision["is_logged"]
+    assert decision["decision_id"].startswith(f"{decision['version']}:")
+    for name in ("decision_id", "surface", "version", "source", "fallback"):
+        assert logged[name] == decision[name], name
+    assert logged["user_id"] == "ada"
+    assert logged["items"] == [
+        {name: item[name] for name in ("item_id", "position", "propensity")} for item in decision["items"]
+    ]
+
+
+def test_a_decision_that_cannot_be_logged_says_so_and_so_does_health(tmp_path: Path) -> None:
+    Snapshot(tmp_path / "serving" / "snapshot").write(bundle())
+    key = write_key(tmp_path)
+    journal_folder(tmp_path).write_text("no folder")
+
+    async def asked() -> Any:
+        app = app_of(tmp_path)
+        await app.start()
+        answers = [
+            await ask(app, "/v1/decisions", ASKED, key=key),
+            await ask(app, "/v1/events", EVENT, key=key),
+        ]
+        return answers, await ask(app, "/v1/health"), await ask(app, "/metrics", key=key)
+
+    [(status, _, decision), (refused, headers, problem)], (_, _, health), (_, _, figures) = run(asked())
+    assert (status, decision["is_logged"]) == (200, False)
+    assert (refused, headers["retry-after"]) == (503, "1")
+    assert "Send the same events again" in problem["hint"]
+    assert any("not logged" in reason for reason in health["reasons"])
+    assert 'foretaste_logged_decisions_total{outcome="unlogged"} 1.0' in figures
+
+
+def test_events_are_taken_once_and_told_of(tmp_path: Path) -> None:
+    key = write_key(tmp_path)
+    other, bad = {**EVENT, "item_id": "i9"}, {**EVENT, "event_id": "e2", "event_type": "stare"}
+
+    async def asked() -> Any:
+        app = app_of(tmp_path)
+        await app.start()
+        bodies = [EVENT, {"events": [EVENT, bad]}, other, bad, b"[]", b'{"events": [], "events": []}']
+        answers = [await ask(app, "/v1/events", body, key=key) for body in bodies]
+        return answers, await ask(app, "/metrics", key=key)
+
+    answers, (_, _, figures) = run(asked())
+    assert [status for status, _, _ in answers] == [202, 202, 409, 422, 400, 400]
+    assert answers[0][2] == {"accepted": 1, "duplicates": 0, "conflicts": [], "refused": []}
+    again = answers[1][2]
+    assert (again["accepted"], again["duplicates"], again["refused"][0]["field"]) == (0, 1, "event_type")
+    assert len(stored(tmp_path, datetime.now(UTC).date())) == 1
+    for outcome, count in {"accepted": 1, "duplicate": 1, "conflicting": 1, "refused": 2}.items():
+        assert f'foretaste_events_total{{outcome="{outcome}"}} {count}.0' in figures
 
 
 @pytest.mark.parametrize(
@@ -145,7 +196,8 @@ def test_a_fault_of_ours_is_an_answer_that_tells_nothing_of_it(tmp_path: Path, c
         raise RuntimeError("secret of the inside")
 
     more = Route("more", "GET", "Fails.", None, fail, {HTTPStatus.OK: ("", "text/plain", str)})
-    app = app_of(tmp_path, Extension({"/v1/more": more}))
+    app = app_of(tmp_path)
+    cast(dict[str, Route], app._exchange._routes)["/v1/more"] = more
     status, _, problem = run(ask(app, "/v1/more"))
     assert status == 500
     assert "secret" not in str(problem)
@@ -158,7 +210,7 @@ def test_figures_count_answers_and_decisions(tmp_path: Path) -> None:
 
     async def asked() -> str:
         app = app_of(tmp_path)
-        await app._published.start()
+        await app.start()
         await ask(app, "/v1/decisions", ASKED, key=key)
         await ask(app, "/nothing", key=key)
         return str((await ask(app, "/metrics", key=key))[2])
