@@ -180,7 +180,7 @@ def test_what_was_shown_and_what_followed_become_a_delivery_of_the_feed(
     (told,) = ship(settings, now.date())
     assert (told["events"], told["decisions"], told["shown"]) == (1, 1, 3)
     (file,) = (tmp_path / "feed").rglob("events.csv.gz")
-    viewed, *shown_rows = csv.DictReader(gzip.open(file, "rt"))
+    viewed, *shown_rows = csv.DictReader(gzip.decompress(file.read_bytes()).decode().splitlines())
     assert (viewed["event_type"], viewed["item_id"], viewed["decision_id"]) == (
         "view", item, decision["decision_id"],
     )  # fmt: skip
