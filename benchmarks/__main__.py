@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks import (
     by_user,
+    events,
     features,
     inputs,
     judging,
@@ -24,6 +25,7 @@ from benchmarks import (
     reasons,
     rescoring,
     scoring,
+    serving,
     training,
     training_speed,
 )
@@ -53,7 +55,11 @@ BENCHMARKS: dict[str, Benchmark] = {
     "score.vs_faiss": scoring.vs_faiss,
     "score.million": scoring.million,
     "publish.features": publishing.publish_features,
+    "serve.precomputed": serving.precomputed,
     "ranking.preparation": preparation.preparation,
+    "events.single": events.events,
+    "events.batched": events.events,
+    "events.decisions": events.events,
     "steps.freed_memory": training_speed.freed_memory,
     "ranking.inputs.movielens_100k": inputs.of_real_events("movielens_100k"),
     "ranking.inputs.online_retail": inputs.of_real_events("online_retail"),

@@ -40,8 +40,8 @@ _SAMPLE = 100  # one in so many is read back
 def publish_features(folder: Path) -> Iterator[Figure]:
     """Features and lists of 100,000 users."""
     rng = np.random.default_rng(7)
-    tables = {table.short_name: _features(table, rng) for table in online_tables()}
-    lists = _lists(rng)
+    tables = {table.short_name: features_of(table, rng) for table in online_tables()}
+    lists = lists_of_all(rng)
     nobodys = feature_edition_of(DAY, {name: rows.slice(0, 0) for name, rows in tables.items()})
     settings = load_settings(home=folder, redis_port=16_379)
     try:
@@ -74,7 +74,8 @@ def _publish(settings: Settings, version: str, edition: Edition, features: Featu
         store.verify_version(pointer, content, edition.user_ids[::_SAMPLE], offline)
 
 
-def _features(table: Table, rng: np.random.Generator) -> pa.Table:
+def features_of(table: Table, rng: np.random.Generator) -> pa.Table:
+    """A table's features of all users or items, a tenth of the values missing."""
     ids, by = USERS if table.key[0] == "user_id" else ITEMS, further_key(table)
     ids = np.repeat(ids, ROWS_OF_EACH) if by else ids
     columns: dict[str, Any] = {table.key[0]: ids}
@@ -90,7 +91,8 @@ def _values(rng: np.random.Generator, num: int) -> npt.NDArray[np.int64]:
     return np.exp(rng.normal(3, 2, num)).astype(np.int64)
 
 
-def _lists(rng: np.random.Generator) -> tuple[pa.Table, pa.Table, pa.Table]:
+def lists_of_all(rng: np.random.Generator) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Everybody's list with its reasons, the catalogue, and how popular its items are."""
     first = rng.integers(0, NUM_ITEMS, NUM_USERS)
     places = (first[:, None] + np.arange(LENGTH)) % NUM_ITEMS
     offsets = pa.array(np.arange(NUM_USERS + 1) * LENGTH, pa.int32())

@@ -57,6 +57,12 @@ class ModelRefused(ForetasteError):
     exit_code = EXIT_REFUSED
 
 
+class KeyRefused(ForetasteError):
+    """A key to the API cannot be made, or there is none to be revoked."""
+
+    exit_code = EXIT_REFUSED
+
+
 class LeaseHeld(ForetasteError):
     """Another run holds the one lease; it is named in the message."""
 
@@ -69,6 +75,12 @@ class FenceStale(ForetasteError):
 
 class ServiceUnreachable(ForetasteError):
     """A server does not answer."""
+
+    exit_code = EXIT_TRY_AGAIN
+
+
+class JournalUnavailable(ForetasteError):
+    """What the API was told is not durable: the disk is full, failing or too slow. Whoever sends it again loses nothing."""
 
     exit_code = EXIT_TRY_AGAIN
 

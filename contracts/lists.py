@@ -90,8 +90,11 @@ def pack(
     return struct.pack(layout, first, len(indices), *indices, *scores, *places, *because)
 
 
-def unpack(packed: bytes) -> PackedList:
+def unpack(packed: bytes, *, most: int | None = None) -> PackedList:
     """The inverse of :func:`pack`; scores come back as float32.
+
+    Args:
+        most: so many places from the first on are wanted, and the reasons of these.
 
     Raises:
         ValueError: the bytes are not a packed list.
@@ -113,14 +116,18 @@ def unpack(packed: bytes) -> PackedList:
         raise wrong
     if first & _IS_ANY_SOURCE not in _OF_FLAGS:
         raise ValueError(f"a packed list begins with {first:#04x}, which names no source")
-    values = struct.unpack(f"<{count}{of_index}{count}f{num_reasons}B{num_reasons}{of_index}", packed[begin:])
-    places, because = values[2 * count : 2 * count + num_reasons], values[2 * count + num_reasons :]
+    wanted = count if most is None else min(most, count)
+    after = begin + count * (width + 4)  # where the reasons begin
+    places = packed[after : after + num_reasons]
+    because = struct.unpack_from(f"<{num_reasons}{of_index}", packed, after + num_reasons)
     return PackedList(
-        indices=values[:count],
-        scores=values[count : 2 * count],
+        indices=struct.unpack_from(f"<{wanted}{of_index}", packed, begin),
+        scores=struct.unpack_from(f"<{wanted}f", packed, begin + count * width),
         source=_OF_FLAGS[first & _IS_ANY_SOURCE],
         is_short=bool(first & _IS_SHORT),
-        reasons=tuple(zip(places, because, strict=True)),
+        reasons=tuple(
+            [each for each in zip(places, because, strict=True) if most is None or each[0] <= most]
+        ),
     )
 
 

@@ -114,6 +114,7 @@ class Settings(BaseSettings):
     airflow_db_url: SecretStr = Field(
         default=SecretStr(""), description="Airflow's database. Default: SQLite in HOME."
     )
+    api_url: str = Field(default="", description="Address of the decision API, for links. Written by `up`.")
     spark_master: str = Field(default="local[2]", description="Spark master: local[n] or spark://host:port.")
     spark_memory: str = Field(
         default="2g",
@@ -128,6 +129,7 @@ class Settings(BaseSettings):
     reports_port: Port = Field(
         default=8088, description="Port of the report and dbt docs pages under `foretaste up`."
     )
+    api_port: Port = Field(default=8008, description="Port of the decision API.")
 
     # Scheduling
     schedule: str = Field(
@@ -166,6 +168,12 @@ class Settings(BaseSettings):
     )
     volume_min_days: Days = Field(
         default=5, description="Deliveries that must have been seen before volume is judged."
+    )
+
+    # The API's journal
+    journal_kept_days: Annotated[int, Field(ge=2, le=3650)] = Field(
+        default=7,
+        description="Days of the API's journal that are kept after they were shipped; then what they hold of people is gone.",
     )
 
     # What a run computes (part of its manifest)
@@ -292,6 +300,18 @@ class Settings(BaseSettings):
     features_max_age_days: Days = Field(
         default=2, description="Published features of a day longer ago than so many days are outdated."
     )
+    # Serving
+    api_host: str = Field(
+        default="127.0.0.1",
+        description="Address that the decision API listens on; 0.0.0.0 for every network.",
+    )
+    api_rate_limit: Annotated[float, Field(gt=0)] = Field(
+        default=1000, description="Requests a second that one key may make of one process of the API."
+    )
+    version_max_age_hours: Annotated[float, Field(gt=0)] = Field(
+        default=36, description="The API says it is degraded when what it serves was published longer ago."
+    )
+
     monitor_days: Days = Field(default=7, description="Days of the current window of the drift monitor.")
     reports_kept: Annotated[int, Field(ge=0)] = Field(
         default=60, description="Full drift reports that are kept; with 0 none is drawn."

@@ -29,6 +29,7 @@ _PORTS = {
     "seaweedfs": "s3_port",
     "mlflow": "mlflow_port",
     "airflow": "airflow_port",
+    "api": "api_port",
     "reports": "reports_port",
 }
 

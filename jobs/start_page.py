@@ -25,6 +25,7 @@ _PURPOSES = {
     "airflow": ("Airflow", "Runs, what waits for a person, starting a retraining by hand"),
     "mlflow": ("MLflow", "Every model with its figures; champion and challenger"),
     "reports": ("Reports", "The verdict of each day, drift, retrainings"),
+    "api": ("Decision API", "What a shop's pages ask for ranked items"),
     "valkey": ("Redis", "The online store that shops read lists from"),
     "seaweedfs": ("S3", "Published lists as files"),
 }
@@ -122,7 +123,7 @@ def _places(settings: Settings, servers: list[ServiceStatus]) -> list[dict[str, 
     for server in sorted(servers, key=lambda server: list(_PURPOSES).index(server.name)):
         name, purpose = _PURPOSES[server.name]
         address = known.get(server.name) or server.url
-        is_page = address.startswith(("http://", "https://")) and server.name != "seaweedfs"
+        is_page = address.startswith(("http://", "https://")) and server.name not in ("seaweedfs", "api")
         link = "index.html" if server.name == "reports" else address if is_page else ""
         login = server.public_login
         places.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -50,6 +50,23 @@ def feed_is_complete_command(day: date) -> None:
     if not is_delivery_complete(load_settings(), day):
         raise NothingToDo(f"the delivery of {day} is not complete yet (no _SUCCESS)")
     click.echo(f"the delivery of {day} is complete, or none is expected")
+
+
+@cli.command("ship")
+@day_option(help="The last day to ship; it is closed by that. Default: yesterday.")
+@json_option
+def ship_command(day: date | None, as_json: bool) -> None:
+    """Deliver what the API has taken and answered to the feed, a delivery a day."""
+    from jobs.ship import ship
+
+    shipped = ship(load_settings(), day or datetime.now(UTC).date() - timedelta(days=1))
+    if as_json:
+        print_json(shipped)
+        return
+    for each in shipped:
+        click.echo("  ".join(f"{key}={value}" for key, value in each.items()))
+    if not shipped:
+        click.echo("there is nothing to ship")
 
 
 @cli.command("audit")

@@ -52,12 +52,21 @@ class FeedWriter:
         return sorted(date.fromisoformat(path.parent.name.removeprefix("received=")) for path in folders)
 
     def deliver(
-        self, kind: str, received: date, columns: Sequence[str], rows: Iterable[Sequence[object]]
+        self,
+        kind: str,
+        received: date,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        *,
+        is_final: bool = False,
     ) -> None:
         """Write one delivery as a gzipped CSV file with ``_SUCCESS`` beside it.
 
         A delivery that lies there with the same bytes stays untouched; another one is replaced whole. A reader
         sees the old folder, none or the new one, never half a delivery.
+
+        Raises:
+            FeedInvalid: another one lies there, and what is delivered once ``is_final``.
         """
         place = self.feed / delivery_folder(kind, received)
         content = _compressed(columns, rows)
@@ -66,6 +75,10 @@ class FeedWriter:
         if names == sorted([SUCCESS, file.name]) and file.read_bytes() == content:
             self.num_unchanged += 1
             return
+        if names and is_final:
+            raise FeedInvalid(
+                f"{place} holds another delivery ({', '.join(names)}), and a day has one. Deliver those files under another day"
+            )
         # Outside the folders that readers list; what an import that was killed left there goes first.
         staged = self.feed / ".incoming" / f"{kind}-{received}"
         shutil.rmtree(staged.parent, ignore_errors=True)

@@ -20,6 +20,10 @@ boundary: Callable[[str], None] = lambda name: None  # noqa: E731
 
 #: Every boundary of the protocol: ``<store>:<what has just become true>``. A test fails if one is never crossed.
 BOUNDARIES = (
+    "journal:closed",
+    "journal:delivered",
+    "journal:shipped",
+    "journal:removed",
     "lake:staged",
     "lake:moved",
     "lake:committed",

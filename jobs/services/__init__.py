@@ -1,4 +1,4 @@
-"""The embedded servers: Valkey, SeaweedFS, MLflow, Airflow and the report pages, started and stopped as one."""
+"""The embedded servers: Valkey, SeaweedFS, MLflow, Airflow, the decision API and the report pages, started and stopped as one."""
 
 from __future__ import annotations
 

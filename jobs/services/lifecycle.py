@@ -15,6 +15,7 @@ from contracts.settings import Settings
 from jobs.io.commit import write_durably
 from jobs.services import supervisor
 from jobs.services.airflow import DAGS, airflow, configuration
+from jobs.services.api import api
 from jobs.services.mlflow import mlflow
 from jobs.services.pages import pages
 from jobs.services.ports import Ports
@@ -128,6 +129,12 @@ def _given(settings: Settings, registry: Registry) -> dict[str, str]:
     )
 
 
+def _redis_url(settings: Settings, registry: Registry) -> str:
+    """The online store of the servers that are described: ours, or the one that the settings name."""
+    embedded = registry.servers.get("valkey", {"publishes": {}})["publishes"]
+    return str(embedded.get("redis_url") or settings.redis_url.get_secret_value())
+
+
 def _ports(settings: Settings, registry: Registry) -> Ports:
     """The ports of a start, those of the servers that run already given away."""
     in_use = {name: port for server in registry.servers.values() for name, port in server["ports"].items()}
@@ -143,6 +150,9 @@ def _describe(
         "seaweedfs": seaweed,
         "mlflow": mlflow,
         "airflow": lambda settings, ports: airflow(settings, ports, _given(settings, registry), dags),
+        "api": lambda settings, ports: api(
+            settings, ports, _given(settings, registry), _redis_url(settings, registry)
+        ),
         "reports": pages,
     }
     described = []

@@ -98,6 +98,17 @@ def _airflow(settings: Settings) -> Finding:
     return _answers_http(settings.airflow_url, "/api/v2/monitor/health")
 
 
+def _api(settings: Settings) -> Finding:
+    import requests
+
+    answer = requests.get(f"{settings.api_url.rstrip('/')}/v1/health", timeout=5)
+    health = answer.json()
+    if health["version"] is None:
+        return Finding(True, "has nothing to serve yet: publish a day")
+    found = f"{health['status']}: {'; '.join(health['reasons']) or health['version']}"
+    return Finding(health["status"] == "ok", found, "docs/serving.md says what each reason means.")
+
+
 def _reports(settings: Settings) -> Finding:
     return _answers_http(settings.reports_url, "/")
 
@@ -167,6 +178,7 @@ _PROBES: dict[str, tuple[Callable[[Settings], Finding], str]] = {
     "seaweedfs": (_s3, "FORETASTE_S3_ENDPOINT_URL"),
     "mlflow": (_mlflow, "FORETASTE_MLFLOW_URL"),
     "airflow": (_airflow, "FORETASTE_AIRFLOW_URL"),
+    "api": (_api, "FORETASTE_API_URL"),
     "reports": (_reports, "FORETASTE_REPORTS_URL"),
     "warehouse": (_warehouse, "FORETASTE_WAREHOUSE_URL"),
     "state": (_state, "FORETASTE_STATE_URL"),

@@ -15,6 +15,7 @@ REPLACED_BY = {
     "seaweedfs": "s3_endpoint_url",
     "mlflow": "mlflow_url",
     "airflow": "airflow_url",
+    "api": "api_url",
     "reports": "reports_url",
 }
 SERVERS = tuple(REPLACED_BY)

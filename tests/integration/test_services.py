@@ -29,7 +29,7 @@ from jobs.services.server import HOME_MARK, answers
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
-DEFAULT_PORTS = (6379, 8333, 5000, 8080, 8088)
+DEFAULT_PORTS = (6379, 8333, 5000, 8080, 8008, 8088)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def bucket(settings: Settings, secret: str | None = None) -> Any:
 
 @pytest.mark.usefixtures("default_ports_taken")
 def test_servers_come_up_beside_taken_ports_hold_what_they_got_and_go_down_whole(home: Path) -> None:
-    wanted = {"valkey", "seaweedfs", "mlflow", "reports"}
+    wanted = {"valkey", "seaweedfs", "mlflow", "api", "reports"}
     started = by_name(up(load_settings(home=home), only=wanted))
     assert {name for name, server in started.items() if server.state == "running"} == wanted
     assert not {

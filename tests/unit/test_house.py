@@ -13,7 +13,7 @@ from jobs.io.commit import BOUNDARIES
 from jobs.steps import STEPS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-ROOMS = ("contracts", "expectations", "jobs", "models", "simulator")
+ROOMS = ("contracts", "expectations", "jobs", "models", "serving", "simulator")
 
 
 def python_files(*rooms: str) -> list[Path]:

@@ -1,0 +1,104 @@
+"""What is asked of the API and what it answers: callers send and read it, ``serving`` decides it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Final, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from contracts.lists import SOURCES
+
+#: Items that one answer holds at most.
+MOST_ITEMS = 100
+
+# Where an answer comes from, the rungs of a ladder from the top.
+PREVIOUS: Final = "previous"
+SNAPSHOT: Final = "snapshot"
+Source = Literal["personal", "previous", "snapshot", "popular"]
+
+# Why an answer is not the user's own list of the live version.
+UNKNOWN_USER: Final = "unknown_user"
+CONSENT: Final = "consent"
+VERSION_NOT_WHOLE: Final = "version_not_whole"
+STORE_EMPTY: Final = "store_empty"
+STORE_AWAY: Final = "store_away"
+Fallback = Literal["unknown_user", "consent", "version_not_whole", "store_empty", "store_away"]
+
+#: The same characters that landing an event refuses in an id.
+_PLAIN = r"^[^\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+$"
+Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=_PLAIN)]
+
+
+class DecisionRequest(Struct, forbid_unknown_fields=True, frozen=True):
+    """Whom to recommend items to, and where they will be shown. Name the user, or else the device or cookie."""
+
+    surface: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=64,
+            pattern="^[a-z0-9_-]+$",
+            description="Where the items will be shown: a page or a part of it, say home.",
+        ),
+    ]
+    user_id: Annotated[Id, Meta(description="The shop's id of the user, as events carry it.")] | UnsetType = (
+        UNSET
+    )
+    anonymous_id: (
+        Annotated[Id, Meta(description="The id of a device or cookie, as events carry it.")] | UnsetType
+    ) = UNSET
+    count: Annotated[int, Meta(ge=1, le=MOST_ITEMS, description="How many items are wanted.")] = 10
+
+
+class Item(Struct, frozen=True, gc=False):
+    """What is told of an item."""
+
+    item_id: str
+    title: str | None = None
+
+
+class RankedItem(Struct, frozen=True, gc=False):
+    """An item in its place."""
+
+    position: Annotated[int, Meta(ge=1, description="The place in this answer, from 1.")]
+    item_id: str
+    title: str | None
+    propensity: Annotated[
+        float, Meta(ge=0, le=1, description="The probability with which this item was given this place.")
+    ]
+    reasons: Annotated[Sequence[Item], Meta(description="What of the user's past speaks most for it.")]
+
+
+class Decision(Struct, frozen=True):
+    """Ranked items, and all that says how they came about."""
+
+    decision_id: Annotated[str, Meta(description="Send it along with the events that follow.")]
+    surface: str
+    version: Annotated[str, Meta(description="The one version that everything here is taken from.")]
+    day: Annotated[str, Meta(description="The last day of events that the version knows of.")]
+    age_seconds: Annotated[int, Meta(ge=0, description="Since the version was first published.")]
+    source: Annotated[
+        Source,
+        Meta(
+            description="personal: the user's list of the live version; previous: of the version before, as the live one "
+            "is not whole; snapshot: the popular items that this process remembers, as the online store cannot be asked; "
+            "popular: the version's popular items."
+        ),
+    ]
+    made_from: Annotated[
+        str,
+        Meta(
+            extra_json_schema={"enum": list(SOURCES)},
+            description="What the list itself was made from when it was scored.",
+        ),
+    ]
+    fallback: Annotated[
+        Fallback | None, Meta(description="Why this is not the user's own list of the live version.")
+    ]
+    why: Annotated[str, Meta(description="The same in words; empty where nothing is missing.")]
+    is_short: Annotated[bool, Meta(description="Are there fewer items than were asked for?")]
+    items: list[RankedItem]
+    is_logged: Annotated[
+        bool, Meta(description="Can be learnt from it? False where the disk is full, failing or slow.")
+    ] = False

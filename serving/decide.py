@@ -1,0 +1,102 @@
+"""consent → list → items → decision, as one function of what was asked and what was read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from contracts.consent import why_withheld
+from contracts.decisions import (
+    CONSENT,
+    PREVIOUS,
+    SNAPSHOT,
+    STORE_AWAY,
+    STORE_EMPTY,
+    UNKNOWN_USER,
+    VERSION_NOT_WHOLE,
+    Decision,
+    DecisionRequest,
+    Fallback,
+    Item,
+    RankedItem,
+    Source,
+)
+from contracts.lists import PackedList, unpack
+from serving.bundle import Bundle
+
+_SAID: dict[Fallback | None, str] = {
+    None: "",
+    UNKNOWN_USER: "this version has no list of this id",
+    VERSION_NOT_WHOLE: "the live version is not whole in the online store",
+    STORE_EMPTY: "the online store holds no version",
+    STORE_AWAY: "the online store cannot be asked now",
+}
+#: Nothing explores yet: what is shown stands where it stands with certainty.
+_CERTAIN = 1.0
+
+
+class Told(Struct, frozen=True, gc=False):
+    """What the online store says of one user."""
+
+    packed: bytes | None  # the list in the version that was asked
+    consent: str | None  # from which day on versions may be served to this user, see contracts.consent
+    consent_of_anybody: str | None
+
+
+def decide(
+    request: DecisionRequest,
+    bundle: Bundle,
+    told: Told | None,
+    *,
+    fallback: Fallback | None,
+    decision_id: str,
+    now: datetime,
+) -> Decision:
+    """The decision on a request, from one version alone.
+
+    Args:
+        told: what the store says of the user in the bundle's version; None where it cannot be asked.
+        fallback: why the bundle is not the version that the store points at, or cannot be; None where it is.
+    """
+    found, source, fallback, why = _choose(bundle, told, fallback, request.count)
+    items = _ranked(bundle, found, request.count)
+    return Decision(
+        decision_id=decision_id,
+        surface=request.surface,
+        version=bundle.version,
+        day=bundle.pointer.day,
+        age_seconds=bundle.age_seconds(now),
+        source=source,
+        made_from=found.source,
+        fallback=fallback,
+        why=why or _SAID[fallback],
+        is_short=len(items) < request.count,
+        items=items,
+    )
+
+
+def _choose(
+    bundle: Bundle, told: Told | None, fallback: Fallback | None, count: int
+) -> tuple[PackedList, Source, Fallback | None, str]:
+    """The list to show, its rung, and why it is no higher one."""
+    if told is None:
+        return bundle.popular, SNAPSHOT, fallback or STORE_AWAY, ""
+    why = why_withheld(told.consent, told.consent_of_anybody, bundle.pointer.day)
+    if why:
+        return bundle.popular, "popular", CONSENT, why
+    if told.packed is None:
+        return bundle.popular, "popular", UNKNOWN_USER, ""
+    found = unpack(told.packed, most=count)
+    return found, PREVIOUS if fallback else "personal", fallback, ""
+
+
+def _ranked(bundle: Bundle, found: PackedList, count: int) -> list[RankedItem]:
+    items, because = bundle.items, dict[int, list[Item]]()
+    for place, index in found.reasons:
+        because.setdefault(place, []).append(items[index])
+    ranked = []
+    for place, index in enumerate(found.indices[:count], start=1):
+        item = items[index]
+        ranked.append(RankedItem(place, item.item_id, item.title, _CERTAIN, because.get(place, ())))
+    return ranked

@@ -1,0 +1,67 @@
+"""A version with three users, and the application in front of it, asked without a network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from contracts.api_keys import SCOPES, keys_path, make_key, to_json
+from contracts.decisions import Item
+from contracts.lists import PERSONAL, POPULAR, Pointer, pack
+from serving.bundle import Bundle
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+ITEMS = {index: Item(f"i{index}", f"item {index}") for index in range(6)}
+#: Item 5, then 3 because of 1 and 0, then 4.
+LIST = pack([5, 3, 4], [0.9, 0.5, 0.1], PERSONAL, False, len(ITEMS), [(2, 1), (2, 0)])
+POINTER = Pointer(
+    version="v0002", day="2026-01-04", kind="daily", fence=2, sha256="", num_users=1, num_items=len(ITEMS), num_buckets=4,
+    champion="1", repeats_allowed=True, published_at="2026-01-05T11:00:00+00:00", previous="v0001",
+)  # fmt: skip
+
+
+def bundle(**changes: Any) -> Bundle:
+    """Version v0002, published an hour before NOW."""
+    values = {
+        "pointer": POINTER, "published_at": POINTER.published_at, "items": ITEMS,
+        "popular": pack([0, 1, 2, 3], [0.4, 0.3, 0.2, 0.1], POPULAR, False, len(ITEMS)), "is_whole": True,
+    }  # fmt: skip
+    return Bundle.of(**values | changes)
+
+
+def write_key(home: Path, *scopes: str) -> str:
+    """A key for a home folder that has none."""
+    key, kept = make_key("shop", scopes or SCOPES, NOW.isoformat())
+    path = keys_path(home)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(to_json([kept]))
+    return key
+
+
+async def ask(
+    app: Any, path: str, body: bytes | Mapping[str, Any] | None = None, *, key: str = "", **headers: str
+) -> tuple[int, dict[str, str], Any]:
+    """Status, headers and decoded body of a request; with a body it is a POST of JSON."""
+    text = json.dumps(body).encode() if isinstance(body, Mapping) else body
+    given = {"content-type": "application/json", "authorization": f"Bearer {key}"}
+    given |= {name.replace("_", "-"): value for name, value in headers.items()}
+    scope = {
+        "type": "http", "method": "GET" if text is None else "POST", "path": path,
+        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+    }  # fmt: skip
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": text or b"", "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    start, end = sent
+    told = {name.decode(): value.decode() for name, value in start["headers"]}
+    answer = json.loads(end["body"]) if "json" in told["content-type"] else end["body"].decode()
+    return start["status"], told, answer

@@ -1,0 +1,94 @@
+"""decide is a function: what was asked and what was read give the decision, and it says how it came about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from contracts.consent import NEVER
+from contracts.decisions import Decision, DecisionRequest, Fallback
+from serving.decide import Told, decide
+from tests.serving_shop import LIST, NOW, bundle
+
+STRANGER = Told(None, None, None)
+KNOWN = Told(LIST, None, None)
+
+
+def decided(told: Told | None, count: int = 3, fallback: Fallback | None = None, **changes: Any) -> Decision:
+    request = DecisionRequest(surface="home", user_id="ada", count=count)
+    return decide(request, bundle(**changes), told, fallback=fallback, decision_id="d1", now=NOW)
+
+
+def shown(decision: Decision) -> list[str]:
+    return [item.item_id for item in decision.items]
+
+
+def test_a_known_user_gets_the_list_of_the_live_version_with_reasons() -> None:
+    decision = decided(KNOWN)
+    assert (decision.source, decision.fallback, decision.why) == ("personal", None, "")
+    assert shown(decision) == ["i5", "i3", "i4"]
+    assert [item.position for item in decision.items] == [1, 2, 3]
+    assert [[reason.item_id for reason in item.reasons] for item in decision.items] == [[], ["i1", "i0"], []]
+    assert {item.propensity for item in decision.items} == {1.0}
+
+
+def test_an_answer_says_which_version_it_is_of_and_how_old() -> None:
+    decision = decided(KNOWN)
+    assert (decision.version, decision.day, decision.age_seconds) == ("v0002", "2026-01-04", 3600)
+    assert (decision.surface, decision.decision_id, decision.made_from) == ("home", "d1", "personal")
+
+
+def test_the_count_cuts_the_list_and_its_reasons() -> None:
+    decision = decided(KNOWN, count=1)
+    assert shown(decision) == ["i5"]
+    assert not decision.is_short
+
+
+def test_a_list_that_cannot_fill_the_count_says_so() -> None:
+    assert decided(KNOWN, count=4).is_short
+    assert not decided(KNOWN, count=3).is_short
+
+
+def test_who_has_no_list_gets_popular_items() -> None:
+    decision = decided(STRANGER)
+    assert (decision.source, decision.fallback, decision.made_from) == ("popular", "unknown_user", "popular")
+    assert shown(decision) == ["i0", "i1", "i2"]
+    assert decision.why
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        (Told(LIST, NEVER, None), "consent was withdrawn"),
+        (Told(LIST, None, NEVER), "no consent was given"),
+        (Told(LIST, "2026-01-05", None), "made before 2026-01-05"),
+    ],
+)
+def test_who_has_withdrawn_consent_gets_popular_items_and_the_reason(told: Told, why: str) -> None:
+    decision = decided(told)
+    assert (decision.source, decision.fallback) == ("popular", "consent")
+    assert why in decision.why
+    assert shown(decision) == ["i0", "i1", "i2"]
+
+
+def test_who_has_granted_again_before_the_versions_day_gets_the_own_list() -> None:
+    assert decided(Told(LIST, "2026-01-04", NEVER)).source == "personal"
+
+
+def test_a_list_of_the_version_before_says_so() -> None:
+    decision = decided(KNOWN, fallback="version_not_whole")
+    assert (decision.source, decision.fallback) == ("previous", "version_not_whole")
+    assert shown(decision) == ["i5", "i3", "i4"]
+
+
+@pytest.mark.parametrize("fallback", ["store_away", "store_empty", "version_not_whole"])
+def test_without_the_store_everybody_gets_what_is_remembered(fallback: Fallback) -> None:
+    decision = decided(None, fallback=fallback)
+    assert (decision.source, decision.fallback) == ("snapshot", fallback)
+    assert shown(decision) == ["i0", "i1", "i2"]
+    assert decision.why
+
+
+def test_a_store_that_goes_while_it_is_asked_is_away() -> None:
+    assert decided(None).fallback == "store_away"

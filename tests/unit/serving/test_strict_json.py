@@ -1,0 +1,96 @@
+"""What two readers could take for different things is refused, with the field, its value and the way out."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.decisions import DecisionRequest
+from serving.problems import Problem
+from serving.strict_json import MOST_DEPTH, decode, parse
+
+
+def refused(body: bytes) -> Problem:
+    with pytest.raises(Problem) as caught:
+        decode(body, DecisionRequest)
+    return caught.value
+
+
+def test_what_is_asked_for_is_read() -> None:
+    request = decode(b'{"surface": "home", "user_id": "\xc3\x84da", "count": 3}', DecisionRequest)
+    assert (request.surface, request.user_id, request.count) == ("home", "Äda", 3)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "told"),
+    [
+        (b"", 400, "no JSON"),
+        (b"{", 400, "no JSON"),
+        (b"\xff{}", 400, "no UTF-8"),
+        (b"\xef\xbb\xbf{}", 400, "no JSON"),
+        ('{"surface": "home"}'.encode("utf-16"), 400, "no UTF-8"),
+        (b'{"count": NaN}', 400, "NaN"),
+        (b'{"count": -Infinity}', 400, "Infinity"),
+        (b'{"count": 1e400}', 400, "too large"),
+        (b'{"count": ' + b"9" * 5000 + b"}", 400, "too large"),
+        (b'{"surface": "home", "surface": "cart"}', 400, "twice"),
+        (b'{"surface": "home", "user_id": {"a": 1, "a": 2}}', 400, "twice"),
+        (b'{"surface": "ho\nme"}', 400, "no JSON"),
+        (b'{"surface": "home", "user_id": "a\\u0000b"}', 422, "control character"),
+        (b'{"surface": "home", "user_id": "a\\n"}', 422, "control character"),
+        (b'{"surface": "home", "user_id": "a\\ud800"}', 422, "surrogate"),
+        (b'{"surface": "home", "user_id": "a\x7f"}', 422, "control character"),
+        (b'{"surface": "home", "user_id": "a\xe2\x80\xaeb"}', 422, "matching regex"),
+        (b'{"surface": "home", "a\\u0000": 1}', 422, "control character"),
+        (b'{"surface": "home", "user_id": ""}', 422, "length >= 1"),
+        (b'{"surface": "home", "user_id": "' + b"x" * 129 + b'"}', 422, "length <= 128"),
+        (b'{"surface": "home", "user_id": null}', 422, "got `null`"),
+        (b'{"surface": "home", "user_id": 7}', 422, "got `int`"),
+        (b'{"surface": "home", "extra": 1}', 422, "unknown field"),
+        (b'{"user_id": "ada"}', 422, "missing required"),
+        (b"[]", 422, "Expected `object`"),
+    ],
+)
+def test_it_is_refused(body: bytes, status: int, told: str) -> None:
+    problem = refused(body)
+    assert problem.status == status
+    assert told in problem.details.detail
+    assert problem.details.hint
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "101", "1000000000", '"ten"', "1.5", "true", "null"])
+def test_a_count_that_cannot_be_is_refused_with_its_value(count: str) -> None:
+    details = refused(f'{{"surface": "home", "user_id": "ada", "count": {count}}}'.encode()).details
+    assert (details.status, details.field) == (422, "count")
+    assert details.value is not None or count == "null"
+
+
+@pytest.mark.parametrize(("begin", "end"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_deep_nesting_is_refused_before_it_is_read(begin: bytes, end: bytes) -> None:
+    parse(begin * MOST_DEPTH + b"1" + end * MOST_DEPTH)
+    with pytest.raises(Problem, match="deep"):
+        parse(begin * (MOST_DEPTH + 1) + b"1" + end * (MOST_DEPTH + 1))
+    with pytest.raises(Problem, match="deep"):
+        parse(begin * 8_000)
+
+
+def test_brackets_within_texts_are_no_nesting() -> None:
+    text = "[{" * 20 + '\\" ['
+    assert parse(f'{{"a": "{text}"}}'.encode()) == {"a": "[{" * 20 + '" ['}
+
+
+def test_a_value_is_told_back_short_and_harmless() -> None:
+    shown = refused(b'{"surface": "home", "user_id": "\\u001b[31m' + b"x" * 5000 + b'"}').details.value
+    assert shown is not None
+    assert len(shown) < 120
+    assert shown.isprintable()
+    assert shown.isascii()
+
+
+@given(st.binary(max_size=200))
+def test_whatever_is_sent_is_read_or_refused(body: bytes) -> None:
+    try:
+        decode(body, DecisionRequest)
+    except Problem as problem:
+        assert problem.status in (400, 422)  # noqa: PT017
