@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from contracts.ids import CONTROLS, MOST_BYTES
 from contracts.lists import SOURCES
 
 #: Items that one answer holds at most.
@@ -25,9 +26,7 @@ STORE_EMPTY: Final = "store_empty"
 STORE_AWAY: Final = "store_away"
 Fallback = Literal["unknown_user", "consent", "version_not_whole", "store_empty", "store_away"]
 
-#: The same characters that landing an event refuses in an id.
-_PLAIN = r"^[^\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+$"
-Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=_PLAIN)]
+Id = Annotated[str, Meta(min_length=1, max_length=MOST_BYTES, pattern=f"^[^{CONTROLS}]+$")]
 
 
 class DecisionRequest(Struct, forbid_unknown_fields=True, frozen=True):

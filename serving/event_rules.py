@@ -14,21 +14,20 @@ from msgspec import Struct
 
 from contracts.events import MOST_EVENTS, Event
 from contracts.feed import LATE_DAYS
+from contracts.ids import BLANKS, CLOCK_SKEW, CONTROLS, MOST_BYTES, PLACEHOLDERS
 from serving.journal import Record
 
-#: A shop's clock may be so much ahead of ours.
-CLOCK_SKEW = timedelta(minutes=5)
 #: The landing refuses what is older by the day of its delivery, which may be tomorrow.
 _OLDEST = timedelta(days=LATE_DAYS - 1)
 
 _TEXTS = ("event_id", "user_id", "item_id", "session_id", "surface", "decision_id")
-_CONTROL = re.compile("[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_BLANK = re.compile(f"[\\s{BLANKS}]*")
+_CONTROL = re.compile(f"[{CONTROLS}\ud800-\udfff]")
 _PLACEHOLDERS: frozenset[str | None] = frozenset(
     "".join(letters)
-    for word in ("null", "none", "nan", "undefined")
+    for word in PLACEHOLDERS
     for letters in product(*((letter, letter.upper()) for letter in word))
 )
-_ID_BYTES = 128
 _PATH = re.compile(r" - at `\$\.(\w+)`$")
 _NAMED = re.compile(r"^Object (?:contains unknown|missing required) field `(.*)`$", re.DOTALL)
 _encode = msgspec.json.Encoder().encode
@@ -138,10 +137,10 @@ def _wrong_text(index: int, event: Event) -> Refusal | None:
             continue
         if _CONTROL.search(text):
             why = "holds control or direction characters", "send the text without them"
-        elif not text.strip() or text in _PLACEHOLDERS:
+        elif _BLANK.fullmatch(text) or text in _PLACEHOLDERS:
             why = "stands for nothing", "leave the field out where there is nothing to say"
-        elif len(text.encode()) > _ID_BYTES:
-            why = f"has more than {_ID_BYTES} bytes", "send a shorter one"
+        elif len(text.encode()) > MOST_BYTES:
+            why = f"has more than {MOST_BYTES} bytes", "send a shorter one"
         else:
             continue
         return refusal_of(index, event.event_id, name, text, *why)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from contracts.ids import BLANKS, CONTROLS_RE2, MOST_BYTES, PLACEHOLDERS
 from jobs.landing.reading import BAD_UTF8
 
 Check = tuple[str, str]
@@ -17,10 +18,9 @@ _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 _NOT_FINITE = r"(?i)^[+-]?(nan|inf|infinity)$"
 _INSTANT = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?(Z|z|[+-]\d{2}(:?\d{2})?)$"
 _LOCAL = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?)?$"
-_CONTROL = "[\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}\\x{200b}-\\x{200f}]"
-_BLANK = "^[\\s\\x{00a0}\\x{200b}\\x{feff}]*$"
+_CONTROL = f"[{CONTROLS_RE2}]"
+_BLANK = f"^[\\s{BLANKS}]*$"
 _LARGEST = 10**12  # of a price, a quantity, a value
-_ID_BYTES = 128
 
 
 def given(name: str, columns: Sequence[str], *, instants: Sequence[str], ids: Sequence[str]) -> str:
@@ -58,9 +58,9 @@ def id_checks(column: str, missing: str | None = None) -> list[Check]:
         *checks,
         (f"contains({column}, '{BAD_UTF8}')", "BAD_UTF8"),
         (f"regexp_matches({column}, '{_BLANK}')", "BAD_ID"),
-        (f"strlen({column}) > {_ID_BYTES}", "ID_TOO_LONG"),
+        (f"strlen({column}) > {MOST_BYTES}", "ID_TOO_LONG"),
         (f"regexp_matches({column}, '{_CONTROL}')", "CTRL_CHAR"),
-        (f"lower({column}) in ('null', 'none', 'nan', 'undefined')", "PLACEHOLDER_ID"),
+        (f"lower({column}) in {PLACEHOLDERS}", "PLACEHOLDER_ID"),
     ]
 
 

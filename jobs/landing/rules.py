@@ -21,6 +21,7 @@ from contracts.feed import (
     USER_COLUMNS,
     FeedDescription,
 )
+from contracts.ids import CLOCK_SKEW
 from jobs.feed_reader import Delivery
 from jobs.landing.checks import (
     Check,
@@ -163,7 +164,7 @@ def classify_events(
 
 def _is_future(delivery: Delivery) -> str:
     """The condition that something is later than the day of its delivery, give or take a clock that is a little fast."""
-    return f"instant > timestamp {literal(f'{delivery.received} 23:59:59.999999')} + interval 5 minute"
+    return f"instant > timestamp {literal(f'{delivery.received} 23:59:59.999999')} + interval {CLOCK_SKEW.total_seconds():.0f} second"
 
 
 def _is_late(delivery: Delivery) -> str:
