@@ -27,7 +27,7 @@ def older_foretaste() -> Iterator[None]:
     """A Foretaste that knows no ratings, takes no id of more than four bytes and stumbles over a line of JSON."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rules, "EVENT_TYPES", tuple(name for name in EVENT_TYPES if name != "rating"))
-        patch.setattr(checks, "_ID_BYTES", 4)
+        patch.setattr(checks, "MOST_BYTES", 4)
         patch.setattr(reading, "_unique", _refuse)
         yield
 

@@ -376,7 +376,7 @@ def test_what_was_rejected_and_is_without_consent_waits_for_a_word(shop: Shop) -
     shop.deliver(DAY, [word("ann", False, NOON)], "consents.csv", "consents")
     shop.land(accept="one of two is bad")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("jobs.landing.checks._ID_BYTES", 200)
+        patch.setattr("jobs.landing.checks.MOST_BYTES", 200)
         assert replayed(shop)["good"] == 0
         assert shop.reasons() == ["ID_TOO_LONG"]
         shop.deliver(NEXT, [word("ann", True, NOON + MICROSECOND)], "consents.csv", "consents")

@@ -181,7 +181,7 @@ def test_a_word_that_is_replayed_is_told(shop: Settings, feed: Shop, monkeypatch
     feed.deliver(DAY, [event(1)])
     feed.deliver(DAY, [word("u0007", False, "2011-03-01T10:00:00Z")], "consents.csv", "consents")
     with monkeypatch.context() as patch:
-        patch.setattr("jobs.landing.checks._ID_BYTES", len("u0007") - 1)
+        patch.setattr("jobs.landing.checks.MOST_BYTES", len("u0007") - 1)
         feed.land(accept="the word is too long")
     publish_new(shop, DAY)
     assert served(shop, "u0007") == OWN
