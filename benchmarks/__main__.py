@@ -79,15 +79,21 @@ ON_DEMAND = (
     "quality.tried.beauty",
     "quality.tried.movielens_100k",
 )
-#: What each group that has a page of its own says about its figures.
+#: What each group that has a page of its own says about its figures, module by module.
 PAGES = {
-    group: room.__doc__ or ""
-    for group, room in {
-        "features": features,
-        "judge": judging,
-        "quality": quality,
-        "score": scoring,
-        "train": training,
+    group: tuple(room.__doc__ or "" for room in rooms)
+    for group, rooms in {
+        "by_user": (by_user,),
+        "events": (events,),
+        "features": (features,),
+        "judge": (judging,),
+        "loop": (loop,),
+        "publish": (publishing,),
+        "quality": (quality,),
+        "ranking": (preparation, inputs, reasons, rescoring),
+        "score": (scoring,),
+        "serve": (serving,),
+        "train": (training,),
     }.items()
 }
 

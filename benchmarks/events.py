@@ -1,4 +1,4 @@
-"""How fast events are taken: ``events.single`` and ``events.batched``, events a second; and how fast decisions are logged.
+"""How fast events are taken: ``events.single`` and ``events.batched``, events a second; and ``events.decisions``, decisions logged.
 
 From the body of a request to the acknowledgement: decoded, held to the contract, deduplicated, durable. Ids come in no order and a
 tenth of the events come twice. The reference appends the same lines to a file, as many at once as are under way, each

@@ -18,13 +18,12 @@ def last_figures(kept: Path, group: str) -> list[dict[str, Any]]:
     return list(figures.values())
 
 
-def page(group: str, about: str, figures: Sequence[dict[str, Any]]) -> str:
+def page(group: str, about: Sequence[str], figures: Sequence[dict[str, Any]]) -> str:
     """Markdown: a table of the figures, what they mean, and the tables behind those that have one.
 
     Args:
-        about: the docstring of the group's benchmarks.
+        about: the docstrings of the group's benchmarks.
     """
-    title, _, meaning = about.strip().partition("\n")
     rows = [
         f"| `{each['name']}` | {each['value']:,.2f} | {each['unit']} | {each['reference']:,.2f} | {each['ratio']:.2f} "
         f"| {each['reference_is']} | {each['machine']} |"
@@ -37,9 +36,7 @@ def page(group: str, about: str, figures: Sequence[dict[str, Any]]) -> str:
             f"Written by `make bench ONLY={group} DOCS=docs`; every figure on this page is printed by it. Each stands beside a",
             "reference that was measured in the same run, on the same machine; other programs may have run on it as well.",
             "",
-            title,
-            meaning.rstrip().replace("``", "`"),
-            "",
+            *(line for each in about for line in (each.strip().replace("``", "`"), "")),
             "| figure | value | unit | reference | value / reference | reference is | machine |",
             "|---|---|---|---|---|---|---|",
             *rows,
@@ -63,7 +60,7 @@ def _table(name: str, table: dict[str, Any]) -> list[str]:
     ]
 
 
-def write_page(docs: Path, group: str, about: str, kept: Path) -> Path:
+def write_page(docs: Path, group: str, about: Sequence[str], kept: Path) -> Path:
     path = docs / f"{group}-bench.md"
     path.write_text(page(group, about, last_figures(kept, group)), encoding="utf-8")
     return path

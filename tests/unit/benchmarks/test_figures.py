@@ -87,7 +87,7 @@ def test_a_page_holds_the_last_figure_of_each_name(tmp_path: Path) -> None:
     keep(figure("loop.day_seconds", 9.0, "s", 9.0, "another group"), kept)
     figures = last_figures(kept, "features")
     assert [(each["name"], each["value"]) for each in figures] == [("features.full_refresh", 2.0)]
-    told = page("features", "What it costs.\n\n``features.full_refresh``: all of it.", figures)
+    told = page("features", ["What it costs.\n\n``features.full_refresh``: all of it."], figures)
     assert "| `features.full_refresh` | 2.00 | events/s | 4.00 | 0.50 | by hand |" in told
     assert "`features.full_refresh`: all of it." in told
     assert "make bench ONLY=features DOCS=docs" in told
@@ -95,7 +95,9 @@ def test_a_page_holds_the_last_figure_of_each_name(tmp_path: Path) -> None:
 
 def test_every_figure_of_a_page_is_explained_on_it() -> None:
     for group, about in PAGES.items():
-        unexplained = {name for name in BENCHMARKS if name.startswith(f"{group}.") and name not in about}
+        unexplained = {
+            name for name in BENCHMARKS if name.startswith(f"{group}.") and name not in "".join(about)
+        }
         assert unexplained == set()
 
 
