@@ -16,6 +16,7 @@ log = logging.getLogger("foretaste.serving")
 
 #: For so long another process that writes is waited for.
 LOCK_SECONDS = 0.2
+_APPEND = "insert into groups (lines, ids) select ?, x'' where not exists (select 1 from closed)"
 
 
 class DayFiles:
@@ -34,16 +35,25 @@ class DayFiles:
         Raises:
             JournalUnavailable: it could not be made durable; nothing of it counts.
         """
-        try:
+        with self._telling():
             day, connection = self._begin(arrived)
             yield day, connection
             connection.execute("commit")
             self._has_news = True
-        except (sqlite3.Error, OSError) as error:
-            self.close()  # what a failed write has left in memory is not trusted
-            raise JournalUnavailable(
-                f"{journal_folder(self._home)}: {error}. Send it again later; an operator looks at the disk"
-            ) from error
+
+    def append(self, arrived: date, lines: bytes) -> None:
+        """Write a group by one statement, which is a transaction: after each the interpreter's lock is waited for.
+
+        Raises:
+            JournalUnavailable: it is not written.
+        """
+        with self._telling():
+            while True:
+                day = max(arrived, self._first_open)
+                if self._opened(day).execute(_APPEND, (lines,)).rowcount:
+                    self._has_news = True
+                    return
+                self._first_open = day + timedelta(days=1)
 
     def rest(self) -> None:
         """Have what was written lazily reach the disk."""
@@ -59,6 +69,17 @@ class DayFiles:
         opened, self._open = self._open, None
         if opened:
             opened[1].close()
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """What goes wrong, as whoever waits for it has to know."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            self.close()  # what a failed write has left in memory is not trusted
+            raise JournalUnavailable(
+                f"{journal_folder(self._home)}: {error}. Send it again later; an operator looks at the disk"
+            ) from error
 
     def _begin(self, arrived: date) -> tuple[date, sqlite3.Connection]:
         while True:

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Generic, TypeVar
 
@@ -63,8 +64,8 @@ class GroupCommit(Generic[_Item, _Result]):
         self._loop = asyncio.get_running_loop()
         self._num_waiting = 0
         self._next: _Group[_Item, _Result] | None = None
-        self._is_closing = False
-        self._changed = threading.Condition()
+        self._is_writing = self._is_closing = False
+        self._handed_over: SimpleQueue[_Group[_Item, _Result] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
         self._thread.start()
 
@@ -83,22 +84,27 @@ class GroupCommit(Generic[_Item, _Result]):
             raise JournalUnavailable("the journal is being closed. Send it again")
         self._num_waiting += len(items)
         future: asyncio.Future[Sequence[_Result]] = self._loop.create_future()
-        with self._changed:
-            group = self._next
-            if group is None:
-                group = self._next = _Group()
-                group.deadline = self._loop.call_later(self._patience, self._give_up, group)
-                self._changed.notify()
-            group.waiting.append((future, len(group.items), len(group.items) + len(items)))
-            group.items.extend(items)
+        group = self._next
+        if group is None:
+            group = self._next = _Group()
+            group.deadline = self._loop.call_later(self._patience, self._give_up, group)
+            if not self._is_writing:
+                self._loop.call_soon(self._hand_over)  # with all that comes in this turn
+        group.waiting.append((future, len(group.items), len(group.items) + len(items)))
+        group.items.extend(items)
         return await future
 
     async def close(self) -> None:
         """Write what has been added, and stop."""
-        with self._changed:
-            self._is_closing = True
-            self._changed.notify()
+        self._is_closing = True
+        self._hand_over()
+        self._handed_over.put(None)
         await asyncio.to_thread(self._thread.join)
+
+    def _hand_over(self) -> None:
+        if self._next is not None:
+            self._handed_over.put(self._next)
+            self._next, self._is_writing = None, True
 
     def _give_up(self, group: _Group[_Item, _Result]) -> None:
         group.settle(
@@ -108,26 +114,23 @@ class GroupCommit(Generic[_Item, _Result]):
     def _settled(self, group: _Group[_Item, _Result], outcome: Sequence[_Result] | Exception) -> None:
         self._num_waiting -= len(group.items)
         group.settle(outcome)
+        self._is_writing = False
+        self._hand_over()
 
     def _work(self) -> None:
         rested = monotonic()
         while True:
-            group = self._take()
-            if group is not None:
-                self._write(group)
-            elif self._is_closing:
+            try:
+                group = self._handed_over.get(timeout=_REST_SECONDS)
+            except Empty:
+                self._rest()
+                continue
+            if group is None:
                 return
+            self._write(group)
             if monotonic() - rested >= _REST_SECONDS:
                 self._rest()
                 rested = monotonic()
-
-    def _take(self) -> _Group[_Item, _Result] | None:
-        """The next group; None where none comes for a while."""
-        with self._changed:
-            if self._next is None and not self._is_closing:
-                self._changed.wait(_REST_SECONDS)
-            group, self._next = self._next, None
-            return group
 
     def _write(self, group: _Group[_Item, _Result]) -> None:
         outcome: Sequence[_Result] | Exception
