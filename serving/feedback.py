@@ -78,6 +78,8 @@ class Feedback:
             source=decision.source,
             fallback=decision.fallback,
             items=tuple(LoggedItem(item.item_id, item.position, item.propensity) for item in decision.items),
+            made_from=decision.made_from,
+            is_short=decision.is_short,
         )
         return await self._decisions.write(made) == LOGGED
 

@@ -65,13 +65,13 @@ def test_what_lands_from_s3_is_what_lands_from_a_folder(in_s3: Settings, folder:
 
 def test_a_delivery_counts_once_its_success_stands(in_s3: Settings, folder: Shop) -> None:
     assert read_description(in_s3).shop == "Tiny shop"
-    assert is_delivery_complete(in_s3, DAY)
-    assert not is_delivery_complete(in_s3, NEXT)
+    assert is_delivery_complete(in_s3, DAY, DAY)
+    assert not is_delivery_complete(in_s3, NEXT, DAY)
     assert later_delivery(in_s3, DAY) is None
     assert [each.key for each in complete_deliveries(in_s3, in_s3.feed_location)] == [f"events/{DAY}"]
     (folder.feed / "events" / f"received={NEXT}" / "_SUCCESS").touch()
     upload(in_s3, folder.feed)
-    assert is_delivery_complete(in_s3, NEXT)
+    assert is_delivery_complete(in_s3, NEXT, DAY)
     assert later_delivery(in_s3, DAY) == NEXT
     assert [each.received for each in complete_deliveries(in_s3, in_s3.feed_location)] == [DAY, NEXT]
     assert [each.received for each in complete_deliveries(in_s3, in_s3.feed_location, until=DAY)] == [DAY]
