@@ -6,6 +6,7 @@ JSON, a line each. A file that is closed takes no further group: whoever has rec
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 
@@ -37,6 +38,8 @@ class LoggedDecision(Struct, frozen=True):
         user_id: who, by the id that the shop's events carry; the feed asks for a pseudonym.
         source: the rung of the ladder that the answer comes from.
         fallback: why it is no higher one, if it could have been.
+        rules_applied: labels of the rules that acted on the list; the version says what they are.
+        rules_dropped: labels of those that could not be kept.
     """
 
     decision_id: str
@@ -47,6 +50,8 @@ class LoggedDecision(Struct, frozen=True):
     source: str
     fallback: str | None
     items: tuple[LoggedItem, ...]
+    rules_applied: Sequence[str] = ()
+    rules_dropped: Sequence[str] = ()
 
 
 def journal_folder(home: Path) -> Path:

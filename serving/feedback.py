@@ -78,6 +78,8 @@ class Feedback:
             source=decision.source,
             fallback=decision.fallback,
             items=tuple(LoggedItem(item.item_id, item.position, item.propensity) for item in decision.items),
+            rules_applied=decision.rules_applied,
+            rules_dropped=decision.rules_dropped,
         )
         return await self._decisions.write(made) == LOGGED
 
