@@ -21,6 +21,7 @@ from contracts.api_keys import ADMIN, DECIDE, INGEST, keys_path
 from contracts.decisions import Decision, DecisionRequest
 from contracts.events import Event, EventBatch
 from contracts.settings import Settings, load_settings
+from serving.blocked import Blocked
 from serving.decide import decide
 from serving.events import Received
 from serving.exchange import JSON, Answer, Exchange, Receive, Route, Scope, Send
@@ -53,7 +54,8 @@ class App:
         self._feedback: Feedback | None = None  # it belongs to the running loop
         self._online = Online(settings.redis_url.get_secret_value())
         snapshot = Snapshot(settings.home / "serving" / "snapshot")
-        self._published = Published(self._online, snapshot, time.monotonic)
+        blocked = Blocked(settings.home / "serving" / "blocked")
+        self._published = Published(self._online, snapshot, blocked, time.monotonic, time.time)
         self._metrics = Metrics(self._age, lambda: self._published.view().can_ask, self._of_journal)
         gate = Gate(
             KeyRing(keys_path(settings.home), time.monotonic), settings.api_rate_limit, time.monotonic

@@ -80,6 +80,8 @@ class Feedback:
             items=tuple(LoggedItem(item.item_id, item.position, item.propensity) for item in decision.items),
             made_from=decision.made_from,
             is_short=decision.is_short,
+            rules_applied=decision.rules_applied,
+            rules_dropped=decision.rules_dropped,
         )
         return await self._decisions.write(made) == LOGGED
 

@@ -175,7 +175,7 @@ class OnlineStore:
         return pointer
 
     def is_whole(self, pointer: Pointer) -> bool:
-        """Does a version hold as many lists, items and features as were published?"""
+        """Does a version hold as many lists, items and features as were published, and the rules that were?"""
         return is_whole(self._client, pointer)
 
     # What readers have to know of consent
@@ -290,7 +290,7 @@ class OnlineStore:
         if not self.is_whole(pointer):
             raise StoreUnfit(
                 f"the online store does not hold the {pointer.num_users:,} lists and {pointer.num_items:,} items that were "
-                f"written, or not the features: {advice}"
+                f"written, or not the features or the rules: {advice}"
             )
         places = [names.bucket_of(user, pointer.num_buckets) for user in users]
         items = content.items
