@@ -119,14 +119,18 @@ def unpack(packed: bytes, *, most: int | None = None) -> PackedList:
     wanted = count if most is None else min(most, count)
     after = begin + count * (width + 4)  # where the reasons begin
     places = packed[after : after + num_reasons]
-    because = struct.unpack_from(f"<{num_reasons}{of_index}", packed, after + num_reasons)
+    reasons = zip(
+        places, struct.unpack_from(f"<{num_reasons}{of_index}", packed, after + num_reasons), strict=True
+    )
     return PackedList(
         indices=struct.unpack_from(f"<{wanted}{of_index}", packed, begin),
         scores=struct.unpack_from(f"<{wanted}f", packed, begin + count * width),
         source=_OF_FLAGS[first & _IS_ANY_SOURCE],
         is_short=bool(first & _IS_SHORT),
         reasons=tuple(
-            [each for each in zip(places, because, strict=True) if most is None or each[0] <= most]
+            reasons
+            if most is None or max(places, default=0) <= most
+            else [each for each in reasons if each[0] <= most]
         ),
     )
 
