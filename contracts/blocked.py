@@ -1,4 +1,4 @@
-"""Which items nobody may be shown, as jobs tell the API: the ids in one text, replaced whole whatever the version is."""
+"""Which items nobody may be shown, as jobs tell the API: one text, replaced whole whatever the version is."""
 
 from __future__ import annotations
 
@@ -10,19 +10,27 @@ import msgspec
 MOST_BLOCKED = 1000
 
 
-class _Blocked(msgspec.Struct):
-    items: list[str]
+class BlockedItems(msgspec.Struct, frozen=True):
+    """The ids of all blocked items.
+
+    Args:
+        said_at: when the last item was blocked or unblocked (ISO 8601, UTC); "" where none ever was. A reader that knows of a
+            later word does not listen: a store that was restored from before unblocks nothing.
+    """
+
+    said_at: str = ""
+    items: frozenset[str] = frozenset()
 
 
-def pack_blocked(item_ids: Iterable[str]) -> bytes:
+def pack_blocked(items: Iterable[str], said_at: str) -> bytes:
     """The text that ``ft:blocked`` holds; the same for the same items."""
-    return msgspec.json.encode(_Blocked(sorted(item_ids)))
+    return msgspec.json.encode({"said_at": said_at, "items": sorted(items)})
 
 
-def unpack_blocked(text: bytes) -> frozenset[str]:
+def unpack_blocked(text: bytes) -> BlockedItems:
     """The inverse of :func:`pack_blocked`.
 
     Raises:
         ValueError: the text is none.
     """
-    return frozenset(msgspec.json.decode(text, type=_Blocked).items)
+    return msgspec.json.decode(text, type=BlockedItems)

@@ -18,6 +18,7 @@ from contracts import names
 from contracts.errors import FenceStale, StoreUnfit
 from contracts.lists import Pointer
 from contracts.serving_rules import ServingRules, digest_of_rules
+from jobs.blocking import tell_store
 from jobs.common_reasons import common_reasons
 from jobs.edition import Edition, edition_of
 from jobs.feature_edition import FeatureEdition, feature_edition_of, further_key, online_tables
@@ -190,6 +191,7 @@ def _make_live(
     try:
         _write(pointer, edition, features, online)
         objects.write_version(pointer, data)
+        tell_store(context.state, online)  # a store that is new knows nothing of what is blocked
         online.flip(choose, context.lease.guard())
     except (FenceStale, StoreUnfit):
         # Both are raised before the flip, so nobody will ever read it.

@@ -55,7 +55,9 @@ class App:
         snapshot = Snapshot(settings.home / "serving" / "snapshot")
         blocked = Blocked(settings.home / "serving" / "blocked")
         self._published = Published(self._online, snapshot, blocked, time.monotonic, time.time)
-        self._metrics = Metrics(self._age, lambda: self._published.view().can_ask, self._of_journal)
+        self._metrics = Metrics(
+            self._age, lambda: self._published.view().can_ask, lambda: len(blocked.items), self._of_journal
+        )
         gate = Gate(
             KeyRing(keys_path(settings.home), time.monotonic), settings.api_rate_limit, time.monotonic
         )

@@ -77,7 +77,8 @@ def test_a_restarted_process_without_a_store_answers_from_its_disk(tmp_path: Pat
 
 
 def test_a_decision_is_in_the_journal_before_it_is_answered(tmp_path: Path) -> None:
-    Snapshot(tmp_path / "serving" / "snapshot").write(bundle())
+    hide = {"filters": [{"name": "no-i0", "hide": {"items": ["i0"]}}]}
+    Snapshot(tmp_path / "serving" / "snapshot").write(bundle(rules={"default": hide}))
     key = write_key(tmp_path)
 
     async def asked() -> Any:
@@ -89,7 +90,8 @@ def test_a_decision_is_in_the_journal_before_it_is_answered(tmp_path: Path) -> N
     decision, [logged] = run(asked())
     assert decision["is_logged"]
     assert decision["decision_id"].startswith(f"{decision['version']}:")
-    for name in ("decision_id", "surface", "version", "source", "fallback"):
+    assert decision["rules_applied"] == ["filter:no-i0"]
+    for name in ("decision_id", "surface", "version", "source", "fallback", "rules_applied", "rules_dropped"):
         assert logged[name] == decision[name], name
     assert logged["user_id"] == "ada"
     assert logged["items"] == [
@@ -231,6 +233,7 @@ def test_figures_count_answers_and_decisions(tmp_path: Path) -> None:
         'foretaste_decisions_total{fallback="store_away",source="snapshot"} 1.0',
         'foretaste_request_latency_seconds_count{route="/v1/decisions"} 1.0',
         "foretaste_store_up 0.0",
+        "foretaste_blocked_items 0.0",
         "foretaste_version_age_seconds ",
     ):
         assert line in told, line
