@@ -18,11 +18,10 @@ from msgspec import UNSET
 
 from contracts.api_keys import ADMIN, DECIDE, INGEST, keys_path
 from contracts.decisions import Decision, DecisionRequest
-from contracts.events import Event, EventBatch
+from contracts.events import Event, EventBatch, Received
 from contracts.settings import Settings, load_settings
 from serving.blocked import Blocked
 from serving.decide import decide
-from serving.events import Received
 from serving.exchange import JSON, Answer, Exchange, Route, Scope, Transport
 from serving.feedback import Feedback
 from serving.health import Health, judge

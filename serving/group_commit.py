@@ -7,8 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from queue import Empty, SimpleQueue
-from time import monotonic
+from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 from contracts.errors import JournalUnavailable
@@ -46,7 +45,7 @@ class GroupCommit(Generic[_Item, _Result]):
 
     Args:
         commit: makes a group durable and says of each item what became of it.
-        rest: is called once a second or so, between groups.
+        rest: is called once a second or so, in a further thread.
         most_waiting: so many items may wait; what exceeds them is refused at once.
         patience: so many seconds a caller waits at most.
     """
@@ -66,8 +65,13 @@ class GroupCommit(Generic[_Item, _Result]):
         self._next: _Group[_Item, _Result] | None = None
         self._is_writing = self._is_closing = False
         self._handed_over: SimpleQueue[_Group[_Item, _Result] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
-        self._thread.start()
+        self._is_over = threading.Event()
+        self._threads = [
+            threading.Thread(target=each, name="journal", daemon=True)
+            for each in (self._work, self._rest_at_times)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     async def add(self, items: Sequence[_Item]) -> Sequence[_Result]:
         """What became of the items, once they are durable.
@@ -99,7 +103,9 @@ class GroupCommit(Generic[_Item, _Result]):
         self._is_closing = True
         self._hand_over()
         self._handed_over.put(None)
-        await asyncio.to_thread(self._thread.join)
+        self._is_over.set()
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
 
     def _hand_over(self) -> None:
         if self._next is not None:
@@ -118,19 +124,12 @@ class GroupCommit(Generic[_Item, _Result]):
         self._hand_over()
 
     def _work(self) -> None:
-        rested = monotonic()
-        while True:
-            try:
-                group = self._handed_over.get(timeout=_REST_SECONDS)
-            except Empty:
-                self._rest()
-                continue
-            if group is None:
-                return
+        while (group := self._handed_over.get()) is not None:
             self._write(group)
-            if monotonic() - rested >= _REST_SECONDS:
-                self._rest()
-                rested = monotonic()
+
+    def _rest_at_times(self) -> None:
+        while not self._is_over.wait(_REST_SECONDS):
+            self._rest()
 
     def _write(self, group: _Group[_Item, _Result]) -> None:
         outcome: Sequence[_Result] | Exception
