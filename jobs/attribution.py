@@ -16,7 +16,7 @@ from contracts.consent import BEGINNING, END
 from contracts.tables import RAW_CONSENTS, RAW_DECISIONS, RAW_EVENTS, RAW_IDENTITIES, Table
 from jobs.io.schemas import schema_of
 from jobs.io.state import DELIVERIES, LANDINGS, State
-from jobs.io.warehouse import Warehouse
+from jobs.io.warehouse import Warehouse, prepare
 from jobs.people import People, Stretch, about_personalization, changes, forbidden_since, ids_with_links
 
 if TYPE_CHECKING:
@@ -195,6 +195,7 @@ def _found(warehouse: Warehouse, column: str, stretches: list[tuple[Stretch, dat
     columns = [
         list(each) for each in zip(*((*stretch, before) for stretch, before in stretches), strict=True)
     ]
+    prepare(warehouse, names.WAREHOUSE_RAW, RAW_DECISIONS)  # nothing may have been answered yet
     query = f"""
         select distinct {column}
         from (
