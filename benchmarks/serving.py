@@ -87,7 +87,7 @@ def publish(settings: Settings) -> None:
         published_at=datetime.now(UTC).isoformat(timespec="seconds"), features=no_features.catalogue.digest,
     )  # fmt: skip
     with open_online_store(settings) as store:
-        store.write_version(VERSION, content_of(edition, no_features, settings.list_buckets))
+        store.write_version(VERSION, content_of(edition, no_features, None, settings.list_buckets))
         store.flip(lambda live, versions: pointer)
 
 

@@ -150,6 +150,9 @@ class Pointer:
         None  # the version that was live when this one was published: what a rollback goes to
     )
     features: str | None = None  # the digest of its features; None: it was published without
+    session: str | None = None  # the digest of the model that ranks sessions; None: it was published without
+    session_bytes: int = 0  # how large that is
+    num_histories: int = 0  # users whose recent history it can read
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)

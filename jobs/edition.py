@@ -63,6 +63,7 @@ class Edition:
 
     user_ids: list[str]
     packed_U: list[bytes]
+    item_ids: pa.Array  # the vocabulary, in the order of its indices
     items: list[bytes]  # JSON of each item of the vocabulary
     popular: bytes  # the packed list for whoever has none
     digest: str
@@ -74,7 +75,13 @@ class Edition:
         return sum(len(text) for column in texts for text in column) + len(self.popular)
 
 
-def edition_of(lists: pa.Table, catalogue: pa.Table, popularity: pa.Table, length: int) -> Edition:
+def edition_of(
+    lists: pa.Table,
+    catalogue: pa.Table,
+    popularity: pa.Table,
+    length: int,
+    ranked_over: pa.Array | None = None,
+) -> Edition:
     """The edition of a day's lists.
 
     Args:
@@ -82,6 +89,7 @@ def edition_of(lists: pa.Table, catalogue: pa.Table, popularity: pa.Table, lengt
         catalogue: the day's items, with title, category, price and whether they are for sale.
         popularity: ``item_id`` and ``popularity_7d``, what strangers get ranked by.
         length: how long a list is that does not say it is short.
+        ranked_over: ids of items that sessions are ranked over, which no list has to name.
 
     Raises:
         GateRefused: a list is not what a reader may be given.
@@ -94,14 +102,17 @@ def edition_of(lists: pa.Table, catalogue: pa.Table, popularity: pa.Table, lengt
     for_sale = np.flatnonzero(is_for_sale_N)
     best, shares = popular_list(item_ids.take(pa.array(for_sale)), popularity, length)
     best = for_sale[best]
-    # The vocabulary holds what a list names, or gives as a reason, and not the whole catalogue.
+    # The vocabulary holds what a list names, or gives as a reason, or a session may be answered with.
     is_named_N = np.zeros(len(item_ids), bool)
+    if ranked_over is not None:
+        is_named_N |= _numpy(pc.is_in(item_ids, ranked_over))
     is_named_N[found.items_T] = is_named_N[found.reason_items_X] = is_named_N[best] = True
     index_N = np.cumsum(is_named_N) - 1
     shown = catalogue.filter(pa.array(is_named_N)).select(["item_id", "title", "category", "price_cents"])
     return Edition(
         user_ids=found.user_ids,
         packed_U=pack_all(found, index_N, shown.num_rows),
+        item_ids=shown["item_id"].combine_chunks(),
         items=[json.dumps(item, ensure_ascii=False).encode() for item in shown.to_pylist()],
         popular=pack(index_N[best].tolist(), shares.tolist(), POPULAR, len(best) < length, shown.num_rows),
         digest=digest(found, item_ids),

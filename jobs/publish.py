@@ -1,4 +1,4 @@
-"""Publish a day's lists and features: a new version beside the old one, checked, then one pointer flips.
+"""Publish a day's lists, features and what ranks sessions: a new version beside the old one, checked, then one pointer flips.
 
 The order is: keys in Redis → read back → data and manifest in S3 → Redis' pointer → S3's pointer → record → collect.
 Until the flip nobody sees anything of a version, and once it is seen both stores hold it whole. Killed before the
@@ -34,9 +34,12 @@ from jobs.runs import (
     why_not_live,
     why_old,
 )
+from jobs.session_edition import SessionEdition, Sessions, load_sessions, session_edition_of
 
 log = logging.getLogger("foretaste.publish")
 
+#: What two versions have in common that are the same but for their names.
+_SAME = ("day", "kind", "sha256", "champion", "features", "session")
 #: Users whose lists, and users and items whose features, are read back before a version goes live.
 _SAMPLE = 1000
 
@@ -55,22 +58,37 @@ def run(
         FenceStale: a newer attempt, or a rollback, has been there; this attempt leaves nothing.
     """
     manifest = manifest_of(context.state, kind, day)
-    edition, why = _edition(day, context, kind, manifest["settings"]["list_length"])
+    why_not = why_not_live(context.state, day) if kind == names.DAILY else why_old(context.state, day)
+    sessions, without_sessions, champion = None, "", None
+    if why_not is None:
+        is_daily = kind == names.DAILY
+        champion = champion_of_run(context.state, manifest) if is_daily else promoted_on(context.state, day)
+        sessions, without_sessions = load_sessions(day, context, champion)
+    edition, why = _edition(day, context, kind, manifest["settings"]["list_length"], sessions)
     told: dict[str, Any] = {"day": day.isoformat(), "users": len(edition.user_ids), "digest": edition.digest}
     _record(context, kind, day, edition.digest, why)
-    why_not = why_not_live(context.state, day) if kind == names.DAILY else why_old(context.state, day)
     if why_not is not None:
         return {**told, "published": False, "why": why_not}
-    if kind == names.DAILY:
-        champion = champion_of_run(context.state, manifest)
-    else:
-        champion = promoted_on(context.state, day)
     stamp = (now or datetime.fromtimestamp(context.state.clock(), UTC)).isoformat(timespec="seconds")
     features = _features(day, context)
+    repeats_allowed = bool(manifest["feed"]["repeats_allowed"])
+    session = None
+    if sessions is not None:
+        session, without_sessions = session_edition_of(
+            sessions, edition.item_ids, context.lake, day, repeats_allowed=repeats_allowed
+        )
+    told["sessions"] = f"none: {without_sessions}" if session is None else len(session.user_ids)
     [data] = context.lake.files(lists_table(kind), [day])
     with open_online_store(context.settings) as online, open_objects(context.settings) as objects:
         live, recorded = online.pointer(), context.state.all(PUBLICATIONS)
-        wanted = (day.isoformat(), kind, edition.digest, champion, features.catalogue.digest)
+        wanted = (
+            day.isoformat(),
+            kind,
+            edition.digest,
+            champion,
+            features.catalogue.digest,
+            None if session is None else session.digest,
+        )
         version = _published_before(online, recorded, wanted)
         if version is not None:
             told |= {"published": False, "why": f"already published as {version}", "version": version}
@@ -89,7 +107,10 @@ def run(
         else:
             online.clear_attempts()
             num_fields = len(edition.user_ids) + len(edition.items) + features.num_fields
-            online.refuse_if_unfit(num_fields, edition.num_bytes + features.num_bytes)
+            num_bytes = edition.num_bytes + features.num_bytes
+            if session is not None:
+                num_fields, num_bytes = num_fields + len(session.user_ids), num_bytes + session.num_bytes
+            online.refuse_if_unfit(num_fields, num_bytes)
             version = online.reserve([*recorded, *objects.versions()], context.settings.list_buckets)
             pointer = Pointer(
                 version=version,
@@ -101,23 +122,34 @@ def run(
                 num_items=len(edition.items),
                 num_buckets=context.settings.list_buckets,
                 champion=champion,
-                repeats_allowed=bool(manifest["feed"]["repeats_allowed"]),
+                repeats_allowed=repeats_allowed,
                 published_at=stamp,
                 features=features.catalogue.digest,
             )
-            _make_live(pointer, edition, features, data, context, online, objects)
+            if session is not None:
+                pointer = replace(
+                    pointer,
+                    session=session.digest,
+                    session_bytes=len(session.model),
+                    num_histories=len(session.user_ids),
+                )
+            _make_live(pointer, edition, features, session, data, context, online, objects)
             told |= {"published": True, "version": version, "champion": champion}
         told["s3"] = _finish(context, online, objects, recorded)
     return told
 
 
-def _edition(day: date, context: StepContext, kind: str, length: int) -> tuple[Edition, dict[str, Any]]:
+def _edition(
+    day: date, context: StepContext, kind: str, length: int, sessions: Sessions | None
+) -> tuple[Edition, dict[str, Any]]:
     """The lists, ready to be written, and what they are because of."""
     lake, lists = context.lake, context.lake.read(lists_table(kind), day)
     columns = ["item_id", "title", "category", "price_cents", "is_available"]
     catalogue = lake.read(names.DIM_ITEMS, day, columns)
     popularity = lake.read(names.FEAT_ITEM_DAILY, day, ["item_id", "popularity_7d"])
-    return edition_of(lists, catalogue, popularity, length), common_reasons(lists, catalogue)
+    ranked_over = None if sessions is None else sessions.item_ids
+    edition = edition_of(lists, catalogue, popularity, length, ranked_over)
+    return edition, common_reasons(lists, catalogue)
 
 
 def _features(day: date, context: StepContext) -> FeatureEdition:
@@ -147,7 +179,7 @@ def _record(context: StepContext, kind: str, day: date, digest: str, why: dict[s
 
 
 def _published_before(
-    online: OnlineStore, recorded: dict[str, dict[str, Any]], wanted: tuple[str, str, str, str | None, str]
+    online: OnlineStore, recorded: dict[str, dict[str, Any]], wanted: tuple[str | None, ...]
 ) -> str | None:
     """The version that holds exactly this, if it is kept whole, or was let go for newer ones.
 
@@ -155,12 +187,11 @@ def _published_before(
     """
     kept = online.versions()
     for version, pointer in reversed(kept.items()):
-        found = (pointer.day, pointer.kind, pointer.sha256, pointer.champion, pointer.features)
-        if found == wanted and online.is_whole(pointer):
+        if tuple(getattr(pointer, name) for name in _SAME) == wanted and online.is_whole(pointer):
             return version
     oldest = min(map(names.version_number, kept), default=0)
     for version, record in recorded.items():
-        is_same = tuple(map(record.get, ("day", "kind", "sha256", "champion", "features"))) == wanted
+        is_same = tuple(map(record.get, _SAME)) == wanted
         if is_same and names.version_number(version) < oldest:
             return version
     return None
@@ -170,6 +201,7 @@ def _make_live(
     pointer: Pointer,
     edition: Edition,
     features: FeatureEdition,
+    session: SessionEdition | None,
     data: Path,
     context: StepContext,
     online: OnlineStore,
@@ -179,7 +211,7 @@ def _make_live(
         return replace(pointer, previous=live.version if live else None)
 
     try:
-        _write(pointer, edition, features, online)
+        _write(pointer, edition, features, session, online)
         objects.write_version(pointer, data)
         online.flip(choose, context.lease.guard())
     except (FenceStale, StoreUnfit):
@@ -189,8 +221,14 @@ def _make_live(
         raise
 
 
-def _write(pointer: Pointer, edition: Edition, features: FeatureEdition, online: OnlineStore) -> None:
-    content = content_of(edition, features, pointer.num_buckets)
+def _write(
+    pointer: Pointer,
+    edition: Edition,
+    features: FeatureEdition,
+    session: SessionEdition | None,
+    online: OnlineStore,
+) -> None:
+    content = content_of(edition, features, session, pointer.num_buckets)
     online.write_version(pointer.version, content)
     offline = {entity: features.offline(entity, _sample(ids)) for entity, ids in features.ids.items()}
     online.verify_version(pointer, content, _sample(edition.user_ids), offline)

@@ -45,6 +45,8 @@ class HistoryEncoder(nn.Module, ABC):
     masks_per_position: int
     #: Does it read events (:mod:`models.events`), or items alone?
     reads_events: bool = False
+    #: Histories that are read together: with a few, the first ones need not wait for others, nor the machine for what fills up.
+    batch_size: int = 64
 
     @abstractmethod
     def __init__(self, config: EncoderConfig, seed: int, words_NT: csr_matrix | None = None) -> None:
@@ -65,13 +67,13 @@ class HistoryEncoder(nn.Module, ABC):
         """
 
     @torch.inference_mode()
-    def encode(self, histories: Histories, batch_size: int = 64) -> npt.NDArray[np.float32]:
+    def encode(self, histories: Histories) -> npt.NDArray[np.float32]:
         """One state for each history, in their order: the same bytes whatever other histories it comes with.
 
         A product of matrices may add up in another order where it has another shape. So every batch has one of a few
         shapes, which follows from a history's own length: as wide as the next power of two, and filled up with empty rows.
         """
-        was_training = self.training
+        was_training, batch_size = self.training, self.batch_size
         self.eval()
         states_UD = np.zeros((len(histories), self.config.width), np.float32)
         lengths_U = np.array([min(len(history), self.config.max_length) for history in histories], np.int64)

@@ -21,7 +21,7 @@ from contracts.api_keys import ADMIN, DECIDE, INGEST, keys_path
 from contracts.decisions import Decision, DecisionRequest
 from contracts.events import Event, EventBatch
 from contracts.settings import Settings, load_settings
-from serving.decide import decide
+from serving.decide import decide, withheld
 from serving.events import Received
 from serving.exchange import JSON, Answer, Exchange, Receive, Route, Scope, Send
 from serving.feedback import Feedback
@@ -32,6 +32,7 @@ from serving.online import Online
 from serving.openapi import document
 from serving.problems import Problem
 from serving.published import Published
+from serving.sessions import Sessions
 from serving.snapshot import Snapshot
 from serving.strict_json import decode
 
@@ -54,6 +55,7 @@ class App:
         self._online = Online(settings.redis_url.get_secret_value())
         snapshot = Snapshot(settings.home / "serving" / "snapshot")
         self._published = Published(self._online, snapshot, time.monotonic)
+        self._sessions = Sessions()
         self._metrics = Metrics(self._age, lambda: self._published.view().can_ask, self._of_journal)
         gate = Gate(
             KeyRing(keys_path(settings.home), time.monotonic), settings.api_rate_limit, time.monotonic
@@ -145,8 +147,12 @@ class App:
                 "Ask again after the seconds of Retry-After; an operator looks with: foretaste doctor",
                 headers={"retry-after": "1"},
             )
-        told = await self._published.ask(view, user_id)
         now = datetime.fromtimestamp(time.time(), UTC)
+        fresh = self._sessions.fresh(request, user_id, now.timestamp())
+        told = await self._published.ask(view, user_id, with_history=bool(fresh) and view.ranker is not None)
+        session = None
+        if fresh is not None and told is not None and not withheld(view.bundle, told):
+            session = await self._sessions.rank(view.ranker, told.history, fresh, request.count)
         decision = decide(
             request,
             view.bundle,
@@ -154,6 +160,7 @@ class App:
             fallback=view.fallback,
             decision_id=f"{view.bundle.version}:{secrets.token_hex(16)}",
             now=now,
+            session=session,
         )
         if self._feedback is not None and await self._feedback.log(user_id, decision, now):
             decision = msgspec.structs.replace(decision, is_logged=True)
@@ -195,7 +202,7 @@ class App:
     async def start(self) -> None:
         """See what is published, and open the journal."""
         await self._published.start()
-        self._feedback = Feedback(self._settings.home)
+        self._feedback = Feedback(self._settings.home, self._sessions.take)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -10,6 +10,9 @@ from contracts.consent import why_withheld
 from contracts.decisions import (
     CONSENT,
     PREVIOUS,
+    SESSION_BUSY,
+    SESSION_MISSING,
+    SESSION_UNKNOWN,
     SNAPSHOT,
     STORE_AWAY,
     STORE_EMPTY,
@@ -24,6 +27,7 @@ from contracts.decisions import (
 )
 from contracts.lists import PackedList, unpack
 from serving.bundle import Bundle
+from serving.sessions import SessionAnswer
 
 _SAID: dict[Fallback | None, str] = {
     None: "",
@@ -31,6 +35,9 @@ _SAID: dict[Fallback | None, str] = {
     VERSION_NOT_WHOLE: "the live version is not whole in the online store",
     STORE_EMPTY: "the online store holds no version",
     STORE_AWAY: "the online store cannot be asked now",
+    SESSION_MISSING: "the version's model that ranks sessions is not there",
+    SESSION_UNKNOWN: "no event of the session is recent and of an item that the version can rank by",
+    SESSION_BUSY: "the session could not be ranked in time",
 }
 #: Nothing explores yet: what is shown stands where it stands with certainty.
 _CERTAIN = 1.0
@@ -42,6 +49,7 @@ class Told(Struct, frozen=True, gc=False):
     packed: bytes | None  # the list in the version that was asked
     consent: str | None  # from which day on versions may be served to this user, see contracts.consent
     consent_of_anybody: str | None
+    history: bytes | None = None  # the packed recent history, where it was asked for
 
 
 def decide(
@@ -52,14 +60,18 @@ def decide(
     fallback: Fallback | None,
     decision_id: str,
     now: datetime,
+    session: SessionAnswer | None = None,
 ) -> Decision:
     """The decision on a request, from one version alone.
 
     Args:
         told: what the store says of the user in the bundle's version; None where it cannot be asked.
         fallback: why the bundle is not the version that the store points at, or cannot be; None where it is.
+        session: what came of the user's last events; None where there are none, or consent forbids to use them.
     """
     found, source, fallback, why = _choose(bundle, told, fallback, request.count)
+    if session is not None:
+        found, source, fallback, why = _turned(found, source, fallback, why, session, request.count)
     items = _ranked(bundle, found, request.count)
     return Decision(
         decision_id=decision_id,
@@ -82,13 +94,39 @@ def _choose(
     """The list to show, its rung, and why it is no higher one."""
     if told is None:
         return bundle.popular, SNAPSHOT, fallback or STORE_AWAY, ""
-    why = why_withheld(told.consent, told.consent_of_anybody, bundle.pointer.day)
+    why = withheld(bundle, told)
     if why:
         return bundle.popular, "popular", CONSENT, why
     if told.packed is None:
         return bundle.popular, "popular", UNKNOWN_USER, ""
     found = unpack(told.packed, most=count)
     return found, PREVIOUS if fallback else "personal", fallback, ""
+
+
+def withheld(bundle: Bundle, told: Told) -> str:
+    """Why nothing about the user may be used with this version; "" where it may."""
+    return why_withheld(told.consent, told.consent_of_anybody, bundle.pointer.day)
+
+
+def _turned(
+    found: PackedList,
+    source: Source,
+    fallback: Fallback | None,
+    why: str,
+    session: SessionAnswer,
+    count: int,
+) -> tuple[PackedList, Source, Fallback | None, str]:
+    """The list as the session turns it; where it does not, why."""
+    if session.found is None:
+        return (found, source, fallback, why) if fallback else (found, source, session.fallback, "")
+    first = session.found.indices[:count]
+    known = session.found.hidden.union(first)
+    further = [
+        index for index in found.indices if index not in known
+    ]  # a short list goes on as it would without
+    indices = (*first, *further)[:count]
+    turned = PackedList(indices, (), session.found.made_from, is_short=len(indices) < count)
+    return turned, "session", None if fallback == UNKNOWN_USER else fallback, ""
 
 
 def _ranked(bundle: Bundle, found: PackedList, count: int) -> list[RankedItem]:
