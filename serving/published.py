@@ -66,6 +66,7 @@ class Published:
         if self._loading is not None:
             await self._loading
             await self._models.settled()
+            await self._look()  # what was seen before a model was loaded is seconds old
 
     async def follow(self) -> None:
         """Look at the pointer for ever."""

@@ -1,4 +1,7 @@
-"""Sessions are ranked on the event loop, those of one turn together, and no more than can be answered in time."""
+"""Sessions are ranked on the event loop, those of about the same instant together, and no more than can be answered in time.
+
+To read one history takes a third of what eight together take: whoever comes first waits a moment for company.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ log = logging.getLogger("foretaste.serving")
 
 #: Seconds that somebody waits for a session to be ranked at most; beyond, the list that lies ready is the better answer.
 PATIENCE: Final = 0.05
+#: Seconds that the first of a batch waits for others.
+_GATHERED = 0.001
 #: How much of what a batch took before the last one counts.
 _REMEMBERED = 0.9
 
@@ -26,6 +31,7 @@ class SessionBatches:
 
     def __init__(self) -> None:
         self._waiting: deque[_Waiting] = deque()
+        self._due: asyncio.Handle  # of the next batch, where somebody waits
 
     async def rank(self, ranker: SessionRanker, question: Question, length: int) -> SessionList | None:
         """A list of so many items; None where it cannot be had in time."""
@@ -35,9 +41,12 @@ class SessionBatches:
             return None
         loop = asyncio.get_running_loop()
         found: asyncio.Future[SessionList | None] = loop.create_future()
-        if not self._waiting:
-            loop.call_soon(self._next)
         self._waiting.append((ranker, question, length, found))
+        if len(self._waiting) == 1:
+            self._due = loop.call_later(_GATHERED, self._next)
+        elif len(self._waiting) == BATCH:
+            self._due.cancel()
+            self._due = loop.call_soon(self._next)
         return await found
 
     def _next(self) -> None:
@@ -61,4 +70,4 @@ class SessionBatches:
         took = perf_counter() - begun
         ranker.seconds += (1 - _REMEMBERED) * (took - ranker.seconds)
         if self._waiting:
-            asyncio.get_running_loop().call_soon(self._next)
+            self._due = asyncio.get_running_loop().call_soon(self._next)

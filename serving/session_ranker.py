@@ -142,11 +142,12 @@ def load_ranker(saved: bytes, pointer: Pointer, items: Mapping[int, Item]) -> Se
         raise ValueError(f"its model ranks item {min(unknown)}, which the version does not hold")
     champion = model.champion
     for recommender in () if champion is None else champion.recommenders.values():
-        if hasattr(recommender, "batch_size"):  # a network
+        freeze = getattr(recommender, "freeze", None)
+        if freeze is not None:  # a network
             import torch
 
             torch.set_num_threads(1)
-            recommender.batch_size = BATCH
+            freeze(BATCH)
     threadpool_limits(1)
     ranker = SessionRanker(model, pointer, items)
     ranker.warm_up()
