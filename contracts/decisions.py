@@ -55,6 +55,17 @@ class SessionEvent(Struct, forbid_unknown_fields=True, frozen=True):
     value: Annotated[float, Meta(ge=-1e12, le=1e12, description="The stars of a rating.")] | UnsetType = UNSET
 
 
+class Context(Struct, forbid_unknown_fields=True, frozen=True):
+    """Beside what the items will be shown."""
+
+    item_id: Annotated[
+        Id,
+        Meta(
+            description="The item whose page it is: it counts like a view of just now, and is not shown beside itself."
+        ),
+    ]
+
+
 class DecisionRequest(Struct, forbid_unknown_fields=True, frozen=True):
     """Whom to recommend items to, and where they will be shown. Name the user, or else the device or cookie."""
 
@@ -84,6 +95,7 @@ class DecisionRequest(Struct, forbid_unknown_fields=True, frozen=True):
         ]
         | UnsetType
     ) = UNSET
+    context: Context | UnsetType = UNSET
 
 
 class Item(Struct, frozen=True, gc=False):

@@ -152,7 +152,7 @@ class App:
         told = await self._published.ask(view, user_id, with_history=bool(fresh) and view.ranker is not None)
         session = None
         if fresh is not None and told is not None and not withheld(view.bundle, told):
-            session = await self._sessions.rank(view.ranker, told.history, fresh, request.count)
+            session = await self._sessions.rank(view.ranker, told.history, fresh, request.count + 1)
         decision = decide(
             request,
             view.bundle,

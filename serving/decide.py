@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from contracts.consent import why_withheld
 from contracts.decisions import (
@@ -71,8 +71,9 @@ def decide(
     """
     found, source, fallback, why = _choose(bundle, told, fallback, request.count)
     if session is not None:
-        found, source, fallback, why = _turned(found, source, fallback, why, session, request.count)
-    items = _ranked(bundle, found, request.count)
+        found, source, fallback, why = _turned(found, source, fallback, why, session)
+    beside = "" if request.context is UNSET else request.context.item_id
+    items = _ranked(bundle, found, request.count, beside)
     return Decision(
         decision_id=decision_id,
         surface=request.surface,
@@ -99,7 +100,7 @@ def _choose(
         return bundle.popular, "popular", CONSENT, why
     if told.packed is None:
         return bundle.popular, "popular", UNKNOWN_USER, ""
-    found = unpack(told.packed, most=count)
+    found = unpack(told.packed, most=count + 1)  # one of them may be the item beside which they are shown
     return found, PREVIOUS if fallback else "personal", fallback, ""
 
 
@@ -114,27 +115,28 @@ def _turned(
     fallback: Fallback | None,
     why: str,
     session: SessionAnswer,
-    count: int,
 ) -> tuple[PackedList, Source, Fallback | None, str]:
     """The list as the session turns it; where it does not, why."""
     if session.found is None:
         return (found, source, fallback, why) if fallback else (found, source, session.fallback, "")
-    first = session.found.indices[:count]
+    first = session.found.indices
     known = session.found.hidden.union(first)
     further = [
         index for index in found.indices if index not in known
     ]  # a short list goes on as it would without
-    indices = (*first, *further)[:count]
-    turned = PackedList(indices, (), session.found.made_from, is_short=len(indices) < count)
+    turned = PackedList((*first, *further), (), session.found.made_from, is_short=False)
     return turned, "session", None if fallback == UNKNOWN_USER else fallback, ""
 
 
-def _ranked(bundle: Bundle, found: PackedList, count: int) -> list[RankedItem]:
+def _ranked(bundle: Bundle, found: PackedList, count: int, beside: str) -> list[RankedItem]:
+    """The first items of a list, but for the one beside which they are shown."""
     items, because = bundle.items, dict[int, list[Item]]()
     for place, index in found.reasons:
         because.setdefault(place, []).append(items[index])
-    ranked = []
-    for place, index in enumerate(found.indices[:count], start=1):
+    ranked: list[RankedItem] = []
+    for place, index in enumerate(found.indices[: count + 1], start=1):
         item = items[index]
-        ranked.append(RankedItem(place, item.item_id, item.title, _CERTAIN, because.get(place, ())))
+        if item.item_id != beside and len(ranked) < count:
+            reasons = because.get(place, ())
+            ranked.append(RankedItem(len(ranked) + 1, item.item_id, item.title, _CERTAIN, reasons))
     return ranked

@@ -19,6 +19,8 @@ from serving.session_batches import SessionBatches
 from serving.session_events import Fresh, TakenEvents, fresh_events
 from serving.session_ranker import SessionList, SessionRanker
 
+_LOOKED = 1  # one of contracts.tables.DEPTHS
+
 
 class SessionAnswer(Struct, frozen=True, gc=False):
     """A list that a session was ranked for; or why none was, though there are events to rank by."""
@@ -39,10 +41,13 @@ class Sessions:
         self._taken.add(events)
 
     def fresh(self, request: DecisionRequest, user_id: str, now: float) -> Sequence[Fresh] | None:
-        """What somebody did lately that says what is wanted; None where nothing was sent along and nothing is remembered."""
+        """What somebody did lately that says what is wanted, and looks at now; None where nothing is known of either."""
         sent = () if request.session is UNSET else request.session
         taken = self._taken.of(user_id)
-        return fresh_events(sent, taken, now) if sent or taken else None
+        looked_at = () if request.context is UNSET else (Fresh(None, request.context.item_id, _LOOKED, now),)
+        if not (sent or taken or looked_at):
+            return None
+        return [*fresh_events(sent, taken, now), *looked_at]
 
     async def rank(
         self, ranker: SessionRanker | None, packed: bytes | None, fresh: Sequence[Fresh], length: int

@@ -66,8 +66,14 @@ def viewed(item: int, seconds_ago: float = 30, **more: Any) -> dict[str, Any]:
     return {"item_id": ITEMS[item], "event_type": "view", "occurred_at": at.isoformat(), **more}
 
 
-def decided(api: Caller, session: list[dict[str, Any]] | None = None, **who: str) -> dict[str, Any]:
-    body = {"surface": "home", **(who or {"user_id": "u0007"}), **({"session": session} if session else {})}
+def decided(
+    api: Caller, session: list[dict[str, Any]] | None = None, beside: int | None = None, **who: str
+) -> dict[str, Any]:
+    body: dict[str, Any] = {"surface": "home", **(who or {"user_id": "u0007"})}
+    if session:
+        body["session"] = session
+    if beside is not None:
+        body["context"] = {"item_id": ITEMS[beside]}
     status, answer = api.ask("POST", "/v1/decisions", body)
     assert status == 200, answer
     found: dict[str, Any] = json.loads(answer)

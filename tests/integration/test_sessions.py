@@ -40,6 +40,13 @@ def test_last_clicks_turn_the_list_of_who_is_known_and_make_that_of_who_is_not(a
     assert shown(stranger) == best(transformer(), [20])
 
 
+def test_the_item_that_is_looked_at_turns_the_list_and_is_not_in_it(api: Caller) -> None:
+    decision = decided(api, [viewed(8)], beside=20)
+    expected = best(transformer(), [*HISTORY, 8, 20], 11)
+    assert decision["source"] == "session"
+    assert shown(decision) == [item for item in expected if item != ITEMS[20]][:10]
+
+
 def test_events_that_were_reported_turn_the_list_without_being_sent_along(api: Caller) -> None:
     event = viewed(20, event_id="e1", user_id="u0010")
     assert api.ask("POST", "/v1/events", event)[0] == 202

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contracts.consent import NEVER
-from contracts.decisions import Decision, DecisionRequest, Fallback
+from contracts.decisions import Context, Decision, DecisionRequest, Fallback
 from serving.decide import Told, decide
 from serving.session_ranker import SessionList
 from serving.sessions import SessionAnswer
@@ -125,6 +125,21 @@ def test_a_stranger_with_a_session_lacks_nothing() -> None:
 def test_a_session_in_the_version_before_says_so() -> None:
     decision = turned(KNOWN, RANKED, fallback="version_not_whole")
     assert (decision.source, decision.fallback) == ("session", "version_not_whole")
+
+
+@pytest.mark.parametrize("told", [KNOWN, STRANGER])
+@pytest.mark.parametrize("session", [None, RANKED])
+def test_an_item_is_not_shown_beside_itself(told: Told, session: SessionAnswer | None) -> None:
+    def beside(item_id: str) -> Decision:
+        request = DecisionRequest("home", user_id="ada", count=2, context=Context(item_id))
+        return decide(request, bundle(), told, fallback=None, decision_id="d1", now=NOW, session=session)
+
+    first, *others = shown(beside("another"))
+    decision = beside(first)
+    assert shown(decision)[:1] == others
+    assert [item.position for item in decision.items] == [1, 2]
+    if session is None and told is KNOWN:  # the reasons stay with their item
+        assert [reason.item_id for reason in decision.items[0].reasons] == ["i1", "i0"]
 
 
 @pytest.mark.parametrize("why", ["session_missing", "session_unknown", "session_busy"])
