@@ -6,6 +6,7 @@ JSON, a line each. A file that is closed takes no further group: whoever has rec
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 
@@ -40,6 +41,8 @@ class LoggedDecision(Struct, frozen=True):
         fallback: why it is no higher one, if it could have been.
         made_from: what the list itself was made from when it was scored.
         is_short: there were fewer items than were asked for.
+        rules_applied: labels of the rules that acted on the list; the version says what they are.
+        rules_dropped: labels of those that could not be kept.
     """
 
     decision_id: str
@@ -52,6 +55,8 @@ class LoggedDecision(Struct, frozen=True):
     items: tuple[LoggedItem, ...]
     made_from: str
     is_short: bool
+    rules_applied: Sequence[str] = ()
+    rules_dropped: Sequence[str] = ()
 
 
 def journal_folder(home: Path) -> Path:

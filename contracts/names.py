@@ -106,6 +106,9 @@ ATTEMPTS_KEY = (
 CONSENT_KEY = (
     "ft:consent"  # hash: digest of a user → from which day on versions may be served, see contracts.consent
 )
+BLOCKED_KEY = (
+    "ft:blocked"  # JSON: ids of items that nobody may be shown, in any version; see contracts.blocked
+)
 CONSENT_MARK = "sha256"  # its field that says which table S3 holds as well
 
 
@@ -135,6 +138,11 @@ def items_key(version: str) -> str:
 def popular_key(version: str) -> str:
     """One packed list for whoever has none."""
     return f"ft:{version}:popular"
+
+
+def rules_key(version: str) -> str:
+    """JSON of the rules under which a version is shown, see ``contracts.serving_rules``."""
+    return f"ft:{version}:rules"
 
 
 def features_key(version: str) -> str:

@@ -215,6 +215,9 @@ DIM_ITEMS = Table(
         "category": "text",
         "brand": "text",
         "price_cents": "bigint",
+        "available_from": "timestamp",
+        "available_until": "timestamp",
+        "attributes": "text",
         "is_available": "boolean",
     },
 )

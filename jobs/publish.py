@@ -17,6 +17,8 @@ from typing import Any
 from contracts import names
 from contracts.errors import FenceStale, StoreUnfit
 from contracts.lists import Pointer
+from contracts.serving_rules import ServingRules, digest_of_rules
+from jobs.blocking import tell_store
 from jobs.common_reasons import common_reasons
 from jobs.edition import Edition, edition_of
 from jobs.feature_edition import FeatureEdition, feature_edition_of, further_key, online_tables
@@ -24,6 +26,7 @@ from jobs.io.objects import Objects, open_objects
 from jobs.io.online import OnlineStore, Versions, open_online_store
 from jobs.io.online_content import content_of
 from jobs.io.state import PUBLICATIONS, RUNS
+from jobs.item_texts import COLUMNS
 from jobs.runs import (
     StepContext,
     champion_of_run,
@@ -34,11 +37,14 @@ from jobs.runs import (
     why_not_live,
     why_old,
 )
+from jobs.serving_rules import load_serving_rules, refuse_unknown
 
 log = logging.getLogger("foretaste.publish")
 
 #: Users whose lists, and users and items whose features, are read back before a version goes live.
 _SAMPLE = 1000
+#: What a pointer says of what its version was made of.
+_MADE_OF = ("day", "kind", "sha256", "champion", "features", "rules")
 
 
 def run(
@@ -51,11 +57,12 @@ def run(
 
     Raises:
         GateRefused: a list is not what a reader may be given.
+        SettingInvalid: the rules of what is shown are wrong.
         StoreUnfit: Redis evicts, is too small, or reads back something else.
         FenceStale: a newer attempt, or a rollback, has been there; this attempt leaves nothing.
     """
-    manifest = manifest_of(context.state, kind, day)
-    edition, why = _edition(day, context, kind, manifest["settings"]["list_length"])
+    manifest, rules = manifest_of(context.state, kind, day), load_serving_rules()
+    edition, why = _edition(day, context, kind, manifest["settings"]["list_length"], rules)
     told: dict[str, Any] = {"day": day.isoformat(), "users": len(edition.user_ids), "digest": edition.digest}
     _record(context, kind, day, edition.digest, why)
     why_not = why_not_live(context.state, day) if kind == names.DAILY else why_old(context.state, day)
@@ -70,7 +77,8 @@ def run(
     [data] = context.lake.files(lists_table(kind), [day])
     with open_online_store(context.settings) as online, open_objects(context.settings) as objects:
         live, recorded = online.pointer(), context.state.all(PUBLICATIONS)
-        wanted = (day.isoformat(), kind, edition.digest, champion, features.catalogue.digest)
+        sources = (edition.digest, champion, features.catalogue.digest, digest_of_rules(edition.rules))
+        wanted = dict(zip(_MADE_OF, (day.isoformat(), kind, *sources), strict=True))
         version = _published_before(online, recorded, wanted)
         if version is not None:
             told |= {"published": False, "why": f"already published as {version}", "version": version}
@@ -104,6 +112,7 @@ def run(
                 repeats_allowed=bool(manifest["feed"]["repeats_allowed"]),
                 published_at=stamp,
                 features=features.catalogue.digest,
+                rules=digest_of_rules(edition.rules),
             )
             _make_live(pointer, edition, features, data, context, online, objects)
             told |= {"published": True, "version": version, "champion": champion}
@@ -111,13 +120,15 @@ def run(
     return told
 
 
-def _edition(day: date, context: StepContext, kind: str, length: int) -> tuple[Edition, dict[str, Any]]:
+def _edition(
+    day: date, context: StepContext, kind: str, length: int, rules: ServingRules
+) -> tuple[Edition, dict[str, Any]]:
     """The lists, ready to be written, and what they are because of."""
     lake, lists = context.lake, context.lake.read(lists_table(kind), day)
-    columns = ["item_id", "title", "category", "price_cents", "is_available"]
-    catalogue = lake.read(names.DIM_ITEMS, day, columns)
+    catalogue = lake.read(names.DIM_ITEMS, day, [*COLUMNS, "is_available"])
+    refuse_unknown(rules, catalogue)
     popularity = lake.read(names.FEAT_ITEM_DAILY, day, ["item_id", "popularity_7d"])
-    return edition_of(lists, catalogue, popularity, length), common_reasons(lists, catalogue)
+    return edition_of(lists, catalogue, popularity, length, rules), common_reasons(lists, catalogue)
 
 
 def _features(day: date, context: StepContext) -> FeatureEdition:
@@ -147,20 +158,19 @@ def _record(context: StepContext, kind: str, day: date, digest: str, why: dict[s
 
 
 def _published_before(
-    online: OnlineStore, recorded: dict[str, dict[str, Any]], wanted: tuple[str, str, str, str | None, str]
+    online: OnlineStore, recorded: dict[str, dict[str, Any]], wanted: dict[str, str | None]
 ) -> str | None:
-    """The version that holds exactly this, if it is kept whole, or was let go for newer ones.
+    """The version that was made of exactly this, if it is kept whole, or was let go for newer ones.
 
     It need not be live: who runs a day again does not mean to undo a rollback.
     """
     kept = online.versions()
     for version, pointer in reversed(kept.items()):
-        found = (pointer.day, pointer.kind, pointer.sha256, pointer.champion, pointer.features)
-        if found == wanted and online.is_whole(pointer):
+        if {name: getattr(pointer, name) for name in _MADE_OF} == wanted and online.is_whole(pointer):
             return version
     oldest = min(map(names.version_number, kept), default=0)
     for version, record in recorded.items():
-        is_same = tuple(map(record.get, ("day", "kind", "sha256", "champion", "features"))) == wanted
+        is_same = {name: record.get(name) for name in _MADE_OF} == wanted
         if is_same and names.version_number(version) < oldest:
             return version
     return None
@@ -181,6 +191,7 @@ def _make_live(
     try:
         _write(pointer, edition, features, online)
         objects.write_version(pointer, data)
+        tell_store(context.state, online)  # a store that is new knows nothing of what is blocked
         online.flip(choose, context.lease.guard())
     except (FenceStale, StoreUnfit):
         # Both are raised before the flip, so nobody will ever read it.

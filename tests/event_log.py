@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
+from contracts.events import Received
 from contracts.journal import EVENTS, LoggedDecision, LoggedItem
 from jobs.io.journal import Journal
 from serving.decision_log import DecisionLog
-from serving.events import Events, Received
+from serving.events import Events
 
 DAY = date(2026, 1, 5)
 NEXT = DAY + timedelta(days=1)
