@@ -115,13 +115,15 @@ def unpack(packed: bytes) -> PackedList:
         raise ValueError(f"a packed list begins with {first:#04x}, which names no source")
     after = begin + count * (width + 4)  # where the reasons begin
     places = packed[after : after + num_reasons]
-    because = struct.unpack_from(f"<{num_reasons}{of_index}", packed, after + num_reasons)
+    reasons = zip(
+        places, struct.unpack_from(f"<{num_reasons}{of_index}", packed, after + num_reasons), strict=True
+    )
     return PackedList(
         indices=struct.unpack_from(f"<{count}{of_index}", packed, begin),
         scores=struct.unpack_from(f"<{count}f", packed, begin + count * width),
         source=_OF_FLAGS[first & _IS_ANY_SOURCE],
         is_short=bool(first & _IS_SHORT),
-        reasons=tuple(zip(places, because, strict=True)),
+        reasons=tuple(reasons),
     )
 
 

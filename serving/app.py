@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import math
@@ -19,12 +18,11 @@ from msgspec import UNSET
 
 from contracts.api_keys import ADMIN, DECIDE, INGEST, keys_path
 from contracts.decisions import Decision, DecisionRequest
-from contracts.events import Event, EventBatch
+from contracts.events import Event, EventBatch, Received
 from contracts.settings import Settings, load_settings
 from serving.blocked import Blocked
 from serving.decide import decide
-from serving.events import Received
-from serving.exchange import JSON, Answer, Exchange, Receive, Route, Scope, Send
+from serving.exchange import JSON, Answer, Exchange, Route, Scope, Transport
 from serving.feedback import Feedback
 from serving.health import Health, judge
 from serving.keys import Gate, KeyRing
@@ -47,7 +45,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class App:
-    """An ASGI application."""
+    """An RSGI application; its names with underscores are what the server calls."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -66,12 +64,9 @@ class App:
         self._document = msgspec.json.encode(document(version("foretaste"), routes))
         self._exchange = Exchange(routes, gate, self._metrics)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await self._exchange(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._live(receive, send)
-        # No other protocol is spoken here.
+    async def __rsgi__(self, scope: Scope, transport: Transport) -> None:
+        if scope.proto == "http":  # no other protocol is spoken here
+            await self._exchange(scope, transport)
 
     # Routes
 
@@ -201,20 +196,20 @@ class App:
         await self._published.start()
         self._feedback = Feedback(self._settings.home)
 
-    async def _live(self, receive: Receive, send: Send) -> None:
-        await receive()
-        await self.start()
-        following = asyncio.create_task(self._published.follow())
-        _spare_collector()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        following.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await following
+    async def stop(self) -> None:
+        """Let go of all that was opened; what waits for the journal is written."""
         if self._feedback is not None:
             await self._feedback.close()
         await self._online.close()
-        await send({"type": "lifespan.shutdown.complete"})
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.run_until_complete(self.start())
+        self._following = loop.create_task(self._published.follow())
+        _spare_collector()
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._following.cancel()
+        loop.run_until_complete(self.stop())
 
 
 def _who(request: DecisionRequest) -> str:

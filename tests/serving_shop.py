@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,6 +51,25 @@ def write_key(home: Path, *scopes: str) -> str:
     return key
 
 
+class Request:
+    """A request as the server hands it over, and what was answered to it."""
+
+    def __init__(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> None:
+        self.proto, self.method, self.headers, self.body = "http", method, headers, body
+        self.path, _, self.query_string = path.partition("?")
+        self.answered: tuple[int, dict[str, str], bytes] | None = None
+
+    async def __call__(self) -> bytes:
+        return self.body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.body
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes, /) -> None:
+        assert self.answered is None
+        self.answered = (status, dict(headers), body)
+
+
 async def ask(
     app: Any, path: str, body: bytes | Mapping[str, Any] | None = None, *, key: str = "", **headers: str
 ) -> tuple[int, dict[str, str], Any]:
@@ -58,20 +77,10 @@ async def ask(
     text = json.dumps(body).encode() if isinstance(body, Mapping) else body
     given = {"content-type": "application/json", "authorization": f"Bearer {key}"}
     given |= {name.replace("_", "-"): value for name, value in headers.items()}
-    scope = {
-        "type": "http", "method": "GET" if text is None else "POST", "path": path,
-        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
-    }  # fmt: skip
-    sent: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": text or b"", "more_body": False}
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    await app(scope, receive, send)
-    start, end = sent
-    told = {name.decode(): value.decode() for name, value in start["headers"]}
-    answer = json.loads(end["body"]) if "json" in told["content-type"] else end["body"].decode()
-    return start["status"], told, answer
+    if text is not None and "transfer-encoding" not in given:
+        given["content-length"] = str(len(text))
+    request = Request("GET" if text is None else "POST", path, given, text or b"")
+    await app.__rsgi__(request, request)
+    assert request.answered is not None
+    status, told, answer = request.answered
+    return status, told, json.loads(answer) if "json" in told["content-type"] else answer.decode()

@@ -18,7 +18,7 @@ from serving.app import App
 from serving.exchange import Answer, Route
 from serving.snapshot import Snapshot
 from tests.event_log import stored
-from tests.serving_shop import ask, bundle, write_key
+from tests.serving_shop import Request, ask, bundle, write_key
 
 ASKED = {"surface": "home", "user_id": "ada"}
 EVENT = {
@@ -177,20 +177,29 @@ def test_a_body_that_does_not_come_is_waited_for_no_longer_than_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("serving.exchange._BODY_TIMEOUT", 0.05)
-    key, sent = write_key(tmp_path), []
 
-    async def never() -> Any:
-        await asyncio.sleep(60)
+    class Silent(Request):
+        async def __call__(self) -> bytes:
+            await asyncio.sleep(60)
+            return b""
 
-    async def send(message: Any) -> None:
-        sent.append(message)
+    key = write_key(tmp_path)
+    headers = {
+        "content-type": "application/json",
+        "authorization": f"Bearer {key}",
+        "content-length": "9",
+    }
+    request = Silent("POST", "/v1/decisions", headers)
+    run(app_of(tmp_path).__rsgi__(request, request))
+    assert request.answered is not None
+    assert request.answered[0] == 408
 
-    scope = {
-        "type": "http", "method": "POST", "path": "/v1/decisions",
-        "headers": [(b"content-type", b"application/json"), (b"authorization", f"Bearer {key}".encode())],
-    }  # fmt: skip
-    run(app_of(tmp_path)(scope, never, send))
-    assert sent[0]["status"] == 408
+
+def test_a_body_that_does_not_say_how_long_it_is_is_read_to_its_limit(tmp_path: Path) -> None:
+    app, key = app_of(tmp_path), write_key(tmp_path)
+    for body, status in ((ASKED, 503), (b" " * 17_000, 413)):
+        found, _, _ = run(ask(app, "/v1/decisions", body, key=key, transfer_encoding="chunked"))
+        assert found == status
 
 
 def test_a_fault_of_ours_is_an_answer_that_tells_nothing_of_it(tmp_path: Path, caplog: Any) -> None:
