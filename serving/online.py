@@ -28,7 +28,7 @@ _CONNECT_TIMEOUT = 1.0
 _CONSENT_KEY, _ANYBODY = names.CONSENT_KEY.encode(), ANYBODY.encode()
 _LIVE, _BLOCKED = names.LIVE_POINTER.encode(), names.BLOCKED_KEY.encode()
 #: Items read at once while requests go on being answered.
-_ITEMS_AT_ONCE = 500
+_ITEMS_AT_ONCE = 200
 #: The same of a model's bytes.
 _BYTES_AT_ONCE = 1 << 20
 
