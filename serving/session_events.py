@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final
@@ -15,10 +15,10 @@ from contracts.ids import CLOCK_SKEW
 
 #: Events that were sent along count for so long; what is older, a version should know.
 SENT_SECONDS: Final = 24 * 3600.0
-#: Events that this process has taken are remembered for so long, so many of each of so many people.
+#: Events that this process has taken are remembered for so long, so many of each person and of all: some 50 MB.
 TAKEN_SECONDS: Final = 3600.0
 MOST_OF_ONE: Final = 50
-MOST_PEOPLE: Final = 50_000
+MOST_OF_ALL: Final = 200_000
 _SKEW = CLOCK_SKEW.total_seconds()
 #: How far an event goes, one of ``contracts.tables.DEPTHS``; others say nothing of what is wanted.
 _DEPTHS: Final[dict[EventType, int]] = {"view": 1, "rating": 1, "cart": 2, "purchase": 3}
@@ -44,20 +44,25 @@ class TakenEvents:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._by_user: OrderedDict[str, deque[Fresh]] = (
+        self._by_user: OrderedDict[str, tuple[Fresh, ...]] = (
             OrderedDict()
         )  # who has done something last comes last
+        self._num = 0
 
     def add(self, events: Iterable[Event]) -> None:
         """Remember events; without somebody's id there is nobody to remember."""
+        by_user = self._by_user
         for event in events:
+            user_id = event.user_id
             fresh = _fresh(event.event_id, event.item_id, event.event_type, event.value, event.occurred_at)
-            if event.user_id is None or fresh is None:
+            if user_id is None or fresh is None:
                 continue
-            self._by_user.setdefault(event.user_id, deque(maxlen=MOST_OF_ONE)).append(fresh)
-            self._by_user.move_to_end(event.user_id)
-        while len(self._by_user) > MOST_PEOPLE:
-            self._by_user.popitem(last=False)
+            own = by_user.pop(user_id, ())
+            self._num += len(own) < MOST_OF_ONE
+            by_user[user_id] = (*own[1 - MOST_OF_ONE :], fresh)
+        while self._num > MOST_OF_ALL:
+            _, forgotten = by_user.popitem(last=False)
+            self._num -= len(forgotten)
 
     def of(self, user_id: str) -> list[Fresh]:
         """What is remembered of somebody, and is not too long ago."""
@@ -68,6 +73,7 @@ class TakenEvents:
         fresh = [each for each in found if each.at >= since]
         if not fresh:
             del self._by_user[user_id]
+            self._num -= len(found)
         return fresh
 
 

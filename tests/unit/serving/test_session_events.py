@@ -82,10 +82,13 @@ def test_what_was_taken_is_remembered_of_everybody_apart_and_for_a_while() -> No
 
 
 def test_memory_is_bounded_and_keeps_who_did_something_last(monkeypatch: Any) -> None:
-    monkeypatch.setattr(session_events, "MOST_PEOPLE", 2)
+    monkeypatch.setattr(session_events, "MOST_OF_ALL", MOST_OF_ONE + 2)
     memory = TakenEvents(lambda: AT)
     memory.add([taken("a", user_id=user) for user in ("ada", "bob", "ada", "cid")])
-    assert [len(memory.of(user)) for user in ("ada", "bob", "cid")] == [2, 0, 1]
-    memory.add([taken(f"i{number}", 50 - number / 10) for number in range(MOST_OF_ONE + 5)])
-    found = [each.item_id for each in memory.of("ada")]
+    assert [len(memory.of(user)) for user in ("ada", "bob", "cid")] == [2, 1, 1]
+    memory.add([taken(f"i{number}", 50 - number / 10, user_id="dan") for number in range(MOST_OF_ONE + 5)])
+    found = [each.item_id for each in memory.of("dan")]
     assert (len(found), found[-1]) == (MOST_OF_ONE, f"i{MOST_OF_ONE + 4}")
+    assert [len(memory.of(user)) for user in ("ada", "bob", "cid")] == [0, 0, 1]
+    memory.add([taken("b", user_id="eve"), taken("b", user_id="fay")])
+    assert [len(memory.of(user)) for user in ("cid", "dan", "eve", "fay")] == [0, MOST_OF_ONE, 1, 1]
