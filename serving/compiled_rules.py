@@ -169,9 +169,9 @@ def _fits(condition: Condition, columns: Columns, index_of: Mapping[str, int]) -
         is_named_N[[index_of[item] for item in condition.items if item in index_of]] = True
         fits_N &= is_named_N
     if condition.categories is not None:
-        fits_N &= columns.category.are(condition.categories)
+        fits_N &= columns.category.are_among(condition.categories)
     if condition.brands is not None:
-        fits_N &= columns.brand.are(condition.brands)
+        fits_N &= columns.brand.are_among(condition.brands)
     for name, values in condition.attributes.items():
         fits_N &= columns.have(name, values)
     # A price that is not known is NaN, which compares with nothing.

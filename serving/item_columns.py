@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -31,14 +30,17 @@ class Words:
     code_N: IntArray
     codes: Mapping[str, int]
 
-    def are(self, words: tuple[str, ...]) -> BoolArray:
+    def are_among(self, words: tuple[str, ...]) -> BoolArray:
         """Which items have one of some words?"""
         wanted = [self.codes[word] for word in words if word in self.codes]
         return np.isin(self.code_N, wanted)
 
 
 class Columns:
-    """The columns; filled item by item, while requests go on."""
+    """The columns; filled item by item, while requests go on.
+
+    An item that is never filled in is for sale, of no word and no price.
+    """
 
     def __init__(self, num_items: int) -> None:
         self._codes: dict[str, dict[str, int]] = {"category": {}, "brand": {}}
@@ -65,8 +67,10 @@ class Columns:
         if item.margin is not None:
             self._margin_N[index] = item.margin
         self._popularity_N[index] = item.popularity
-        self.from_N[index] = _seconds(item.available_from, -np.inf)
-        self.until_N[index] = _seconds(item.available_until, np.inf)
+        if item.available_from is not None:
+            self.from_N[index] = item.available_from.timestamp()
+        if item.available_until is not None:
+            self.until_N[index] = item.available_until.timestamp()
 
     def __len__(self) -> int:
         return len(self.price_N)
@@ -107,7 +111,3 @@ def _share_below(values_N: FloatArray) -> FloatArray:
         )
         share_N[known_N] = (below + up_to - 1) / 2 / (len(known) - 1)
     return share_N
-
-
-def _seconds(instant: datetime | None, missing: float) -> float:
-    return missing if instant is None else instant.timestamp()

@@ -84,8 +84,12 @@ def test_blocked_items_stay_blocked_whatever_is_live_and_whatever_the_store_forg
     store = redis_of(shop)
     store.delete(names.BLOCKED_KEY)  # as a store does that is restored from before
     assert_still_gone("v0001")
-    remind_store(shop)
+    remind_store(shop)  # as `foretaste up` does
     assert popular.encode() in store.get(names.BLOCKED_KEY)
+    store.delete(names.BLOCKED_KEY)
+    publish_new(shop, NEXT_DAY + timedelta(days=1))
+    assert popular.encode() in store.get(names.BLOCKED_KEY)
+    assert_still_gone("v0003")
 
 
 def test_a_process_that_starts_without_a_store_shows_no_blocked_item(shop: Settings) -> None:

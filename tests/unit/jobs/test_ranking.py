@@ -7,7 +7,6 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pytest
 from scipy.sparse import csr_matrix
@@ -22,12 +21,13 @@ from jobs.io.schemas import arrow_schema
 from jobs.io.state import State
 from jobs.ranking.next_item import FEATURES, NextItemModel
 from jobs.ranking.preparation import Preparation
-from jobs.ranking.proposer import COPURCHASE_RECENT, PAIR_FEATURES, Proposer
+from jobs.ranking.proposer import PAIR_FEATURES, Proposer
 from jobs.ranking.world import (
     ITEM_FEATURES,
     USER_FEATURES,
     World,
     _affinity,
+    _coded,
     index_of,
     load_world,
     steps_by_user,
@@ -38,6 +38,7 @@ from jobs.training.sequences import read_sequences
 from jobs.training.trainer import Fitted, Trainer
 from models.covisitation import CoVisitation
 from models.mlp_ranker import MLPRanker
+from models.neighbours import COPURCHASE_RECENT
 from models.topk import top_k
 from tests.tiny_world import DAY, NUM_ITEMS, NUM_USERS, tiny_model, tiny_world
 
@@ -405,8 +406,9 @@ def test_affinities_to_brands_are_read_by_the_brands_of_the_catalogue(tmp_path: 
         lake = Lake.of(load_settings(home=tmp_path), lease)
         rows = pa.Table.from_pylist(given, schema=arrow_schema(FEAT_USER_BRAND_DAILY))
         lake.replace(FEAT_USER_BRAND_DAILY.name, DAY, rows, inputs="by hand")
-    users, brands = np.array(["anna", "ben"], dtype=object), pd.Series(["best", None, "acme"], name="brand")
-    brand_N, affinity_UB = _affinity(lake, FEAT_USER_BRAND_DAILY.name, DAY, users, brands)
+    users, brands_N = (np.array(texts, dtype=object) for texts in (["anna", "ben"], ["best", "", "acme"]))
+    codes, brand_N = _coded(brands_N)
+    affinity_UB = _affinity(lake, FEAT_USER_BRAND_DAILY.name, DAY, users, "brand", codes)
     assert brand_N.tolist() == [1, -1, 0]
     assert affinity_UB.toarray()[:, brand_N].tolist() == [[0.25, 0, 0], [0, 0, 0]]
 

@@ -200,6 +200,16 @@ def test_a_cap_holds_among_the_first_places_and_says_where_it_cannot() -> None:
     assert ids(arranged(rules, [4, 5, 0])) == ["tent", "sled", "cup"]  # of no category: no two are alike
 
 
+def test_a_pin_counts_in_a_cap_before_the_items_that_stand_above_it() -> None:
+    surface = {
+        "pins": [{"name": "p", "item": "mug", "position": 2}],
+        "caps": [{"by": "category", "most": 1, "first": 3}],
+    }
+    found = arranged({"default": surface}, [0, 2, 3])
+    assert ids(found) == ["wine", "mug", "lamp", "cup"]
+    assert list(found.applied) == ["pin:p", "cap:category"]
+
+
 def test_diversity_prefers_what_is_unlike_what_stands_above() -> None:
     def diverse(strength: float) -> list[str]:
         return ids(arranged({"default": {"diversity": {"strength": strength}}}, [0, 1, 2, 3]))
