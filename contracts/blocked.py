@@ -1,4 +1,4 @@
-"""Which items nobody may be shown, as jobs tell the API: one text, replaced whole whatever the version is."""
+"""Which items nobody may be shown, and which experiments are stopped, as jobs tell the API: one text, replaced whole whatever the version is."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ MOST_BLOCKED = 1000
 
 
 class BlockedItems(msgspec.Struct, frozen=True):
-    """The ids of all blocked items.
+    """The ids of all blocked items, and the names of stopped experiments.
 
     Args:
-        said_at: when the last item was blocked or unblocked (ISO 8601, UTC); "" where none ever was. A reader that knows of a
+        said_at: when the last of these words was said (ISO 8601, UTC); "" where none ever was. A reader that knows of a
             later word does not listen: a store that was restored from before unblocks nothing.
     """
 
     said_at: str = ""
     items: frozenset[str] = frozenset()
+    stopped: frozenset[str] = frozenset()
 
 
-def pack_blocked(items: Iterable[str], said_at: str) -> bytes:
-    """The text that ``ft:blocked`` holds; the same for the same items."""
-    return msgspec.json.encode({"said_at": said_at, "items": sorted(items)})
+def pack_blocked(items: Iterable[str], stopped: Iterable[str], said_at: str) -> bytes:
+    """The text that ``ft:blocked`` holds; the same for the same items and experiments."""
+    return msgspec.json.encode({"said_at": said_at, "items": sorted(items), "stopped": sorted(stopped)})
 
 
 def unpack_blocked(text: bytes) -> BlockedItems:

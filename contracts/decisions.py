@@ -32,9 +32,9 @@ SESSION_MISSING: Final = "session_missing"
 SESSION_UNKNOWN: Final = "session_unknown"
 SESSION_BUSY: Final = "session_busy"
 SessionFallback = Literal["session_missing", "session_unknown", "session_busy"]
-Fallback = (
-    Literal["unknown_user", "consent", "version_not_whole", "store_empty", "store_away"] | SessionFallback
-)
+Fallback = Literal[
+    "unknown_user", "consent", "version_not_whole", "store_empty", "store_away", SessionFallback
+]  # fmt: skip
 
 Id = Annotated[str, Meta(min_length=1, max_length=MOST_BYTES, pattern=f"^[^{CONTROLS}]+$")]
 
@@ -156,6 +156,10 @@ class Decision(Struct, frozen=True):
         Sequence[str],
         Meta(description="Labels of the rules that could not be kept: little or nothing would be left."),
     ]
+    variant: Annotated[
+        str | None,
+        Meta(description="experiment:variant of who takes part in one on this surface."),
+    ] = None
     is_logged: Annotated[
         bool, Meta(description="Can be learnt from it? False where the disk is full, failing or slow.")
     ] = False

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from contracts.decisions import MOST_ITEMS
@@ -35,11 +33,11 @@ class Explore(BaseModel):
         return self
 
 
-class Slot(Struct, frozen=True, gc=False):
-    """A place that is drawn for: who may stand there, by index, and how probable each is."""
+class PublishedSlot(BaseModel):
+    """A place that is drawn for, as it is published with a version."""
 
-    place: int  # from 1
-    items: Sequence[int]
-    probabilities: Sequence[
-        float
-    ]  # of what the list itself has there, then of each of the items; they sum to 1
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    place: Place
+    items: tuple[str, ...]  # ids of those who may stand there beside what the list itself has
+    probabilities: tuple[float, ...]  # of what the list has there, then of each of the items; they sum to 1

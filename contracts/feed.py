@@ -49,8 +49,22 @@ DECISION_COLUMNS = (
     "fallback",
     "num_items",
     "is_short",
+    "variant",
+    "rules_applied",
+    "rules_dropped",
+    "shadow",
 )
-DECISION_COLUMNS_REQUIRED = tuple(name for name in DECISION_COLUMNS if name != "fallback")
+DECISION_COLUMNS_REQUIRED = (
+    "decision_id",
+    "user_id",
+    "decided_at",
+    "surface",
+    "version",
+    "source",
+    "made_from",
+    "num_items",
+    "is_short",
+)
 ITEM_COLUMNS = (
     "item_id",
     "title",

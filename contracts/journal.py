@@ -43,6 +43,8 @@ class LoggedDecision(Struct, frozen=True):
         is_short: there were fewer items than were asked for.
         rules_applied: labels of the rules that acted on the list; the version says what they are.
         rules_dropped: labels of those that could not be kept.
+        variant: "experiment:variant" of who takes part in one.
+        shadow: ids of the items that the variant would have shown, best first, where it is in the shadow.
     """
 
     decision_id: str
@@ -57,6 +59,8 @@ class LoggedDecision(Struct, frozen=True):
     is_short: bool
     rules_applied: Sequence[str] = ()
     rules_dropped: Sequence[str] = ()
+    variant: str | None = None
+    shadow: Sequence[str] = ()
 
 
 def journal_folder(home: Path) -> Path:

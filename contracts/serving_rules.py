@@ -14,6 +14,8 @@ from typing import Annotated, Final, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from contracts.decisions import MOST_ITEMS
+from contracts.experiments import Experiment, refuse_overlapping
+from contracts.exploration import Explore, PublishedSlot
 
 # What labels say. The first three rules are always there, in this order before all filters.
 BLOCKED: Final = "blocked"
@@ -151,6 +153,7 @@ class SurfaceRules(_Part):
     caps: tuple[Cap, ...] = ()
     diversity: Diversity | None = None
     weights: Weights | None = None
+    explore: Explore | None = None
 
     @model_validator(mode="after")
     def _is_unambiguous(self) -> SurfaceRules:
@@ -185,6 +188,19 @@ class ServingRules(_Part):
 
     default: SurfaceRules = SurfaceRules()
     surfaces: dict[Name, SurfaceRules] = {}
+    experiments: tuple[Experiment, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_sections_of_variants(self) -> ServingRules:
+        refuse_overlapping(self.experiments)
+        for experiment in self.experiments:
+            for variant in experiment.variants:
+                if variant.rules is not None and variant.rules not in self.surfaces:
+                    raise ValueError(
+                        f"experiment {experiment.name}: variant {variant.name} has rules {variant.rules!r}, and there is no section "
+                        f"[surfaces.{variant.rules}]"
+                    )
+        return self
 
     def all(self) -> dict[str, SurfaceRules]:
         """By where they stand in the file."""
@@ -212,6 +228,17 @@ class ServingRules(_Part):
 
     def to_json(self) -> str:
         return self.model_dump_json(exclude_none=True)
+
+
+class PublishedRules(ServingRules):
+    """The same as they are published: with the places that are drawn for, by section as in :meth:`ServingRules.all`."""
+
+    slots: dict[str, tuple[PublishedSlot, ...]] = {}
+
+    @property
+    def pinned(self) -> set[str]:
+        drawn = (slot.items for slots in self.slots.values() for slot in slots)
+        return super().pinned.union(*drawn)
 
 
 def digest_of_rules(text: str | bytes) -> str:

@@ -77,6 +77,10 @@ RAW_DECISIONS = Table(
         "fallback": "text",
         "num_items": "integer",
         "is_short": "boolean",
+        "variant": "text",  # "experiment:variant"; null of who took part in none
+        "rules_applied": "text",  # labels, with commas between; null where there were none
+        "rules_dropped": "text",
+        "shadow": "text",  # JSON: ids of what the variant would have shown; null where it was not in the shadow
         "received_date": "date",
         "known_date": "date",
         "body_hash": "text",
@@ -194,6 +198,10 @@ FCT_DECISIONS = Table(
         "made_from": "text",  # what the list itself was made from, one of contracts.lists.SOURCES
         "num_items": "integer",
         "is_short": "boolean",
+        "variant": "text",
+        "rules_applied": "text",
+        "rules_dropped": "text",
+        "shadow": "text",
         "is_shown": "boolean",
         "is_clicked": "boolean",
         "is_carted": "boolean",

@@ -5,15 +5,15 @@ The record lies in the state, so that neither a publication, a rollback nor a ne
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from contracts.blocked import MOST_BLOCKED, pack_blocked
+from contracts.blocked import MOST_BLOCKED
 from contracts.errors import BlockRefused, ServiceUnreachable, StoreUnfit
 from contracts.settings import Settings
-from jobs.io.online import OnlineStore, open_online_store
+from jobs.io.online import open_online_store
 from jobs.io.state import BLOCKINGS, State
+from jobs.kept_away import tell_store, words_of
 
 Word = dict[str, Any]  # item_id, is_blocked, at, by, why
 
@@ -52,26 +52,13 @@ def unblock(settings: Settings, item_id: str, *, by: str, why: str, now: datetim
 
 def blocked_items(state: State) -> list[Word]:
     """Of every blocked item the word that blocked it, the oldest first."""
-    newest = (record["words"][-1] for record in state.all(BLOCKINGS).values())
+    newest = (words[-1] for words in words_of(state, BLOCKINGS).values())
     return sorted((word for word in newest if word["is_blocked"]), key=_when)
 
 
 def history(state: State) -> list[Word]:
     """Everything that was ever said about blocking, the oldest first."""
-    return sorted((word for record in state.all(BLOCKINGS).values() for word in record["words"]), key=_when)
-
-
-def tell_store(state: State, online: OnlineStore) -> None:
-    """Have the online store hold what the state does; whoever comes last has read last."""
-    with state.write():
-        said_at = max(map(_when, history(state)), default="")
-        online.tell_blocked(pack_blocked(_ids(state), said_at))
-
-
-def remind_store(settings: Settings) -> None:
-    """Tell a store that has just been started; one that does not answer hears it with the next publication."""
-    with suppress(ServiceUnreachable), open_online_store(settings, timeout=2) as online:
-        tell_store(State.of(settings), online)
+    return sorted((word for words in words_of(state, BLOCKINGS).values() for word in words), key=_when)
 
 
 def _ids(state: State) -> set[str]:

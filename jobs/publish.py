@@ -18,15 +18,16 @@ from contracts import names
 from contracts.errors import FenceStale, StoreUnfit
 from contracts.lists import Pointer
 from contracts.serving_rules import ServingRules, digest_of_rules
-from jobs.blocking import tell_store
 from jobs.common_reasons import common_reasons
 from jobs.edition import Edition, edition_of
+from jobs.exploration import published_rules
 from jobs.feature_edition import FeatureEdition, feature_edition_of, further_key, online_tables
 from jobs.io.objects import Objects, open_objects
 from jobs.io.online import OnlineStore, Versions, open_online_store
 from jobs.io.online_content import content_of
 from jobs.io.state import PUBLICATIONS, RUNS
 from jobs.item_texts import COLUMNS
+from jobs.kept_away import tell_store
 from jobs.runs import (
     StepContext,
     champion_of_run,
@@ -154,6 +155,7 @@ def _edition(
     lake, lists = context.lake, context.lake.read(lists_table(kind), day)
     catalogue = lake.read(names.DIM_ITEMS, day, [*COLUMNS, "is_available"])
     refuse_unknown(rules, catalogue)
+    rules = published_rules(rules, catalogue, lake, day)
     popularity = lake.read(names.FEAT_ITEM_DAILY, day, ["item_id", "popularity_7d"])
     ranked_over = None if sessions is None else sessions.item_ids
     edition = edition_of(lists, catalogue, popularity, length, rules, ranked_over)

@@ -7,6 +7,7 @@ its answer finds it told already where no impression had come on the answer's ow
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, timedelta
@@ -48,6 +49,10 @@ class Shipment:
                 decision.fallback,
                 len(decision.items),
                 str(decision.is_short).lower(),
+                decision.variant,
+                ",".join(decision.rules_applied),
+                ",".join(decision.rules_dropped),
+                json.dumps(decision.shadow, ensure_ascii=False) if decision.shadow else "",
             ]
 
     def events(self) -> Iterator[list[Any]]:

@@ -14,6 +14,7 @@ from jobs.approval import WAITING
 from jobs.blocking import blocked_items
 from jobs.io.state import DEMOTIONS, LANDINGS, PROMOTIONS, RETRAININGS, ROLLBACKS, VERDICTS, State
 from jobs.report_pages.views import accounts_of
+from jobs.stopping import stopped_experiments
 
 _DAYS_SHOWN = 7
 #: A daily publication is due after 24 hours; a day whose delivery is waited for half a day is not yet late.
@@ -25,6 +26,7 @@ def status(settings: Settings, now: datetime) -> dict[str, Any]:
     answer: dict[str, Any] = dict.fromkeys(("day", "champion", "published", "drift", "holder", "stale"))
     answer |= {
         "blocked": [],
+        "stopped": [],
         "demotions": {},
         "landings": {},
         "verdicts": {},
@@ -67,6 +69,7 @@ def _remembered(state: State) -> dict[str, Any]:
     )
     return {
         "blocked": blocked_items(state),
+        "stopped": stopped_experiments(state),
         "day": max(landings, default=None),
         "champion": None if champion is None else {"version": champion, **promotions[champion]},
         "demotions": demotions,
@@ -143,6 +146,10 @@ def render(answer: dict[str, Any]) -> str:
         ("published", _live(answer["published"])),
         ("drift", _drift(answer["drift"])),
         *((("blocked", _blocked(answer["blocked"])),) if answer["blocked"] else ()),
+        *(
+            ("stopped", f"experiment {word['experiment']}, by {word['by']}: {word['why']}")
+            for word in answer["stopped"]
+        ),
         ("at work", answer["holder"] or "nobody"),
         *(("waiting", _waiting(record)) for record in answer["retrainings"] if is_waiting(record)),
         *((("stale", answer["stale"]),) if answer["stale"] else ()),

@@ -21,7 +21,7 @@ from contracts.decisions import MOST_ITEMS, Decision, DecisionRequest
 from contracts.events import Event, EventBatch, Received
 from contracts.settings import Settings, load_settings
 from serving.blocked import Blocked
-from serving.decide import decide, withheld
+from serving.decide import decide, shadow_of, withheld
 from serving.exchange import JSON, Answer, Exchange, Route, Scope, Transport
 from serving.feedback import Feedback
 from serving.health import Health, judge
@@ -158,13 +158,15 @@ class App:
             request,
             view.bundle,
             told,
+            user_id=user_id,
             fallback=view.fallback,
             decision_id=f"{view.bundle.version}:{secrets.token_hex(16)}",
             now=now,
             session=session,
             bought=bought,
         )
-        if self._feedback is not None and await self._feedback.log(user_id, decision, now):
+        shadow = shadow_of(request, view.bundle, told, user_id=user_id, session=session, bought=bought)
+        if self._feedback is not None and await self._feedback.log(user_id, decision, shadow, now):
             decision = msgspec.structs.replace(decision, is_logged=True)
         self._metrics.decided(decision.source, decision.fallback)
         return Answer(_encode(decision))

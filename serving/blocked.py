@@ -20,6 +20,10 @@ class Blocked:
         self._heard, self._said = BlockedItems(), b""
 
     @property
+    def heard(self) -> BlockedItems:
+        return self._heard
+
+    @property
     def items(self) -> frozenset[str]:
         return self._heard.items
 
@@ -40,7 +44,12 @@ class Blocked:
         if told.said_at < self._heard.said_at:
             log.warning("blocked_items_outdated kept=%s told=%s", self._heard.said_at, told.said_at)
             return False
-        log.info("blocked_items_changed num=%d said_at=%s", len(told.items), told.said_at)
+        log.info(
+            "blocked_items_changed num=%d stopped=%s said_at=%s",
+            len(told.items),
+            ",".join(sorted(told.stopped)) or "none",
+            told.said_at,
+        )
         self._heard, self._said = told, text
         return True
 

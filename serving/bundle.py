@@ -37,7 +37,7 @@ class Bundle:
         if missing := set(found.indices) - content.items.keys():
             raise ValueError(f"its popular list names item {min(missing)}, which is not there")
         since = datetime.fromisoformat(published_at)
-        rules = content.activate(frozenset(), since.timestamp())
+        rules = content.activate(frozenset(), frozenset(), since.timestamp())
         return cls(pointer, since, content, popular, found, is_whole, rules)
 
     @property
@@ -51,14 +51,15 @@ class Bundle:
     def age_seconds(self, now: datetime) -> int:
         return max(0, int((now - self.published_at).total_seconds()))
 
-    def under(self, blocked: Set[str], now: float) -> Bundle:
+    def under(self, blocked: Set[str], stopped: Set[str], now: float) -> Bundle:
         """The same under its rules as they are at an instant.
 
         Args:
             blocked: ids of items that nobody may be shown.
+            stopped: names of experiments that nobody takes part in any more.
             now: seconds since 1970.
         """
-        return replace(self, rules=self.content.activate(blocked, now))
+        return replace(self, rules=self.content.activate(blocked, stopped, now))
 
 
 def needed_of(popular: PackedList) -> set[int]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from contracts.experiments import Experiment
+from contracts.exploration import PublishedSlot
 from contracts.serving_rules import (
     AVAILABILITY,
     BLOCKED,
@@ -22,9 +24,12 @@ from contracts.serving_rules import (
     Condition,
     Filter,
     Pin,
+    PublishedRules,
     ServingRules,
     SurfaceRules,
 )
+from serving.assignment import assign
+from serving.explore import Slot
 from serving.item_columns import BoolArray, Columns, FloatArray, IntArray
 
 #: Of the numbers that say what hides an item, the bit of what the user has bought: nobody knows it before.
@@ -64,11 +69,27 @@ class CompiledRules:
         labels: of what may take an item away, the most important first; the number of each is its bit in ``hidden_N``.
         hidden_N: of each item, what takes it away.
         order: None where lists stand as they were scored.
+        slots: places that are drawn for.
     """
 
     labels: tuple[str, ...]
     hidden_N: Sequence[int]
     order: Order | None
+    slots: tuple[Slot, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What holds for a user on a surface.
+
+    Args:
+        variant: "experiment:variant" of who takes part in one.
+        shadow: rules whose list is logged and not shown.
+    """
+
+    rules: CompiledRules
+    variant: str | None = None
+    shadow: CompiledRules | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,31 +100,57 @@ class ActiveRules:
     surfaces: Mapping[str, CompiledRules]
     blocked: Set[int]
     until: float
+    experiments: Mapping[str, Sequence[Experiment]]  # by surface
+
+    def plan(self, surface: str, user: str) -> Plan:
+        """The surface's own rules, or those of the variant that a user is in."""
+        own = self.of(surface)
+        assigned = assign(self.experiments.get(surface, ()), user)
+        if assigned is None:
+            return Plan(own)
+        experiment, variant = assigned
+        chosen = own if variant.rules is None else self.of(variant.rules)
+        name = f"{experiment.name}:{variant.name}"
+        return Plan(own, name, chosen) if variant.is_shadow else Plan(chosen, name)
 
     def of(self, surface: str) -> CompiledRules:
         return self.surfaces.get(surface, self.default)
 
 
 def activate(
-    rules: ServingRules, columns: Columns, index_of: Mapping[str, int], blocked: Set[int], now: float
+    rules: PublishedRules,
+    columns: Columns,
+    index_of: Mapping[str, int],
+    blocked: Set[int],
+    stopped: Set[str],
+    now: float,
 ) -> ActiveRules:
     """Rules as they are at an instant.
 
     Args:
         index_of: the index of each item that a rule names, where the version has it.
         blocked: indices of what nobody may be shown.
+        stopped: names of experiments that nobody takes part in any more.
         now: seconds since 1970.
     """
     always_N = np.zeros(len(columns), np.int64)
     always_N[list(blocked)] |= 1
     always_N |= np.where((columns.from_N <= now) & (now < columns.until_N), 0, 1 << 1)
-    compiled = {
-        name: _compile(each, columns, index_of, always_N, now)
-        for name, each in {"": rules.default, **rules.surfaces}.items()
-    }
+    default, *others = (
+        _compile(each, rules.slots.get(place, ()), columns, index_of, always_N, now)
+        for place, each in rules.all().items()
+    )
     changes = np.concatenate([columns.from_N, columns.until_N, list(_instants(rules))])
+    experiments: dict[str, list[Experiment]] = {}
+    for experiment in rules.experiments:
+        for surface in experiment.surfaces if experiment.name not in stopped else ():
+            experiments.setdefault(surface, []).append(experiment)
     return ActiveRules(
-        compiled.pop(""), compiled, blocked, float(np.min(changes[changes > now], initial=np.inf))
+        default,
+        dict(zip(rules.surfaces, others, strict=True)),
+        blocked,
+        float(np.min(changes[changes > now], initial=np.inf)),
+        experiments,
     )
 
 
@@ -115,7 +162,12 @@ def _instants(rules: ServingRules) -> Iterator[float]:
 
 
 def _compile(
-    rules: SurfaceRules, columns: Columns, index_of: Mapping[str, int], always_N: IntArray, now: float
+    rules: SurfaceRules,
+    slots: Sequence[PublishedSlot],
+    columns: Columns,
+    index_of: Mapping[str, int],
+    always_N: IntArray,
+    now: float,
 ) -> CompiledRules:
     labels, hidden_N = [BLOCKED, AVAILABILITY, BOUGHT], always_N.copy()
     for rule in rules.filters:
@@ -123,7 +175,14 @@ def _compile(
             fits_N = _fits(rule.condition, columns, index_of)
             hidden_N |= np.where(fits_N == (rule.hide is not None), 1 << len(labels), 0)
             labels.append(f"{FILTER}:{rule.name}")
-    return CompiledRules(tuple(labels), hidden_N.tolist(), _order(rules, columns, index_of, now))
+    return CompiledRules(
+        tuple(labels),
+        hidden_N.tolist(),
+        _order(rules, columns, index_of, now),
+        tuple(
+            Slot(slot.place, [index_of[item] for item in slot.items], slot.probabilities) for slot in slots
+        ),
+    )
 
 
 def _order(rules: SurfaceRules, columns: Columns, index_of: Mapping[str, int], now: float) -> Order | None:

@@ -9,7 +9,7 @@ import msgspec
 from contracts.decisions import Item
 from contracts.lists import Pointer
 from contracts.published_items import PublishedItem
-from contracts.serving_rules import ServingRules, digest_of_rules
+from contracts.serving_rules import PublishedRules, digest_of_rules
 from serving.compiled_rules import ActiveRules, activate
 from serving.item_columns import Columns
 
@@ -30,7 +30,7 @@ class Content:
 
     def __init__(self, rules: bytes | None, num_items: int, remembered: Iterable[int]) -> None:
         self.rules_text = rules
-        self._rules = ServingRules() if rules is None else ServingRules.model_validate_json(rules)
+        self._rules = PublishedRules() if rules is None else PublishedRules.model_validate_json(rules)
         self._pinned, self._named = self._rules.pinned, self._rules.named
         self._index_of: dict[str, int] = {}
         self._columns, self._remembered = Columns(num_items), {*remembered}
@@ -52,10 +52,10 @@ class Content:
             if index in self._remembered or item.item_id in self._pinned:
                 self.texts[index] = text
 
-    def activate(self, blocked: Set[str], now: float) -> ActiveRules:
-        """The rules at an instant, in seconds since 1970; ``blocked`` are ids."""
+    def activate(self, blocked: Set[str], stopped: Set[str], now: float) -> ActiveRules:
+        """The rules at an instant, in seconds since 1970; ``blocked`` are ids of items, ``stopped`` names of experiments."""
         found = {index for index, item in self.items.items() if item.item_id in blocked} if blocked else set()
-        return activate(self._rules, self._columns, self._index_of, found, now)
+        return activate(self._rules, self._columns, self._index_of, found, stopped, now)
 
 
 def refuse_other_rules(pointer: Pointer, rules: bytes | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from datetime import datetime
 
 from msgspec import UNSET, Struct
@@ -29,6 +29,8 @@ from contracts.decisions import (
 from contracts.lists import PackedList, unpack
 from serving.arrange import Arranged, arrange
 from serving.bundle import Bundle
+from serving.compiled_rules import CompiledRules
+from serving.explore import explore
 from serving.sessions import SessionAnswer
 
 _SAID: dict[Fallback | None, str] = {
@@ -41,8 +43,6 @@ _SAID: dict[Fallback | None, str] = {
     SESSION_UNKNOWN: "no event of the session is recent and of an item that the version can rank by",
     SESSION_BUSY: "the session could not be ranked in time",
 }
-#: Nothing explores yet: what is shown stands where it stands with certainty.
-_CERTAIN = 1.0
 
 
 class Told(Struct, frozen=True, gc=False):
@@ -59,6 +59,7 @@ def decide(
     bundle: Bundle,
     told: Told | None,
     *,
+    user_id: str,
     fallback: Fallback | None,
     decision_id: str,
     now: datetime,
@@ -69,15 +70,16 @@ def decide(
 
     Args:
         told: what the store says of the user in the bundle's version; None where it cannot be asked.
+        user_id: the id that lists are kept under, and by which people are dealt to variants: a user's or a device's.
         fallback: why the bundle is not the version that the store points at, or cannot be; None where it is.
         session: what came of the user's last events; None where there are none, or consent forbids to use them.
         bought: items that the user has bought since the version knows of it.
     """
-    found, source, fallback, why = _choose(bundle, told, fallback)
-    if session is not None:
-        found, source, fallback, why = _turned(found, source, fallback, why, session)
-    arranged = _arranged(bundle, found, request, bought)
-    items = _ranked(bundle, found, arranged)
+    found, source, fallback, why = _found(bundle, told, fallback, session)
+    plan = bundle.rules.plan(request.surface, user_id)
+    arranged = _arranged(bundle, found, request, bought, plan.rules)
+    shown, propensities = _explored(bundle, arranged, request, bought, plan.rules, decision_id)
+    items = _ranked(bundle, found, shown, propensities)
     return Decision(
         decision_id=decision_id,
         surface=request.surface,
@@ -92,7 +94,36 @@ def decide(
         items=items,
         rules_applied=arranged.applied,
         rules_dropped=arranged.dropped,
+        variant=plan.variant,
     )
+
+
+def shadow_of(
+    request: DecisionRequest,
+    bundle: Bundle,
+    told: Told | None,
+    *,
+    user_id: str,
+    session: SessionAnswer | None = None,
+    bought: Set[str] = frozenset(),
+) -> Sequence[str]:
+    """The items that a variant in the shadow would show to who is in it, best first; none of whom is in no such one."""
+    rules = bundle.rules.plan(request.surface, user_id).shadow
+    if rules is None:
+        return ()
+    found, *_ = _found(bundle, told, None, session)
+    arranged = _arranged(bundle, found, request, bought, rules)
+    return [bundle.items[index].item_id for index in arranged.indices]
+
+
+def _found(
+    bundle: Bundle, told: Told | None, fallback: Fallback | None, session: SessionAnswer | None
+) -> tuple[PackedList, Source, Fallback | None, str]:
+    """The list that rules are applied to, its rung, and why it is no higher one."""
+    found, source, fallback, why = _choose(bundle, told, fallback)
+    if session is None:
+        return found, source, fallback, why
+    return _turned(found, source, fallback, why, session)
 
 
 def _choose(
@@ -133,24 +164,52 @@ def _turned(
     return turned, "session", None if fallback == UNKNOWN_USER else fallback, ""
 
 
-def _arranged(bundle: Bundle, found: PackedList, request: DecisionRequest, bought: Set[str]) -> Arranged:
+def _beside(request: DecisionRequest) -> str:
+    """The item beside which the others are shown, if there is one."""
+    return "" if request.context is UNSET else request.context.item_id
+
+
+def _arranged(
+    bundle: Bundle, found: PackedList, request: DecisionRequest, bought: Set[str], rules: CompiledRules
+) -> Arranged:
     """What of a list is shown, in its order, but for the item beside which it is shown; bought items are out where the feed has no repeats."""
-    candidates, again = found.indices, frozenset[int]()
+    candidates, again, beside = found.indices, frozenset[int](), _beside(request)
     if bought and not bundle.pointer.repeats_allowed:
         again = frozenset(index for index in candidates if bundle.items[index].item_id in bought)
-    if request.context is not UNSET:
-        beside = request.context.item_id
+    if beside:
         candidates = tuple(index for index in candidates if bundle.items[index].item_id != beside)
-    return arrange(candidates, bundle.rules.of(request.surface), request.count, again)
+    return arrange(candidates, rules, request.count, again)
 
 
-def _ranked(bundle: Bundle, found: PackedList, arranged: Arranged) -> list[RankedItem]:
+def _explored(
+    bundle: Bundle,
+    arranged: Arranged,
+    request: DecisionRequest,
+    bought: Set[str],
+    rules: CompiledRules,
+    decision_id: str,
+) -> tuple[Sequence[int], Sequence[float]]:
+    """What is shown once the places that are drawn for have been, and how probable each item was in its place."""
+    if not rules.slots:
+        return arranged.indices, (1.0,) * len(arranged.indices)
+    absent = {*(() if bundle.pointer.repeats_allowed else bought), _beside(request)}
+    return explore(
+        arranged.indices,
+        rules.slots,
+        lambda index: not rules.hidden_N[index] and bundle.items[index].item_id not in absent,
+        decision_id,
+    )
+
+
+def _ranked(
+    bundle: Bundle, found: PackedList, shown: Sequence[int], propensities: Sequence[float]
+) -> list[RankedItem]:
     items, blocked, because = bundle.items, bundle.rules.blocked, dict[int, list[Item]]()
     for place, index in found.reasons:
         if index not in blocked:
             because.setdefault(found.indices[place - 1], []).append(items[index])
     ranked = []
-    for place, index in enumerate(arranged.indices, start=1):
+    for place, (index, propensity) in enumerate(zip(shown, propensities, strict=True), start=1):
         item = items[index]
-        ranked.append(RankedItem(place, item.item_id, item.title, _CERTAIN, because.get(index, ())))
+        ranked.append(RankedItem(place, item.item_id, item.title, propensity, because.get(index, ())))
     return ranked

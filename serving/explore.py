@@ -9,10 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 
-from contracts.exploration import Slot
+from msgspec import Struct
+
 from models.bandits import choose
 
 _CERTAIN = 1.0
+
+
+class Slot(Struct, frozen=True, gc=False):
+    """A place that is drawn for, in a version: who may stand there, by index, and how probable each is."""
+
+    place: int  # from 1
+    items: Sequence[int]
+    probabilities: Sequence[float]  # of what the list itself has there, then of each of the items
 
 
 def explore(

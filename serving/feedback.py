@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -73,8 +73,8 @@ class Feedback:
         self.events["refused"] += len(received.refused)
         return Answer(_encode(received), received.status)
 
-    async def log(self, user_id: str, decision: Decision, now: datetime) -> bool:
-        """Log a decision before it is answered; says whether it could be."""
+    async def log(self, user_id: str, decision: Decision, shadow: Sequence[str], now: datetime) -> bool:
+        """Log a decision before it is answered, with what its variant would have shown in the shadow; says whether it could be."""
         made = LoggedDecision(
             decision_id=decision.decision_id,
             decided_at=now,
@@ -88,6 +88,8 @@ class Feedback:
             is_short=decision.is_short,
             rules_applied=decision.rules_applied,
             rules_dropped=decision.rules_dropped,
+            variant=decision.variant,
+            shadow=shadow,
         )
         return await self._decisions.write(made) == LOGGED
 

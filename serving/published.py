@@ -174,9 +174,9 @@ class Published:
     async def _under_rules(self, bundle: Bundle) -> Bundle:
         """A version under its rules as they are now."""
         while True:
-            blocked = self._blocked.items
-            found = await asyncio.to_thread(bundle.under, blocked, self._now())
-            if blocked is self._blocked.items:
+            heard = self._blocked.heard
+            found = await asyncio.to_thread(bundle.under, heard.items, heard.stopped, self._now())
+            if heard is self._blocked.heard:
                 return found
 
     async def _renew_rules(self) -> None:

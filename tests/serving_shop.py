@@ -14,7 +14,7 @@ import msgspec
 from contracts.api_keys import SCOPES, keys_path, make_key, to_json
 from contracts.lists import PERSONAL, POPULAR, Pointer, pack, unpack
 from contracts.published_items import PublishedItem
-from contracts.serving_rules import ServingRules, digest_of_rules
+from contracts.serving_rules import PublishedRules, digest_of_rules
 from serving.bundle import Bundle, needed_of
 from serving.content import Content
 
@@ -32,7 +32,7 @@ def bundle(
     items: Mapping[int, PublishedItem] = ITEMS, rules: Mapping[str, Any] | None = None, **changes: Any
 ) -> Bundle:
     """Version v0002, published an hour before NOW."""
-    text = ServingRules.model_validate(rules or {}).to_json().encode()
+    text = PublishedRules.model_validate(rules or {}).to_json().encode()
     values = {
         "pointer": replace(POINTER, rules=digest_of_rules(text)), "published_at": POINTER.published_at,
         "popular": pack(list(items)[:4], [0.4, 0.3, 0.2, 0.1][: len(items)], POPULAR, False, len(items)), "is_whole": True,

@@ -1,4 +1,4 @@
-"""Commands about items that nobody may be shown."""
+"""Commands about items that nobody may be shown, and about experiments that nobody takes part in any more."""
 
 from __future__ import annotations
 
@@ -59,6 +59,35 @@ def blocked_command(with_history: bool, as_json: bool) -> None:
     for word in told:
         what = f"{'blocked' if word['is_blocked'] else 'unblocked':<10}" if with_history else ""
         click.echo(f"{word['at'][:16]}  {what}{word['item_id']:<20} {word['by']}: {word['why']}")
+
+
+@cli.group("experiment")
+def experiment_group() -> None:
+    """Stop an experiment, or let it go on; what there are, stands in expectations/serving_rules.toml."""
+
+
+@experiment_group.command("stop")
+@click.argument("name")
+@_said
+@json_option
+def stop_command(name: str, reason: str, by: str, as_json: bool) -> None:
+    """Let everybody have the surface's own rules within a second, whatever variant of NAME they were in."""
+    from jobs.stopping import render, stop
+
+    answer = stop(load_settings(), name, by=by, why=reason, now=datetime.now(UTC))
+    print_json(answer) if as_json else click.echo(render(answer))
+
+
+@experiment_group.command("resume")
+@click.argument("name")
+@_said
+@json_option
+def resume_command(name: str, reason: str, by: str, as_json: bool) -> None:
+    """Let the stopped experiment NAME go on: everybody is in the variant as before."""
+    from jobs.stopping import render, resume
+
+    answer = resume(load_settings(), name, by=by, why=reason, now=datetime.now(UTC))
+    print_json(answer) if as_json else click.echo(render(answer))
 
 
 def _tell(say: Callable[..., dict[str, Any]], item: str, reason: str, by: str, as_json: bool) -> None:

@@ -55,8 +55,8 @@ def notify_command(kind: str, day: date | None, source: str, why: str, page: str
 @click.option("--without-airflow", is_flag=True, help="Start the stores and MLflow only.")
 def up_command(without_airflow: bool) -> None:
     """Start the embedded servers and leave them running; prints addresses and logins."""
-    from jobs.blocking import remind_store
     from jobs.dbt_docs import refresh_docs
+    from jobs.kept_away import remind_store
     from jobs.reports import build_reports
     from jobs.services import connected, render, up
     from jobs.start_page import write_start_page

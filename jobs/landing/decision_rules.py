@@ -21,6 +21,7 @@ from jobs.landing.checks import (
     literal,
 )
 from jobs.landing.outcomes import ASIDE, GOOD, NO_CONSENT, QUARANTINED
+from jobs.landing.reading import BAD_UTF8
 from jobs.landing.rules import first_word_counts, is_future, is_late, without_consent
 
 if TYPE_CHECKING:
@@ -46,6 +47,11 @@ def classify_decisions(
         *integer_checks("num_items"),
         ("num_items is null", "TYPE"),
         *boolean_checks("is_short"),
+        *id_checks("variant"),
+        *(
+            (f"contains({name}, '{BAD_UTF8}')", "BAD_UTF8")
+            for name in ("rules_applied", "rules_dropped", "shadow")
+        ),
     ]
     connection.execute(
         given("given", DECISION_COLUMNS, instants=("decided_at",), ids=("decision_id", "user_id"))
@@ -58,6 +64,7 @@ def classify_decisions(
         with typed as (
             select decision_id, user_id, instant as decided_at, instant::date as event_date, surface, version, source, made_from,
                 fallback, {as_integer("num_items")}::integer as num_items, {as_boolean("is_short")} as is_short,
+                variant, rules_applied, rules_dropped, shadow,
                 sha256(concat_ws(chr(31), {content})) as body_hash, source_file, line, {case(checks)} as reason
             from given
         ), judged as (

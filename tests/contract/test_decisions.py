@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from contracts import names
+from contracts.decisions import Fallback, Source
 from contracts.journal import DECISIONS, EVENTS, journal_folder, journal_path
 from contracts.settings import load_settings
 from jobs.feed_reader import is_delivery_complete
@@ -38,7 +39,7 @@ def row(number: int, day: date = DAY, **changes: str) -> dict[str, str]:
     return {
         "decision_id": f"v0001:{number}", "user_id": f"u{number % 7}", "decided_at": f"{day}T10:00:00+00:00",
         "surface": "home", "version": "v0001", "source": "personal", "made_from": "personal", "fallback": "",
-        "num_items": "10", "is_short": "false", **changes,
+        "num_items": "10", "is_short": "false", "variant": "", "rules_applied": "", "rules_dropped": "", "shadow": "", **changes,
     }  # fmt: skip
 
 
@@ -62,14 +63,34 @@ def step(shop: Shop, function: Any, *arguments: Any) -> Any:
         return function(*arguments, StepContext.of(shop.settings, lease))
 
 
+@pytest.mark.parametrize("of", ["session", "fallback"])
+def test_decisions_of_every_rung_and_with_every_reason_land(shop: Shop, of: str) -> None:
+    if of == "session":
+        rows = [row(number, source=source) for number, source in enumerate(get_args(Source))]
+    else:
+        rows = [row(number, fallback=why) for number, why in enumerate(get_args(Fallback))]
+    assert len(rows) >= 5
+    deliver(shop, rows)
+    shop.land(DAY)
+    assert len(landed(shop)) == len(rows)
+
+
 def test_a_decision_lands_in_lake_and_warehouse_with_all_that_was_logged(shop: Shop) -> None:
     popular = {"source": "popular", "made_from": "popular", "fallback": "unknown_user", "is_short": "true"}
-    deliver(shop, [row(1), row(2, **popular, num_items="0")])
+    of_rules = {
+        "variant": "hero:bold",
+        "rules_applied": "blocked,pin:card",
+        "rules_dropped": "cap:brand",
+        "shadow": '["a", "b"]',
+    }
+    deliver(shop, [row(1), row(2, **popular, **of_rules, num_items="0")])
     shop.land(DAY)
     found = landed(shop)["v0001:2"]
     assert (found["source"], found["fallback"], found["num_items"], found["is_short"]) == (
         "popular", "unknown_user", 0, True,
     )  # fmt: skip
+    assert {name: found[name] for name in of_rules} == of_rules
+    assert {landed(shop)["v0001:1"][name] for name in of_rules} == {None}
     assert (found["event_date"], found["known_date"], landed(shop)["v0001:1"]["fallback"]) == (DAY, DAY, None)
     with open_warehouse(shop.settings) as warehouse:
         query = "select decision_id from raw.decisions order by 1"

@@ -237,7 +237,7 @@ def test_a_decision_is_logged_as_it_was_made(tmp_path: Path) -> None:
         "decision_id": "v0001:a", "decided_at": "2026-01-05T12:00:00Z", "user_id": "u1", "surface": "home", "version": "v0001",
         "source": "personal", "fallback": None,
         "items": [{"item_id": "i1", "position": 1, "propensity": 0.5}, {"item_id": "i2", "position": 2, "propensity": 0.5}],
-        "made_from": "personal", "is_short": False, "rules_applied": ["filter:no-wine"], "rules_dropped": ["pin:card"],
+        "made_from": "personal", "is_short": False, "rules_applied": ["filter:no-wine"], "rules_dropped": ["pin:card"], "variant": None, "shadow": [],
     }  # fmt: skip
 
 

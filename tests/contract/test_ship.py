@@ -85,7 +85,7 @@ def test_a_decision_is_delivered_as_it_was_logged(shop: Shop) -> None:
     assert first == {
         "decision_id": "v0001:a", "user_id": "u1", "decided_at": "2026-01-05T12:00:00+00:00", "surface": "home",
         "version": "v0001", "source": "personal", "made_from": "personal", "fallback": "", "num_items": "5",
-        "is_short": "false",
+        "is_short": "false", "variant": "", "rules_applied": "filter:no-wine", "rules_dropped": "pin:card", "shadow": "",
     }  # fmt: skip
     changed = [(name, value) for name, value in second.items() if value != first[name]]
     assert changed == [

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from contracts import names
 from contracts.errors import SettingInvalid
 from contracts.settings import Settings
-from jobs.blocking import remind_store
 from jobs.cli import cli
+from jobs.kept_away import remind_store
 from jobs.rollback import rollback
 from tests.publishing import DAY, ITEMS, NOW, listed, live, publish_day, publish_new, reasons, redis_of
 from tests.serving_process import Caller, running_api, wait_for
@@ -157,3 +157,48 @@ def test_a_wrong_file_refuses_the_publication_and_a_right_one_is_served(
     home = api.decide("u0008")
     assert (home["items"][2]["item_id"], home["rules_applied"]) == (ITEM, ["pin:hero"])
     assert publish_day(shop, DAY)["why"] == "already published as v0002"
+
+
+def test_an_experiment_explores_until_it_is_stopped_which_takes_a_second(
+    shop: Settings, api: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_rules(
+        monkeypatch,
+        """
+        [surfaces.bold]
+        explore = {policy = "epsilon_greedy", places = [2], epsilon = 1.0}
+        [[experiments]]
+        name = "newcomers"
+        surfaces = ["home"]
+        variants = [{name = "control", weight = 1}, {name = "bolder", weight = 1, rules = "bold"}]
+        """,
+    )
+    publish_day(shop, DAY)
+    wait_for(lambda: api.decide("u0007")["version"] == "v0002", 5)
+    answers = [api.decide(f"u{number % 40:04d}") for number in range(120)]
+    places = {answer["variant"]: set[float]() for answer in answers}
+    for answer in answers:
+        places[answer["variant"]] |= {item["propensity"] for item in answer["items"]}
+    assert places.keys() == {"newcomers:control", "newcomers:bolder"}
+    assert places["newcomers:control"] == {1.0}
+    assert min(places["newcomers:bolder"]) < 0.5
+
+    def tell(*command: str) -> str:
+        told = ["experiment", *command, "--reason", "clicks fell", "--by", "ada"]
+        return CliRunner().invoke(cli, told, env={"FORETASTE_HOME": str(shop.home)}).output
+
+    def is_off() -> bool:
+        return api.decide("u0007")["variant"] is None
+
+    begun = time.monotonic()
+    assert "experiment newcomers is stopped" in tell("stop", "newcomers")
+    wait_for(is_off, 5)
+    assert time.monotonic() - begun < 1
+    assert (
+        "by ada: clicks fell"
+        in CliRunner().invoke(cli, ["status"], env={"FORETASTE_HOME": str(shop.home)}).output
+    )
+    assert "going on" in tell("resume", "newcomers")
+    wait_for(lambda: not is_off(), 5)
+    assert "no experiment 'other'" in tell("stop", "other")
+    assert "is not stopped" in tell("resume", "other")

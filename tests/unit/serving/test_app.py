@@ -91,7 +91,16 @@ def test_a_decision_is_in_the_journal_before_it_is_answered(tmp_path: Path) -> N
     assert decision["is_logged"]
     assert decision["decision_id"].startswith(f"{decision['version']}:")
     assert decision["rules_applied"] == ["filter:no-i0"]
-    for name in ("decision_id", "surface", "version", "source", "fallback", "rules_applied", "rules_dropped"):
+    for name in (
+        "decision_id",
+        "surface",
+        "version",
+        "source",
+        "fallback",
+        "rules_applied",
+        "rules_dropped",
+        "variant",
+    ):
         assert logged[name] == decision[name], name
     assert logged["user_id"] == "ada"
     assert logged["items"] == [

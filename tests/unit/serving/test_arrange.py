@@ -36,7 +36,7 @@ def arranged(
     at: datetime = NOW,
     surface: str = "home",
 ) -> Arranged:
-    active = bundle(items, rules).under(frozenset(blocked), at.timestamp()).rules
+    active = bundle(items, rules).under(frozenset(blocked), frozenset(), at.timestamp()).rules
     return arrange(candidates, active.of(surface), count, frozenset(bought))
 
 
@@ -100,7 +100,7 @@ def test_a_rule_holds_from_its_start_up_to_its_end(kind: str, rule: dict[str, An
 
     second = timedelta(seconds=1)
     assert [first(NOW - second), first(NOW), first(NOW + timedelta(hours=1))] == ["cup", "mug", "cup"]
-    active = bundle(ITEMS, rules).under(frozenset(), NOW.timestamp()).rules
+    active = bundle(ITEMS, rules).under(frozenset(), frozenset(), NOW.timestamp()).rules
     assert datetime.fromtimestamp(active.until, UTC) == NOW + timedelta(hours=1)
 
 
@@ -115,7 +115,9 @@ def test_what_is_not_for_sale_at_this_instant_is_not_shown() -> None:
     now = arranged({}, range(4), items=items)
     assert (list(now.indices), list(now.applied)) == ([1, 3], ["availability"])
     assert list(arranged({}, range(4), items=items, at=NOW + hour).indices) == [2, 3]
-    assert bundle(items).under(frozenset(), NOW.timestamp()).rules.until == (NOW + hour).timestamp()
+    assert (
+        bundle(items).under(frozenset(), frozenset(), NOW.timestamp()).rules.until == (NOW + hour).timestamp()
+    )
 
 
 def test_a_rule_that_would_leave_nothing_is_dropped_and_those_above_it_hold() -> None:

@@ -11,7 +11,7 @@ from serving.blocked import Blocked
 
 AT = "2026-01-05T12:00:00+00:00"
 LATER = "2026-01-05T13:00:00+00:00"
-TWO = pack_blocked(["cup", "mug"], AT)
+TWO = pack_blocked(["cup", "mug"], [], AT)
 
 
 @pytest.fixture
@@ -24,13 +24,13 @@ def blocked(tmp_path: Path) -> Blocked:
 def test_what_is_heard_holds_until_something_else_is_said(blocked: Blocked) -> None:
     assert blocked.items == {"cup", "mug"}
     assert not blocked.hear(TWO)
-    assert blocked.hear(pack_blocked(["cup"], AT))
-    assert blocked.hear(pack_blocked([], LATER))
+    assert blocked.hear(pack_blocked(["cup"], [], AT))
+    assert blocked.hear(pack_blocked([], [], LATER))
     assert blocked.items == set()
 
 
 @pytest.mark.parametrize(
-    "text", [None, b"", b"{}", b'{"items": 3}', pack_blocked([], ""), pack_blocked(["tent"], "2026-01-05T11:00:00+00:00")]
+    "text", [None, b"", b"{}", b'{"items": 3}', pack_blocked([], [], ""), pack_blocked(["tent"], [], "2026-01-05T11:00:00+00:00")]
 )  # fmt: skip
 def test_a_store_that_has_lost_it_or_is_of_before_unblocks_nothing(
     blocked: Blocked, text: bytes | None
@@ -59,7 +59,7 @@ def test_a_file_that_broke_off_or_changed_is_no_memory(blocked: Blocked, tmp_pat
 
 
 def test_a_word_that_is_not_taken_up_does_not_reach_the_disk(blocked: Blocked, tmp_path: Path) -> None:
-    blocked.hear(pack_blocked([], ""))
+    blocked.hear(pack_blocked([], [], ""))
     blocked.keep()
     again = Blocked(tmp_path / "serving" / "blocked")
     again.remember()

@@ -20,7 +20,9 @@ KNOWN = Told(LIST, None, None)
 
 def decided(told: Told | None, count: int = 3, fallback: Fallback | None = None, **changes: Any) -> Decision:
     request = DecisionRequest(surface="home", user_id="ada", count=count)
-    return decide(request, bundle(**changes), told, fallback=fallback, decision_id="d1", now=NOW)
+    return decide(
+        request, bundle(**changes), told, user_id="ada", fallback=fallback, decision_id="d1", now=NOW
+    )
 
 
 def shown(decision: Decision) -> list[str]:
@@ -83,9 +85,9 @@ def test_who_has_granted_again_before_the_versions_day_gets_the_own_list() -> No
     ("told", "first"), [(KNOWN, ["i3", "i4"]), (STRANGER, ["i0", "i2"]), (Told(LIST, NEVER, None), ["i0", "i2"]), (None, ["i0", "i2"])]
 )  # fmt: skip
 def test_a_blocked_item_is_on_no_rung_and_no_reason(told: Told | None, first: list[str]) -> None:
-    blocked = bundle().under(frozenset({"i5", "i1"}), NOW.timestamp())
+    blocked = bundle().under(frozenset({"i5", "i1"}), frozenset(), NOW.timestamp())
     request = DecisionRequest(surface="home", user_id="ada", count=2)
-    decision = decide(request, blocked, told, fallback=None, decision_id="d1", now=NOW)
+    decision = decide(request, blocked, told, user_id="ada", fallback=None, decision_id="d1", now=NOW)
     assert shown(decision) == first
     assert (decision.rules_applied, decision.rules_dropped) == (["blocked"], [])
     reasons = {reason.item_id for item in decision.items for reason in item.reasons}
@@ -103,7 +105,14 @@ def test_what_was_bought_since_is_out_where_the_feed_has_no_repeats() -> None:
     for repeats_allowed, expected in ((True, ["i5", "i3", "i4"]), (False, ["i5", "i4"])):
         version = bundle(pointer=replace(POINTER, repeats_allowed=repeats_allowed))
         decision = decide(
-            request, version, KNOWN, fallback=None, decision_id="d1", now=NOW, bought=frozenset({"i3"})
+            request,
+            version,
+            KNOWN,
+            user_id="ada",
+            fallback=None,
+            decision_id="d1",
+            now=NOW,
+            bought=frozenset({"i3"}),
         )
         assert shown(decision) == expected
 
@@ -128,7 +137,9 @@ def test_a_store_that_goes_while_it_is_asked_is_away() -> None:
 
 def turned(told: Told, session: SessionAnswer, count: int = 3, fallback: Fallback | None = None) -> Decision:
     request = DecisionRequest(surface="home", user_id="ada", count=count)
-    return decide(request, bundle(), told, fallback=fallback, decision_id="d1", now=NOW, session=session)
+    return decide(
+        request, bundle(), told, user_id="ada", fallback=fallback, decision_id="d1", now=NOW, session=session
+    )
 
 
 RANKED = SessionAnswer(SessionList((2, 3), "personal", frozenset([5])), None)
@@ -162,7 +173,9 @@ def test_a_session_in_the_version_before_says_so() -> None:
 def test_an_item_is_not_shown_beside_itself(told: Told, session: SessionAnswer | None) -> None:
     def beside(item_id: str) -> Decision:
         request = DecisionRequest("home", user_id="ada", count=2, context=Context(item_id))
-        return decide(request, bundle(), told, fallback=None, decision_id="d1", now=NOW, session=session)
+        return decide(
+            request, bundle(), told, user_id="ada", fallback=None, decision_id="d1", now=NOW, session=session
+        )
 
     first, *others = shown(beside("another"))
     decision = beside(first)

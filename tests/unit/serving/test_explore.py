@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.exploration import Slot
-from serving.explore import explore
+from serving.explore import Slot, explore
 
 _DRAWS = 100_000
 _WITHIN = 5 * 0.5 / np.sqrt(_DRAWS)  # five standard errors

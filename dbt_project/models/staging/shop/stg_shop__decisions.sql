@@ -10,5 +10,9 @@ select
     made_from,
     fallback,
     num_items,
-    is_short
+    is_short,
+    variant,
+    rules_applied,
+    rules_dropped,
+    shadow
 from {{ source('shop', 'decisions') }}
