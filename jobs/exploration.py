@@ -17,11 +17,14 @@ import pyarrow.compute as pc
 from contracts import names
 from contracts.exploration import Explore, PublishedSlot
 from contracts.serving_rules import PublishedRules, ServingRules
+from contracts.tables import FCT_IMPRESSIONS
 from jobs.io.lake import Lake
+from jobs.io.schemas import arrow_schema
 from models.bandits import epsilon_greedy, thompson
 
 IntArray = npt.NDArray[np.int64]
 
+_NEEDED = ["item_id", "position", "known_date", "clicked_known_date"]
 #: Of so many days impressions say how often an item was shown.
 _DAYS = 28
 #: As many impressions at the rate of all weigh as much as what an arm has seen itself.
@@ -63,16 +66,14 @@ def published_rules(rules: ServingRules, catalogue: pa.Table, lake: Lake, day: d
 
 def read_impressions(lake: Lake, day: date) -> pa.Table:
     """What was shown in the four weeks up to a day."""
-    columns = ["item_id", "position", "known_date", "clicked_known_date"]
     days = lake.days(names.FCT_IMPRESSIONS, first=day - timedelta(days=_DAYS - 1), until=day)
-    tables = [lake.read(names.FCT_IMPRESSIONS, each, columns) for each in days]
-    return pa.concat_tables(tables) if tables else pa.table({name: [] for name in columns})
+    empty = arrow_schema(FCT_IMPRESSIONS).empty_table().select(_NEEDED)
+    return pa.concat_tables([empty, *(lake.read(names.FCT_IMPRESSIONS, each, _NEEDED) for each in days)])
 
 
 def outcomes_of(impressions: pa.Table, item_ids: pa.ChunkedArray, day: date) -> Outcomes:
     """What impressions say by a day; of items that the catalogue has not they say nothing."""
-    if impressions.num_rows:
-        impressions = impressions.filter(pc.less_equal(impressions["known_date"], day))
+    impressions = impressions.filter(pc.less_equal(impressions["known_date"], day))
     at = pc.index_in(impressions["item_id"].cast(item_ids.type), value_set=item_ids.combine_chunks())
     rows = impressions.append_column("at", at).filter(pc.is_valid(at))
     items_I = _ints(rows["at"])

@@ -185,7 +185,8 @@ def test_an_experiment_explores_until_it_is_stopped_which_takes_a_second(
 
     def tell(*command: str) -> str:
         told = ["experiment", *command, "--reason", "clicks fell", "--by", "ada"]
-        return CliRunner().invoke(cli, told, env={"FORETASTE_HOME": str(shop.home)}).output
+        result = CliRunner().invoke(cli, told, env={"FORETASTE_HOME": str(shop.home)})
+        return result.output or str(result.exception)
 
     def is_off() -> bool:
         return api.decide("u0007")["variant"] is None
