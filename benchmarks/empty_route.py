@@ -5,23 +5,20 @@ from __future__ import annotations
 import sys
 
 from serving.__main__ import server
-from serving.exchange import Receive, Scope, Send
-
-_HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"2")]
+from serving.exchange import Scope, Transport
 
 
-async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer whatever is asked."""
-    if scope["type"] != "http":
-        return
-    await receive()
-    await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-    await send({"type": "http.response.body", "body": b"{}"})
+class EmptyRoute:
+    """Answers whatever is asked."""
+
+    async def __rsgi__(self, scope: Scope, transport: Transport) -> None:
+        await transport()
+        transport.response_bytes(200, [("content-type", "application/json")], b"{}")
 
 
-def create() -> object:
+def create() -> EmptyRoute:
     """The application, as the server wants it."""
-    return app
+    return EmptyRoute()
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ from contracts.errors import JournalUnavailable
 from contracts.journal import EVENTS, LoggedDecision, LoggedItem, journal_days
 from jobs.io.journal import Journal
 from serving.decision_log import UNLOGGED, DecisionLog
-from serving.event_body import decode_events
 from serving.events import Events
+from serving.strict_json import parse
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 _SHARE_REPEATED = 0.1
@@ -46,7 +46,7 @@ def _measured(name: str, home: Path, *, num_events: int, size: int, num_clients:
         nonlocal num_again, num_taken
         while True:
             try:
-                received = await journal.ingest(decode_events(body), NOW)
+                received = await journal.ingest(parse(body), NOW)
             except JournalUnavailable:
                 num_again += 1
                 continue
@@ -69,7 +69,18 @@ def _measured(name: str, home: Path, *, num_events: int, size: int, num_clients:
 def _decisions(home: Path, *, num_decisions: int, num_clients: int) -> Figure:
     items = tuple(LoggedItem(f"i{place:05d}", place, 0.25) for place in range(1, 11))
     decisions = [
-        LoggedDecision(f"v0001:{uuid.uuid4()}", NOW, "u0000001", "home", "v0001", "personal", None, items)
+        LoggedDecision(
+            f"v0001:{uuid.uuid4()}",
+            NOW,
+            "u0000001",
+            "home",
+            "v0001",
+            "personal",
+            None,
+            items,
+            "personal",
+            False,
+        )
         for _ in range(num_decisions)
     ]
 

@@ -24,6 +24,7 @@ from benchmarks.figure import Figure, Table, figure
 from benchmarks.publishing import DAY, LENGTH, USERS, features_of, lists_of_all
 from contracts.api_keys import DECIDE
 from contracts.lists import Pointer
+from contracts.serving_rules import digest_of_rules
 from contracts.settings import Settings, load_settings
 from jobs.api_keys import create_key
 from jobs.edition import edition_of
@@ -32,6 +33,7 @@ from jobs.io.online import open_online_store
 from jobs.io.online_content import content_of
 from jobs.services import down, running, status
 from jobs.services.server import REPOSITORY, answers
+from jobs.serving_rules import load_serving_rules
 
 CONNECTIONS, SECONDS, ROUNDS = 32, 5.0, 3
 VERSION, REDIS_PORT, API_PORT, EMPTY_PORT = "v0001", 16_379, 18_008, 18_009
@@ -74,7 +76,7 @@ def precomputed(folder: Path) -> Iterator[Figure]:
 def publish(settings: Settings) -> None:
     """Everybody's list, live."""
     rng = np.random.default_rng(7)
-    edition = edition_of(*lists_of_all(rng), LENGTH)
+    edition = edition_of(*lists_of_all(rng), LENGTH, load_serving_rules())
     no_features = feature_edition_of(
         DAY, {table.short_name: features_of(table, rng).slice(0, 0) for table in online_tables()}
     )
@@ -82,6 +84,7 @@ def publish(settings: Settings) -> None:
         version=VERSION, day=str(DAY), kind="daily", fence=1, sha256=edition.digest, num_users=len(edition.user_ids),
         num_items=len(edition.items), num_buckets=settings.list_buckets, champion=None, repeats_allowed=True,
         published_at=datetime.now(UTC).isoformat(timespec="seconds"), features=no_features.catalogue.digest,
+        rules=digest_of_rules(edition.rules),
     )  # fmt: skip
     with open_online_store(settings) as store:
         store.write_version(VERSION, content_of(edition, no_features, None, settings.list_buckets))

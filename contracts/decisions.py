@@ -149,6 +149,13 @@ class Decision(Struct, frozen=True):
     why: Annotated[str, Meta(description="The same in words; empty where nothing is missing.")]
     is_short: Annotated[bool, Meta(description="Are there fewer items than were asked for?")]
     items: list[RankedItem]
+    rules_applied: Annotated[
+        Sequence[str], Meta(description="Labels of the rules that acted on the list, say filter:no-wine.")
+    ]
+    rules_dropped: Annotated[
+        Sequence[str],
+        Meta(description="Labels of the rules that could not be kept: little or nothing would be left."),
+    ]
     is_logged: Annotated[
         bool, Meta(description="Can be learnt from it? False where the disk is full, failing or slow.")
     ] = False

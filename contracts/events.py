@@ -1,8 +1,9 @@
-"""One event as the API takes it: the feed's columns, held to what the landing would refuse."""
+"""One event as the API takes it, the feed's columns held to what the landing would refuse, and what it says became of it."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -41,3 +42,30 @@ class EventBatch(Struct, forbid_unknown_fields=True, frozen=True):
     """Several events; each is judged by itself."""
 
     events: Annotated[list[Event], Meta(min_length=1, max_length=MOST_EVENTS)]
+
+
+class Refusal(Struct, frozen=True):
+    """An event that is not taken: where it stood, what of it is wrong, and the way out."""
+
+    index: int
+    event_id: str | None
+    field: str
+    value: str
+    why: str
+    hint: str
+
+
+class Received(Struct, frozen=True):
+    """What became of the events of a request."""
+
+    accepted: int
+    duplicates: int
+    conflicts: tuple[Refusal, ...]
+    refused: tuple[Refusal, ...]
+
+    @property
+    def status(self) -> int:
+        """Good events are kept whatever stands beside them; only where there are none is the request refused."""
+        if self.accepted or self.duplicates or not (self.conflicts or self.refused):
+            return HTTPStatus.ACCEPTED
+        return HTTPStatus.UNPROCESSABLE_ENTITY if self.refused else HTTPStatus.CONFLICT

@@ -17,6 +17,8 @@ from typing import Any
 from contracts import names
 from contracts.errors import FenceStale, StoreUnfit
 from contracts.lists import Pointer
+from contracts.serving_rules import ServingRules, digest_of_rules
+from jobs.blocking import tell_store
 from jobs.common_reasons import common_reasons
 from jobs.edition import Edition, edition_of
 from jobs.feature_edition import FeatureEdition, feature_edition_of, further_key, online_tables
@@ -24,6 +26,7 @@ from jobs.io.objects import Objects, open_objects
 from jobs.io.online import OnlineStore, Versions, open_online_store
 from jobs.io.online_content import content_of
 from jobs.io.state import PUBLICATIONS, RUNS
+from jobs.item_texts import COLUMNS
 from jobs.runs import (
     StepContext,
     champion_of_run,
@@ -34,14 +37,15 @@ from jobs.runs import (
     why_not_live,
     why_old,
 )
+from jobs.serving_rules import load_serving_rules, refuse_unknown
 from jobs.session_edition import SessionEdition, Sessions, load_sessions, session_edition_of
 
 log = logging.getLogger("foretaste.publish")
 
-#: What two versions have in common that are the same but for their names.
-_SAME = ("day", "kind", "sha256", "champion", "features", "session")
 #: Users whose lists, and users and items whose features, are read back before a version goes live.
 _SAMPLE = 1000
+#: What a pointer says of what its version was made of.
+_MADE_OF = ("day", "kind", "sha256", "champion", "features", "rules", "session")
 
 
 def run(
@@ -54,17 +58,18 @@ def run(
 
     Raises:
         GateRefused: a list is not what a reader may be given.
+        SettingInvalid: the rules of what is shown are wrong.
         StoreUnfit: Redis evicts, is too small, or reads back something else.
         FenceStale: a newer attempt, or a rollback, has been there; this attempt leaves nothing.
     """
-    manifest = manifest_of(context.state, kind, day)
+    manifest, rules = manifest_of(context.state, kind, day), load_serving_rules()
     why_not = why_not_live(context.state, day) if kind == names.DAILY else why_old(context.state, day)
     sessions, without_sessions, champion = None, "", None
     if why_not is None:
         is_daily = kind == names.DAILY
         champion = champion_of_run(context.state, manifest) if is_daily else promoted_on(context.state, day)
         sessions, without_sessions = load_sessions(day, context, champion)
-    edition, why = _edition(day, context, kind, manifest["settings"]["list_length"], sessions)
+    edition, why = _edition(day, context, kind, manifest["settings"]["list_length"], rules, sessions)
     told: dict[str, Any] = {"day": day.isoformat(), "users": len(edition.user_ids), "digest": edition.digest}
     _record(context, kind, day, edition.digest, why)
     if why_not is not None:
@@ -81,14 +86,11 @@ def run(
     [data] = context.lake.files(lists_table(kind), [day])
     with open_online_store(context.settings) as online, open_objects(context.settings) as objects:
         live, recorded = online.pointer(), context.state.all(PUBLICATIONS)
-        wanted = (
-            day.isoformat(),
-            kind,
-            edition.digest,
-            champion,
-            features.catalogue.digest,
-            None if session is None else session.digest,
+        sources = (
+            *(edition.digest, champion, features.catalogue.digest),
+            *(digest_of_rules(edition.rules), None if session is None else session.digest),
         )
+        wanted = dict(zip(_MADE_OF, (day.isoformat(), kind, *sources), strict=True))
         version = _published_before(online, recorded, wanted)
         if version is not None:
             told |= {"published": False, "why": f"already published as {version}", "version": version}
@@ -125,6 +127,7 @@ def run(
                 repeats_allowed=repeats_allowed,
                 published_at=stamp,
                 features=features.catalogue.digest,
+                rules=digest_of_rules(edition.rules),
             )
             if session is not None:
                 pointer = replace(
@@ -140,15 +143,20 @@ def run(
 
 
 def _edition(
-    day: date, context: StepContext, kind: str, length: int, sessions: Sessions | None
+    day: date,
+    context: StepContext,
+    kind: str,
+    length: int,
+    rules: ServingRules,
+    sessions: Sessions | None,
 ) -> tuple[Edition, dict[str, Any]]:
     """The lists, ready to be written, and what they are because of."""
     lake, lists = context.lake, context.lake.read(lists_table(kind), day)
-    columns = ["item_id", "title", "category", "price_cents", "is_available"]
-    catalogue = lake.read(names.DIM_ITEMS, day, columns)
+    catalogue = lake.read(names.DIM_ITEMS, day, [*COLUMNS, "is_available"])
+    refuse_unknown(rules, catalogue)
     popularity = lake.read(names.FEAT_ITEM_DAILY, day, ["item_id", "popularity_7d"])
     ranked_over = None if sessions is None else sessions.item_ids
-    edition = edition_of(lists, catalogue, popularity, length, ranked_over)
+    edition = edition_of(lists, catalogue, popularity, length, rules, ranked_over)
     return edition, common_reasons(lists, catalogue)
 
 
@@ -179,19 +187,19 @@ def _record(context: StepContext, kind: str, day: date, digest: str, why: dict[s
 
 
 def _published_before(
-    online: OnlineStore, recorded: dict[str, dict[str, Any]], wanted: tuple[str | None, ...]
+    online: OnlineStore, recorded: dict[str, dict[str, Any]], wanted: dict[str, str | None]
 ) -> str | None:
-    """The version that holds exactly this, if it is kept whole, or was let go for newer ones.
+    """The version that was made of exactly this, if it is kept whole, or was let go for newer ones.
 
     It need not be live: who runs a day again does not mean to undo a rollback.
     """
     kept = online.versions()
     for version, pointer in reversed(kept.items()):
-        if tuple(getattr(pointer, name) for name in _SAME) == wanted and online.is_whole(pointer):
+        if {name: getattr(pointer, name) for name in _MADE_OF} == wanted and online.is_whole(pointer):
             return version
     oldest = min(map(names.version_number, kept), default=0)
     for version, record in recorded.items():
-        is_same = tuple(map(record.get, _SAME)) == wanted
+        is_same = {name: record.get(name) for name in _MADE_OF} == wanted
         if is_same and names.version_number(version) < oldest:
             return version
     return None
@@ -213,6 +221,7 @@ def _make_live(
     try:
         _write(pointer, edition, features, session, online)
         objects.write_version(pointer, data)
+        tell_store(context.state, online)  # a store that is new knows nothing of what is blocked
         online.flip(choose, context.lease.guard())
     except (FenceStale, StoreUnfit):
         # Both are raised before the flip, so nobody will ever read it.

@@ -46,7 +46,12 @@ def run_landed(day: date, context: StepContext) -> dict[str, Any]:
         context,
         f"See what was refused: foretaste quarantine --day {day}; a delivery is mended by a later one",
     )
-    touched = [date.fromisoformat(each) for each in sorted(record["touched"])]
+    touched = [
+        each
+        for each in map(date.fromisoformat, sorted(record["touched"]))
+        if _num_rows(context.lake, names.RAW_EVENTS, each)
+        or not _num_rows(context.lake, names.RAW_DECISIONS, each)
+    ]
     if not touched:
         gate.note(names.RAW_EVENTS, "The landing touched no day: no event was delivered.")
     else:
@@ -72,6 +77,7 @@ def run_landed(day: date, context: StepContext) -> dict[str, Any]:
         items = _known(context.lake.read(names.RAW_ITEMS, catalogue[-1], list(landed.ITEM_COLUMNS)), day)
         gate.judge(names.RAW_ITEMS, landed.items(day), as_frame(items))
     for table, columns, suite in (
+        (names.RAW_DECISIONS, landed.DECISION_COLUMNS, landed.decisions),
         (names.RAW_CONSENTS, landed.CONSENT_COLUMNS, landed.consents),
         (names.RAW_IDENTITIES, landed.IDENTITY_COLUMNS, landed.identities),
     ):
@@ -87,7 +93,7 @@ def _judge_newest(
     columns: Sequence[str],
     suite: Callable[[date], Suite],
 ) -> None:
-    """Judge what the newest delivery of a kind that a shop may leave out said; nothing where it said nothing."""
+    """Judge the newest day of a kind that a shop may leave out; nothing where it says nothing."""
     from expectations.frames import as_frame
 
     days = [each for each in context.lake.days(table, until=day) if _num_rows(context.lake, table, each)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import math
@@ -18,12 +17,12 @@ import msgspec
 from msgspec import UNSET
 
 from contracts.api_keys import ADMIN, DECIDE, INGEST, keys_path
-from contracts.decisions import Decision, DecisionRequest
-from contracts.events import Event, EventBatch
+from contracts.decisions import MOST_ITEMS, Decision, DecisionRequest
+from contracts.events import Event, EventBatch, Received
 from contracts.settings import Settings, load_settings
+from serving.blocked import Blocked
 from serving.decide import decide, withheld
-from serving.events import Received
-from serving.exchange import JSON, Answer, Exchange, Receive, Route, Scope, Send
+from serving.exchange import JSON, Answer, Exchange, Route, Scope, Transport
 from serving.feedback import Feedback
 from serving.health import Health, judge
 from serving.keys import Gate, KeyRing
@@ -32,6 +31,7 @@ from serving.online import Online
 from serving.openapi import document
 from serving.problems import Problem
 from serving.published import Published
+from serving.session_events import bought_of
 from serving.sessions import Sessions
 from serving.snapshot import Snapshot
 from serving.strict_json import decode
@@ -47,16 +47,19 @@ _encode = msgspec.json.Encoder().encode
 
 
 class App:
-    """An ASGI application."""
+    """An RSGI application; its names with underscores are what the server calls."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._feedback: Feedback | None = None  # it belongs to the running loop
         self._online = Online(settings.redis_url.get_secret_value())
         snapshot = Snapshot(settings.home / "serving" / "snapshot")
-        self._published = Published(self._online, snapshot, time.monotonic)
+        blocked = Blocked(settings.home / "serving" / "blocked")
+        self._published = Published(self._online, snapshot, blocked, time.monotonic, time.time)
         self._sessions = Sessions()
-        self._metrics = Metrics(self._age, lambda: self._published.view().can_ask, self._of_journal)
+        self._metrics = Metrics(
+            self._age, lambda: self._published.view().can_ask, lambda: len(blocked.items), self._of_journal
+        )
         gate = Gate(
             KeyRing(keys_path(settings.home), time.monotonic), settings.api_rate_limit, time.monotonic
         )
@@ -64,12 +67,9 @@ class App:
         self._document = msgspec.json.encode(document(version("foretaste"), routes))
         self._exchange = Exchange(routes, gate, self._metrics)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await self._exchange(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._live(receive, send)
-        # No other protocol is spoken here.
+    async def __rsgi__(self, scope: Scope, transport: Transport) -> None:
+        if scope.proto == "http":  # no other protocol is spoken here
+            await self._exchange(scope, transport)
 
     # Routes
 
@@ -150,9 +150,10 @@ class App:
         now = datetime.fromtimestamp(time.time(), UTC)
         fresh = self._sessions.fresh(request, user_id, now.timestamp())
         told = await self._published.ask(view, user_id, with_history=bool(fresh) and view.ranker is not None)
-        session = None
+        session, bought = None, frozenset[str]()
         if fresh is not None and told is not None and not withheld(view.bundle, told):
-            session = await self._sessions.rank(view.ranker, told.history, fresh, request.count + 1)
+            session = await self._sessions.rank(view.ranker, told.history, fresh, MOST_ITEMS)
+            bought = bought_of(fresh)
         decision = decide(
             request,
             view.bundle,
@@ -161,6 +162,7 @@ class App:
             decision_id=f"{view.bundle.version}:{secrets.token_hex(16)}",
             now=now,
             session=session,
+            bought=bought,
         )
         if self._feedback is not None and await self._feedback.log(user_id, decision, now):
             decision = msgspec.structs.replace(decision, is_logged=True)
@@ -204,20 +206,20 @@ class App:
         await self._published.start()
         self._feedback = Feedback(self._settings.home, self._sessions.take)
 
-    async def _live(self, receive: Receive, send: Send) -> None:
-        await receive()
-        await self.start()
-        following = asyncio.create_task(self._published.follow())
-        _spare_collector()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        following.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await following
+    async def stop(self) -> None:
+        """Let go of all that was opened; what waits for the journal is written."""
         if self._feedback is not None:
             await self._feedback.close()
         await self._online.close()
-        await send({"type": "lifespan.shutdown.complete"})
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.run_until_complete(self.start())
+        self._following = loop.create_task(self._published.follow())
+        _spare_collector()
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._following.cancel()
+        loop.run_until_complete(self.stop())
 
 
 def _who(request: DecisionRequest) -> str:

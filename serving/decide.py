@@ -1,7 +1,8 @@
-"""consent → list → items → decision, as one function of what was asked and what was read."""
+"""consent → list → rules → items → decision, as one function of what was asked and what was read."""
 
 from __future__ import annotations
 
+from collections.abc import Set
 from datetime import datetime
 
 from msgspec import UNSET, Struct
@@ -26,6 +27,7 @@ from contracts.decisions import (
     Source,
 )
 from contracts.lists import PackedList, unpack
+from serving.arrange import Arranged, arrange
 from serving.bundle import Bundle
 from serving.sessions import SessionAnswer
 
@@ -61,6 +63,7 @@ def decide(
     decision_id: str,
     now: datetime,
     session: SessionAnswer | None = None,
+    bought: Set[str] = frozenset(),
 ) -> Decision:
     """The decision on a request, from one version alone.
 
@@ -68,12 +71,13 @@ def decide(
         told: what the store says of the user in the bundle's version; None where it cannot be asked.
         fallback: why the bundle is not the version that the store points at, or cannot be; None where it is.
         session: what came of the user's last events; None where there are none, or consent forbids to use them.
+        bought: items that the user has bought since the version knows of it.
     """
-    found, source, fallback, why = _choose(bundle, told, fallback, request.count)
+    found, source, fallback, why = _choose(bundle, told, fallback)
     if session is not None:
         found, source, fallback, why = _turned(found, source, fallback, why, session)
-    beside = "" if request.context is UNSET else request.context.item_id
-    items = _ranked(bundle, found, request.count, beside)
+    arranged = _arranged(bundle, found, request, bought)
+    items = _ranked(bundle, found, arranged)
     return Decision(
         decision_id=decision_id,
         surface=request.surface,
@@ -86,11 +90,13 @@ def decide(
         why=why or _SAID[fallback],
         is_short=len(items) < request.count,
         items=items,
+        rules_applied=arranged.applied,
+        rules_dropped=arranged.dropped,
     )
 
 
 def _choose(
-    bundle: Bundle, told: Told | None, fallback: Fallback | None, count: int
+    bundle: Bundle, told: Told | None, fallback: Fallback | None
 ) -> tuple[PackedList, Source, Fallback | None, str]:
     """The list to show, its rung, and why it is no higher one."""
     if told is None:
@@ -100,8 +106,7 @@ def _choose(
         return bundle.popular, "popular", CONSENT, why
     if told.packed is None:
         return bundle.popular, "popular", UNKNOWN_USER, ""
-    found = unpack(told.packed, most=count + 1)  # one of them may be the item beside which they are shown
-    return found, PREVIOUS if fallback else "personal", fallback, ""
+    return unpack(told.packed), PREVIOUS if fallback else "personal", fallback, ""
 
 
 def withheld(bundle: Bundle, told: Told) -> str:
@@ -128,15 +133,24 @@ def _turned(
     return turned, "session", None if fallback == UNKNOWN_USER else fallback, ""
 
 
-def _ranked(bundle: Bundle, found: PackedList, count: int, beside: str) -> list[RankedItem]:
-    """The first items of a list, but for the one beside which they are shown."""
-    items, because = bundle.items, dict[int, list[Item]]()
+def _arranged(bundle: Bundle, found: PackedList, request: DecisionRequest, bought: Set[str]) -> Arranged:
+    """What of a list is shown, in its order, but for the item beside which it is shown; bought items are out where the feed has no repeats."""
+    candidates, again = found.indices, frozenset[int]()
+    if bought and not bundle.pointer.repeats_allowed:
+        again = frozenset(index for index in candidates if bundle.items[index].item_id in bought)
+    if request.context is not UNSET:
+        beside = request.context.item_id
+        candidates = tuple(index for index in candidates if bundle.items[index].item_id != beside)
+    return arrange(candidates, bundle.rules.of(request.surface), request.count, again)
+
+
+def _ranked(bundle: Bundle, found: PackedList, arranged: Arranged) -> list[RankedItem]:
+    items, blocked, because = bundle.items, bundle.rules.blocked, dict[int, list[Item]]()
     for place, index in found.reasons:
-        because.setdefault(place, []).append(items[index])
-    ranked: list[RankedItem] = []
-    for place, index in enumerate(found.indices[: count + 1], start=1):
+        if index not in blocked:
+            because.setdefault(found.indices[place - 1], []).append(items[index])
+    ranked = []
+    for place, index in enumerate(arranged.indices, start=1):
         item = items[index]
-        if item.item_id != beside and len(ranked) < count:
-            reasons = because.get(place, ())
-            ranked.append(RankedItem(len(ranked) + 1, item.item_id, item.title, _CERTAIN, reasons))
+        ranked.append(RankedItem(place, item.item_id, item.title, _CERTAIN, because.get(index, ())))
     return ranked

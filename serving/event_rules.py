@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from contracts.events import MOST_EVENTS, Event
+from contracts.events import MOST_EVENTS, Event, Refusal
 from contracts.feed import LATE_DAYS
 from contracts.ids import BLANKS, CLOCK_SKEW, CONTROLS, MOST_BYTES, PLACEHOLDERS
 from serving.journal import Record
@@ -31,17 +31,6 @@ _PLACEHOLDERS: frozenset[str | None] = frozenset(
 _PATH = re.compile(r" - at `\$\.(\w+)`$")
 _NAMED = re.compile(r"^Object (?:contains unknown|missing required) field `(.*)`$", re.DOTALL)
 _encode = msgspec.json.Encoder().encode
-
-
-class Refusal(Struct, frozen=True):
-    """An event that is not taken: where it stood, what of it is wrong, and the way out."""
-
-    index: int
-    event_id: str | None
-    field: str
-    value: str
-    why: str
-    hint: str
 
 
 class Told(Struct, frozen=True, gc=False):

@@ -5,36 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
-
-from contracts.events import Event
-from serving.event_rules import Refusal, Told, read_events, refusal_of
+from contracts.events import Event, Received, Refusal
+from serving.event_rules import Told, read_events, refusal_of
 from serving.group_commit import GroupCommit
 from serving.journal import CONFLICTING, NEW, EventJournal
 
 #: What waits is written within the time that a caller waits, also where the disk is slow.
 _MOST_WAITING = 10_000
 _PATIENCE = 0.25
-
-
-class Received(Struct, frozen=True):
-    """What became of the events of a request."""
-
-    accepted: int
-    duplicates: int
-    conflicts: tuple[Refusal, ...]
-    refused: tuple[Refusal, ...]
-
-    @property
-    def status(self) -> int:
-        """Good events are kept whatever stands beside them; only where there are none is the request refused."""
-        if self.accepted or self.duplicates or not (self.conflicts or self.refused):
-            return HTTPStatus.ACCEPTED
-        return HTTPStatus.UNPROCESSABLE_ENTITY if self.refused else HTTPStatus.CONFLICT
 
 
 def judge(told: Sequence[Told], outcomes: Sequence[str], refused: Sequence[Refusal]) -> Received:

@@ -1,15 +1,17 @@
-"""One request and its answer over ASGI: routes, keys, limits on the body, problems as answers."""
+"""One request and its answer over RSGI, granian's own interface: routes, keys, limits on the body, problems as answers."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from time import perf_counter
-from typing import Any, cast
+from typing import Protocol
 
+from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]  # it has no __all__
 from msgspec import Struct
 
 from serving.keys import Gate
@@ -26,11 +28,35 @@ _MOST_AT_ONCE = 512
 
 _LATE = "the body is late"
 _CLOSE = {"connection": "close"}
-_ALWAYS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+_ALWAYS = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
+_BROKEN_OFF = (ProtocolClosed, ProtocolError)
 
-Scope = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+class Headers(Protocol):
+    """Of a request; names in lower case."""
+
+    def get(self, name: str, otherwise: str, /) -> str: ...
+
+
+class Scope(Protocol):
+    """What a request asks, without its body."""
+
+    @property
+    def proto(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def headers(self) -> Headers: ...
+
+
+class Transport(Protocol):
+    """The body of a request, at once or piece by piece, and the way back."""
+
+    def __call__(self) -> Awaitable[bytes]: ...
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes, /) -> None: ...
 
 
 class Answer(Struct, frozen=True, gc=False):
@@ -80,13 +106,13 @@ class Exchange:
         self._routes, self._gate, self._metrics = routes, gate, metrics
         self._num_open = 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, transport: Transport) -> None:
         begun = perf_counter()
-        path = scope["path"]
+        path = scope.path
         route = self._routes.get(path)
         self._num_open += 1
         try:
-            answer = await self._answer(route, scope, receive)
+            answer = await self._answer(route, scope, transport)
         except Problem as problem:
             answer = _told(problem)
         except Exception:  # the outer edge: whoever asks gets an answer, and we the trace
@@ -96,15 +122,15 @@ class Exchange:
             )
         finally:
             self._num_open -= 1
-        await _send(send, answer)
+        _send(transport, answer)
         self._metrics.answered(path if route else "unknown", answer.status, perf_counter() - begun)
 
-    async def _answer(self, route: Route | None, scope: Scope, receive: Receive) -> Answer:
+    async def _answer(self, route: Route | None, scope: Scope, transport: Transport) -> Answer:
         if route is None:
             raise Problem(
                 HTTPStatus.NOT_FOUND, "there is no such route", "See /openapi.json for those that there are."
             )
-        if scope["method"] != route.method:
+        if scope.method != route.method:
             raise Problem(
                 HTTPStatus.METHOD_NOT_ALLOWED,
                 f"this route takes {route.method} alone",
@@ -120,52 +146,35 @@ class Exchange:
                 "Ask again after the seconds of Retry-After, or start a further process.",
                 headers={"retry-after": "1"},
             )
-        headers = scope["headers"]
-        self._gate.admit(_header(headers, b"authorization"), route.scope)
+        headers = scope.headers
+        self._gate.admit(headers.get("authorization", ""), route.scope)
         if not route.takes:
             return await route.answer(b"")
-        if _header(headers, b"content-type").partition(";")[0].strip().lower() != JSON:
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
             raise Problem(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
                 "the body is not said to be JSON",
                 f"Send the header Content-Type: {JSON}",
             )
-        return await route.answer(await _body(receive, route.most_bytes))
+        return await route.answer(await _body(transport, headers, route.most_bytes))
 
 
 def _told(problem: Problem) -> Answer:
     return Answer(problem.body(), problem.status, PROBLEM_JSON, problem.headers)
 
 
-def _header(headers: Any, name: bytes) -> str:
-    for each, value in headers:
-        if each == name:
-            found: str = value.decode("latin-1")
-            return found
-    return ""
-
-
-async def _body(receive: Receive, most_bytes: int) -> bytes:
+async def _body(transport: Transport, headers: Headers, most_bytes: int) -> bytes:
     """The body of a request; the timer is set by hand, as asyncio.timeout takes a tenth of an answer's time."""
     task = asyncio.current_task()
     assert task is not None
     late = asyncio.get_running_loop().call_later(_BODY_TIMEOUT, task.cancel, _LATE)
-    body = b""
     try:
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Problem(HTTPStatus.BAD_REQUEST, "the body broke off", "Send it whole.")
-            body += cast("bytes", message.get("body", b""))
-            if len(body) > most_bytes:
-                raise Problem(
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                    f"the body is larger than {most_bytes:,} bytes",
-                    "Send less at once.",
-                    headers=_CLOSE,
-                )
-            if not message.get("more_body"):
-                return body
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) <= most_bytes:
+            return await transport()
+        return await _pieces(transport, most_bytes)
+    except _BROKEN_OFF as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, "the body broke off", "Send it whole.") from error
     except asyncio.CancelledError as error:
         if error.args != (_LATE,):
             raise
@@ -179,12 +188,24 @@ async def _body(receive: Receive, most_bytes: int) -> bytes:
         late.cancel()
 
 
-async def _send(send: Send, answer: Answer) -> None:
-    headers = [
-        (b"content-type", answer.content_type.encode()),
-        (b"content-length", b"%d" % len(answer.body)),
-        *_ALWAYS,
-        *((name.encode(), value.encode()) for name, value in (answer.headers or {}).items()),
-    ]
-    await send({"type": "http.response.start", "status": int(answer.status), "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+async def _pieces(transport: Transport, most_bytes: int) -> bytes:
+    """A body that does not say how long it is, or says that it is too long."""
+    body = b""
+    async for piece in transport:
+        body += piece
+        if len(body) > most_bytes:
+            raise Problem(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"the body is larger than {most_bytes:,} bytes",
+                "Send less at once.",
+                headers=_CLOSE,
+            )
+    return body
+
+
+def _send(transport: Transport, answer: Answer) -> None:
+    headers = [("content-type", answer.content_type), *_ALWAYS]
+    if answer.headers:
+        headers += answer.headers.items()
+    with suppress(*_BROKEN_OFF):  # who asked has gone
+        transport.response_bytes(answer.status, headers, answer.body)

@@ -15,11 +15,11 @@ from contracts.errors import JournalUnavailable
 from contracts.events import Event
 from contracts.journal import LoggedDecision, LoggedItem
 from serving.decision_log import LOGGED, DecisionLog
-from serving.event_body import decode_events
 from serving.event_rules import RequestUnfit
 from serving.events import Events
 from serving.exchange import Answer
 from serving.problems import Problem
+from serving.strict_json import parse
 
 _encode = msgspec.json.Encoder().encode
 
@@ -57,7 +57,7 @@ class Feedback:
             Problem: the body holds no events, or they could not be made durable.
         """
         try:
-            received = await self._events.ingest(decode_events(body), now)
+            received = await self._events.ingest(parse(body), now)
         except RequestUnfit as unfit:
             raise Problem(HTTPStatus.BAD_REQUEST, str(unfit), "See /openapi.json.") from unfit
         except JournalUnavailable as error:
@@ -84,6 +84,10 @@ class Feedback:
             source=decision.source,
             fallback=decision.fallback,
             items=tuple(LoggedItem(item.item_id, item.position, item.propensity) for item in decision.items),
+            made_from=decision.made_from,
+            is_short=decision.is_short,
+            rules_applied=decision.rules_applied,
+            rules_dropped=decision.rules_dropped,
         )
         return await self._decisions.write(made) == LOGGED
 

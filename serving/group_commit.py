@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from time import monotonic
+from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 from contracts.errors import JournalUnavailable
@@ -45,7 +45,7 @@ class GroupCommit(Generic[_Item, _Result]):
 
     Args:
         commit: makes a group durable and says of each item what became of it.
-        rest: is called once a second or so, between groups.
+        rest: is called once a second or so, in a further thread.
         most_waiting: so many items may wait; what exceeds them is refused at once.
         patience: so many seconds a caller waits at most.
     """
@@ -63,10 +63,15 @@ class GroupCommit(Generic[_Item, _Result]):
         self._loop = asyncio.get_running_loop()
         self._num_waiting = 0
         self._next: _Group[_Item, _Result] | None = None
-        self._is_closing = False
-        self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
-        self._thread.start()
+        self._is_writing = self._is_closing = False
+        self._handed_over: SimpleQueue[_Group[_Item, _Result] | None] = SimpleQueue()
+        self._is_over = threading.Event()
+        self._threads = [
+            threading.Thread(target=each, name="journal", daemon=True)
+            for each in (self._work, self._rest_at_times)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     async def add(self, items: Sequence[_Item]) -> Sequence[_Result]:
         """What became of the items, once they are durable.
@@ -83,22 +88,29 @@ class GroupCommit(Generic[_Item, _Result]):
             raise JournalUnavailable("the journal is being closed. Send it again")
         self._num_waiting += len(items)
         future: asyncio.Future[Sequence[_Result]] = self._loop.create_future()
-        with self._changed:
-            group = self._next
-            if group is None:
-                group = self._next = _Group()
-                group.deadline = self._loop.call_later(self._patience, self._give_up, group)
-                self._changed.notify()
-            group.waiting.append((future, len(group.items), len(group.items) + len(items)))
-            group.items.extend(items)
+        group = self._next
+        if group is None:
+            group = self._next = _Group()
+            group.deadline = self._loop.call_later(self._patience, self._give_up, group)
+            if not self._is_writing:
+                self._loop.call_soon(self._hand_over)  # with all that comes in this turn
+        group.waiting.append((future, len(group.items), len(group.items) + len(items)))
+        group.items.extend(items)
         return await future
 
     async def close(self) -> None:
         """Write what has been added, and stop."""
-        with self._changed:
-            self._is_closing = True
-            self._changed.notify()
-        await asyncio.to_thread(self._thread.join)
+        self._is_closing = True
+        self._hand_over()
+        self._handed_over.put(None)
+        self._is_over.set()
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
+
+    def _hand_over(self) -> None:
+        if self._next is not None:
+            self._handed_over.put(self._next)
+            self._next, self._is_writing = None, True
 
     def _give_up(self, group: _Group[_Item, _Result]) -> None:
         group.settle(
@@ -108,26 +120,16 @@ class GroupCommit(Generic[_Item, _Result]):
     def _settled(self, group: _Group[_Item, _Result], outcome: Sequence[_Result] | Exception) -> None:
         self._num_waiting -= len(group.items)
         group.settle(outcome)
+        self._is_writing = False
+        self._hand_over()
 
     def _work(self) -> None:
-        rested = monotonic()
-        while True:
-            group = self._take()
-            if group is not None:
-                self._write(group)
-            elif self._is_closing:
-                return
-            if monotonic() - rested >= _REST_SECONDS:
-                self._rest()
-                rested = monotonic()
+        while (group := self._handed_over.get()) is not None:
+            self._write(group)
 
-    def _take(self) -> _Group[_Item, _Result] | None:
-        """The next group; None where none comes for a while."""
-        with self._changed:
-            if self._next is None and not self._is_closing:
-                self._changed.wait(_REST_SECONDS)
-            group, self._next = self._next, None
-            return group
+    def _rest_at_times(self) -> None:
+        while not self._is_over.wait(_REST_SECONDS):
+            self._rest()
 
     def _write(self, group: _Group[_Item, _Result]) -> None:
         outcome: Sequence[_Result] | Exception

@@ -13,10 +13,10 @@ from redis.backoff import NoBackoff
 
 from contracts import names
 from contracts.consent import ANYBODY, digest_of_user
-from contracts.decisions import Item
 from contracts.errors import ForetasteError
-from contracts.lists import Pointer
-from serving.bundle import Bundle, items_of
+from contracts.lists import Pointer, unpack
+from serving.bundle import Bundle, needed_of
+from serving.content import Content, refuse_other_rules
 from serving.decide import Told
 from serving.pipe import Pipe, StoreAway, said
 
@@ -26,6 +26,7 @@ TIMEOUT = 0.05
 _LOAD_TIMEOUT = 30.0
 _CONNECT_TIMEOUT = 1.0
 _CONSENT_KEY, _ANYBODY = names.CONSENT_KEY.encode(), ANYBODY.encode()
+_LIVE, _BLOCKED = names.LIVE_POINTER.encode(), names.BLOCKED_KEY.encode()
 #: Items read at once while requests go on being answered.
 _ITEMS_AT_ONCE = 500
 #: The same of a model's bytes.
@@ -74,15 +75,15 @@ class Online:
         own, anybody = (None if each is None else each.decode() for each in consent)
         return Told(packed, own, anybody, history[0] if history else None)
 
-    async def pointer(self) -> Pointer | None:
-        """What is live; connects where there is no connection.
+    async def look(self) -> tuple[Pointer | None, bytes | None]:
+        """What is live, and the text of what is blocked; connects where there is no connection.
 
         Raises:
             StoreAway: it does not answer in time.
         """
         await self._pipe.connect()
-        [found] = await self._pipe.ask((b"GET", names.LIVE_POINTER.encode()))
-        return None if found is None else Pointer.from_json(found)
+        live, blocked = await self._pipe.ask((b"GET", _LIVE), (b"GET", _BLOCKED))
+        return None if live is None else Pointer.from_json(live), blocked
 
     # What may take its time
 
@@ -99,30 +100,33 @@ class Online:
         return None if found is None else Pointer.from_json(found)
 
     async def load(self, pointer: Pointer, held: Bundle | None) -> Bundle:
-        """A version's items and popular list; requests go on meanwhile.
+        """A version's items, popular list and rules; requests go on meanwhile.
 
         Args:
             held: the version as it was loaded before: its content never changes.
 
         Raises:
             StoreAway: it does not answer.
-            VersionNotWhole: it holds fewer lists or items than were published, or none that can be read.
+            VersionNotWhole: it holds fewer lists or items than were published, or other rules, or none that can be read.
         """
         try:
             await self._refuse_torn(pointer)
             if held is not None:
                 return replace(held, pointer=pointer)
-            popular = await self._patient.get(names.popular_key(pointer.version))
-            items: dict[int, Item] = {}
+            popular, rules = await self._patient.mget(
+                names.popular_key(pointer.version), names.rules_key(pointer.version)
+            )
+            refuse_other_rules(pointer, rules)
+            content = Content(rules, pointer.num_items, needed_of(unpack(popular or b"")))
             for start in range(0, pointer.num_items, _ITEMS_AT_ONCE):
                 part = range(start, min(start + _ITEMS_AT_ONCE, pointer.num_items))
                 texts = await self._patient.hmget(
                     names.items_key(pointer.version), [str(each) for each in part]
                 )
-                items.update(items_of(part, texts))
+                content.fill(zip(part, texts, strict=True))
                 await asyncio.sleep(0)
             first = await self.kept(pointer.version)
-            return Bundle.of(pointer, (first or pointer).published_at, items, popular or b"", is_whole=True)
+            return Bundle.of(pointer, (first or pointer).published_at, content, popular, is_whole=True)
         except _AWAY as error:
             raise StoreAway(said(error)) from error
         except (ValueError, TypeError) as error:

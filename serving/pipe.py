@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 from collections import deque
 from typing import Any
 
@@ -18,6 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from contracts.errors import ForetasteError
+from serving.replies import NoReply, Refused, Replies, Reply
 
 Command = tuple[bytes, ...]
 _Question = tuple[int, "asyncio.Future[list[Any]]"]  # how many answers it has, and who waits for them
@@ -40,12 +40,7 @@ class Pipe:
         self._pool: Any = ConnectionPool.from_url(
             url, socket_connect_timeout=timeout, socket_timeout=None, retry=Retry(NoBackoff(), 0), protocol=2
         )
-        self._connection: Any = None
-        self._reading: asyncio.Task[None] | None = None
-        self._watching: asyncio.TimerHandle | None = None
-        self._unsent: list[Command] = []
-        self._asked: deque[_Question] = deque()
-        self._suspect: tuple[_Question | None, int] = (None, 0)
+        self._line: _Line | None = None
 
     async def connect(self) -> None:
         """Connect, unless it is.
@@ -53,7 +48,7 @@ class Pipe:
         Raises:
             StoreAway: nobody answers, or we are refused.
         """
-        if self._connection is not None:
+        if self._line is not None and self._line.is_open:
             return
         connection = self._pool.make_connection()
         try:
@@ -63,58 +58,72 @@ class Pipe:
             with contextlib.suppress(redis.RedisError, OSError):
                 await connection.disconnect(nowait=True)
             raise StoreAway(said(error)) from error
-        self._connection = connection
-        self._reading = asyncio.create_task(self._read(connection))
+        self._line = _Line(connection, self._timeout)
 
     async def close(self) -> None:
-        await self._give_up(StoreAway("the connection was closed"))
+        if self._line is not None:
+            self._line.give_up("the connection was closed")
+            await self._line.let_go()
 
     def ask(self, *commands: Command) -> asyncio.Future[list[Any]]:
         """The answers to some commands; StoreAway is raised where they are waited for."""
-        loop = asyncio.get_running_loop()
-        answers: asyncio.Future[list[Any]] = loop.create_future()
-        if self._connection is None:
-            answers.set_exception(StoreAway("there is no connection"))
-            return answers
+        if self._line is not None and self._line.is_open:
+            return self._line.ask(commands)
+        answers: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        answers.set_exception(StoreAway("there is no connection"))
+        return answers
+
+
+class _Line(asyncio.Protocol):
+    """A connection once redis-py has opened it, by TLS, password and database as its URL says."""
+
+    def __init__(self, connection: Any, timeout: float) -> None:
+        self._connection, self._timeout = connection, timeout
+        self._loop = asyncio.get_running_loop()
+        self._transport = connection._writer.transport
+        self._transport.set_protocol(self)
+        self._replies = Replies()
+        self._unsent: list[Command] = []
+        self._asked: deque[_Question] = deque()
+        self._answers: list[Reply] = []  # to the oldest question, so far
+        self._watching: asyncio.TimerHandle | None = None
+        self._suspect: tuple[_Question | None, int] = (None, 0)
+        self.is_open = True
+
+    def ask(self, commands: tuple[Command, ...]) -> asyncio.Future[list[Any]]:
+        answers: asyncio.Future[list[Any]] = self._loop.create_future()
         if not self._unsent:
-            self._sending = loop.create_task(self._send())
+            self._loop.call_soon(self._send)
         self._unsent += commands
         self._asked.append((len(commands), answers))
         if self._watching is None:
-            self._watching = loop.call_later(self._timeout / 2, self._watch)
+            self._watching = self._loop.call_later(self._timeout / 2, self._watch)
         return answers
 
-    async def _send(self) -> None:
+    def _send(self) -> None:
         commands, self._unsent = self._unsent, []
-        connection = self._connection
-        if connection is not None and commands:
-            with contextlib.suppress(redis.RedisError, OSError):  # who reads meets it, too, and tells
-                await connection.send_packed_command(b"".join(map(packed, commands)), check_health=False)
+        if self.is_open:
+            self._transport.write(b"".join(map(packed, commands)))
 
-    async def _read(self, connection: Any) -> None:
-        """Hand every answer to who waits for it, until the connection breaks."""
+    def data_received(self, data: bytes) -> None:
+        """Hand every answer to who waits for it."""
         try:
-            while True:
-                answers: list[Any] = []
-                problem: StoreAway | None = None
-                num = 1
-                while len(answers) < num:
-                    try:
-                        answers.append(await connection.read_response(timeout=math.inf))
-                    except redis.ResponseError as error:
-                        answers.append(None)
-                        problem = StoreAway(said(error))
-                    num = self._asked[0][0]
-                _, waiting = self._asked.popleft()
-                if waiting.done():  # who asked has gone
-                    continue
-                if problem is None:
-                    waiting.set_result(answers)
-                else:
-                    waiting.set_exception(problem)
-        except (redis.RedisError, OSError, IndexError) as error:
-            self._reading = None  # it is this very task
-            await self._give_up(StoreAway(said(error)))
+            self._answers += self._replies.read(data)
+        except NoReply as error:
+            self.give_up(str(error))
+        while self._asked and len(self._answers) >= self._asked[0][0]:
+            num, waiting = self._asked.popleft()
+            answers, self._answers = self._answers[:num], self._answers[num:]
+            if waiting.done():  # who asked has gone
+                continue
+            refused = [each for each in answers if isinstance(each, Refused)]
+            if refused:
+                waiting.set_exception(StoreAway(str(refused[0])))
+            else:
+                waiting.set_result(answers)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.give_up("the connection broke off" if exc is None else said(exc))
 
     def _watch(self) -> None:
         """Give up when the oldest question is the same at a second look: one late look may be our own delay."""
@@ -124,26 +133,27 @@ class Pipe:
         oldest, (suspect, times) = self._asked[0], self._suspect
         times = times + 1 if oldest is suspect else 1
         self._suspect = (oldest, times)
-        loop = asyncio.get_running_loop()
         if times > 2:
-            error = StoreAway(f"no answer within {self._timeout * 1e3:.0f} ms")
-            self._ending = loop.create_task(self._give_up(error))
+            self.give_up(f"no answer within {self._timeout * 1e3:.0f} ms")
         else:
-            self._watching = loop.call_later(self._timeout / 2, self._watch)
+            self._watching = self._loop.call_later(self._timeout / 2, self._watch)
 
-    async def _give_up(self, error: StoreAway) -> None:
-        connection, self._connection = self._connection, None
+    def give_up(self, why: str) -> None:
+        """Tell everybody who still waits, and close."""
+        if not self.is_open:
+            return
+        self.is_open = False
         asked, self._asked = self._asked, deque()
-        self._unsent = []
         for _, waiting in asked:
             if not waiting.done():
-                waiting.set_exception(error)
-        if self._reading is not None:
-            self._reading.cancel()
-            self._reading = None
-        if connection is not None:
-            with contextlib.suppress(redis.RedisError, OSError):
-                await connection.disconnect(nowait=True)
+                waiting.set_exception(StoreAway(why))
+        self._transport.abort()
+        self._ending = self._loop.create_task(self.let_go())
+
+    async def let_go(self) -> None:
+        """Have redis-py know that it is over."""
+        with contextlib.suppress(redis.RedisError, OSError):
+            await self._connection.disconnect(nowait=True)
 
 
 def packed(command: Command) -> bytes:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from contracts.decisions import STORE_AWAY, STORE_EMPTY, VERSION_NOT_WHOLE, Fallback
 from contracts.lists import Pointer
+from serving.blocked import Blocked
 from serving.bundle import Bundle
 from serving.decide import Told
 from serving.online import Online, VersionNotWhole
@@ -46,10 +47,19 @@ class Published:
 
     Args:
         clock: a clock that never goes back, in seconds.
+        now: the time, in seconds since 1970.
     """
 
-    def __init__(self, online: Online, snapshot: Snapshot, clock: Callable[[], float]) -> None:
-        self._online, self._snapshot, self._clock = online, snapshot, clock
+    def __init__(
+        self,
+        online: Online,
+        snapshot: Snapshot,
+        blocked: Blocked,
+        clock: Callable[[], float],
+        now: Callable[[], float],
+    ) -> None:
+        self._online, self._snapshot, self._blocked = online, snapshot, blocked
+        self._clock, self._now = clock, now
         self._models = SessionModels(online, clock)
         self._bundle: Bundle | None = None
         self._held: dict[str, Bundle] = {}
@@ -61,7 +71,9 @@ class Published:
 
     async def start(self) -> None:
         """Take up what the disk and the store hold."""
-        self._bundle = await asyncio.to_thread(self._snapshot.read)
+        self._blocked.remember()
+        remembered = await asyncio.to_thread(self._snapshot.read)
+        self._bundle = remembered and await self._under_rules(remembered)
         await self._look()
         if self._loading is not None:
             await self._loading
@@ -74,6 +86,8 @@ class Published:
             await asyncio.sleep(LOOKED_AT_EVERY)
             try:
                 await self._look()
+                if self._bundle is not None and self._now() >= self._bundle.rules.until:
+                    await self._renew_rules()
             except Exception:  # the outer edge of a task that nobody waits for
                 log.exception("look_failed")
 
@@ -109,11 +123,14 @@ class Published:
 
     async def _look(self) -> None:
         try:
-            pointer = await self._online.pointer()
+            pointer, blocked = await self._online.look()
         except StoreAway as error:
             self._lose(error)
             return
         self._looked_at = self._clock()
+        if self._blocked.hear(blocked):
+            await self._renew_rules()
+            await asyncio.to_thread(self._blocked.keep)
         if pointer is None:
             self._away, self._seen = (STORE_EMPTY, "the online store holds no version"), None
         elif pointer != self._seen or self._is_due_again():
@@ -142,6 +159,7 @@ class Published:
                 bundle, torn = await self._next_to(pointer), str(error)
             if bundle is None or torn != self._torn or pointer != self._seen:
                 log.info("bundle_swapped version=%s torn=%s", bundle and bundle.version, torn or "no")
+            bundle = bundle and await self._under_rules(bundle)
             self._bundle, self._torn, self._seen, self._away = bundle, torn, pointer, None
             self._want_model()
             if bundle is not None and not torn:
@@ -152,6 +170,20 @@ class Published:
             log.exception("bundle_refused version=%s", pointer.version)
         finally:
             self._loading = None
+
+    async def _under_rules(self, bundle: Bundle) -> Bundle:
+        """A version under its rules as they are now."""
+        while True:
+            blocked = self._blocked.items
+            found = await asyncio.to_thread(bundle.under, blocked, self._now())
+            if blocked is self._blocked.items:
+                return found
+
+    async def _renew_rules(self) -> None:
+        bundle = self._bundle
+        renewed = bundle and await self._under_rules(bundle)
+        if self._bundle is bundle:  # no other version has taken its place meanwhile, under rules of its own
+            self._bundle = renewed
 
     async def _load(self, pointer: Pointer) -> Bundle:
         bundle = await self._online.load(pointer, self._held.get(pointer.version))

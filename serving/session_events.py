@@ -91,6 +91,11 @@ def fresh_events(sent: Iterable[SessionEvent], taken: Iterable[Fresh], now: floa
     return sorted([*named.values(), *unnamed], key=lambda each: each.at)
 
 
+def bought_of(events: Iterable[Fresh]) -> frozenset[str]:
+    """The items that were bought."""
+    return frozenset(each.item_id for each in events if each.depth == _DEPTHS["purchase"])
+
+
 def _fresh(
     event_id: str | None, item_id: str, event_type: EventType, value: float | None, at: datetime
 ) -> Fresh | None:

@@ -13,12 +13,16 @@ import msgspec
 from serving.problems import Problem
 
 MOST_DEPTH = 16
+#: A batch is an object that holds a list of objects.
+_LEVELS = 3
 #: Floats below are exact where they are whole.
 _EXACT = 2**53
 
 _T = TypeVar("_T")
 #: Control characters and halves of surrogate pairs: nobody means them, logs and terminals act upon them.
 _REFUSED = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+#: What ends a key.
+_AFTER_A_KEY = re.compile(rb'"[ \t\r\n]*:')
 _NESTING = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 _PATH = re.compile(r" - at `(?:key in )?\$\.?(.*)`$")
 _NAMED = re.compile(r"^Object (?:contains unknown|missing required) field `(.*?)`", re.DOTALL)
@@ -31,6 +35,12 @@ def decode(body: bytes, wanted: type[_T]) -> _T:
         Problem: it is no JSON that everybody reads alike, or not what is wanted.
     """
     value = parse(body)
+    if b"\\" in body or b"\x7f" in body:  # JSON has no other way to write them
+        _refuse_controls("", value)
+    try:
+        return msgspec.convert(value, wanted)
+    except msgspec.ValidationError:
+        value = _read_slowly(body)
     try:
         return msgspec.convert(value, wanted)
     except msgspec.ValidationError as error:
@@ -38,10 +48,49 @@ def decode(body: bytes, wanted: type[_T]) -> _T:
 
 
 def parse(body: bytes) -> Any:
-    """JSON without NaN, infinities, duplicate keys, control characters and deep nesting.
+    """JSON without NaN, infinities, duplicate keys, halves of surrogate pairs and deep nesting.
+
+    It is read in C, and again slowly where something of it looks odd.
 
     Raises:
         Problem: the body holds one of them, or is no JSON.
+    """
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        _refuse_controls("", _read_slowly(body))
+        raise _unreadable(f"the body is no JSON: {error}", "Send one JSON object.") from error
+    if _counted(value) != (body.count(b"[") + body.count(b"{"), len(_AFTER_A_KEY.findall(body))):
+        _read_slowly(body)
+    return value
+
+
+def _counted(value: Any, levels: int = _LEVELS) -> tuple[int, int]:
+    """The lists and objects of a value, and the keys of these, some levels down.
+
+    In the text there are never fewer brackets that open, nor fewer ends of keys. Where there are as many, no key stands
+    twice and nothing is deep; where there are more they stand in texts, or deeper down, or again.
+    """
+    num_brackets, num_keys = 1, 0
+    inner = value
+    if isinstance(value, dict):
+        inner, num_keys = value.values(), len(value)
+    elif not isinstance(value, list):
+        return 0, 0
+    if levels > 1:
+        for each in inner:
+            if isinstance(each, (dict, list)):
+                brackets, keys = _counted(each, levels - 1)
+                num_brackets += brackets
+                num_keys += keys
+    return num_brackets, num_keys
+
+
+def _read_slowly(body: bytes) -> Any:
+    """What a body holds by a reader that says what is wrong with it; whole numbers are int however they are written.
+
+    Raises:
+        Problem: something is.
     """
     try:
         text = body.decode()
@@ -49,12 +98,9 @@ def parse(body: bytes) -> Any:
         raise _unreadable(f"byte {error.start} of the body is no UTF-8", "Send the body in UTF-8.") from error
     _refuse_deep(text)
     try:
-        value = _decoder.decode(text)
+        return _slowly.decode(text)
     except ValueError as error:
         raise _unreadable(f"the body is no JSON: {error}", "Send one JSON object.") from error
-    if "\\" in text or "\x7f" in text:  # JSON has no other way to write them
-        _refuse_controls("", value)
-    return value
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -103,7 +149,7 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-_decoder = json.JSONDecoder(
+_slowly = json.JSONDecoder(
     object_pairs_hook=_object, parse_constant=_constant, parse_float=_finite, parse_int=_integer
 )
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
+from contracts.events import Received
 from contracts.journal import EVENTS, LoggedDecision, LoggedItem
 from jobs.io.journal import Journal
 from serving.decision_log import DecisionLog
-from serving.events import Events, Received
+from serving.events import Events
 
 DAY = date(2026, 1, 5)
 NEXT = DAY + timedelta(days=1)
@@ -31,7 +32,9 @@ def event(number: int, day: date = DAY, **changes: Any) -> dict[str, Any]:
 
 def decision(decision_id: str, day: date = DAY, num_items: int = 2) -> LoggedDecision:
     items = tuple(LoggedItem(f"i{place}", place, 0.5) for place in range(1, num_items + 1))
-    return LoggedDecision(decision_id, noon(day), "u1", "home", "v0001", "personal", None, items)
+    return LoggedDecision(
+        decision_id, noon(day), "u1", "home", "v0001", "personal", None, items, "personal", False
+    )
 
 
 async def ingested(home: Path, batches: Sequence[Any], day: date = DAY) -> list[Received]:

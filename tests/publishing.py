@@ -32,8 +32,8 @@ DAY = date(2011, 3, 1)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NUM_USERS, NUM_ITEMS, K, BUCKETS = 300, 41, 10, 16
 ITEMS = [f"i{number:03d}" for number in range(NUM_ITEMS)]
-#: The keys of a version: lists and users' features in every bucket, items' features in theirs, items, popular list, catalogue, texts.
-NUM_KEYS = 2 * BUCKETS + len({names.bucket_of(item, BUCKETS) for item in ITEMS}) + 4
+#: The keys of a version: lists and users' features in every bucket, items' features in theirs, items, popular list, rules, catalogue, texts.
+NUM_KEYS = 2 * BUCKETS + len({names.bucket_of(item, BUCKETS) for item in ITEMS}) + 5
 _SHARED = ("redis_url", "s3_endpoint_url", "s3_access_key", "s3_secret_key")
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from contracts.api_keys import SCOPES, keys_path, make_key, to_json
-from contracts.decisions import Item
-from contracts.lists import PERSONAL, POPULAR, Pointer, pack
-from serving.bundle import Bundle
+from contracts.lists import PERSONAL, POPULAR, Pointer, pack, unpack
+from contracts.published_items import PublishedItem
+from contracts.serving_rules import ServingRules, digest_of_rules
+from serving.bundle import Bundle, needed_of
+from serving.content import Content
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
-ITEMS = {index: Item(f"i{index}", f"item {index}") for index in range(6)}
+ITEMS = {index: PublishedItem(f"i{index}", f"item {index}") for index in range(6)}
 #: Item 5, then 3 because of 1 and 0, then 4.
 LIST = pack([5, 3, 4], [0.9, 0.5, 0.1], PERSONAL, False, len(ITEMS), [(2, 1), (2, 0)])
 POINTER = Pointer(
@@ -23,13 +28,18 @@ POINTER = Pointer(
 )  # fmt: skip
 
 
-def bundle(**changes: Any) -> Bundle:
+def bundle(
+    items: Mapping[int, PublishedItem] = ITEMS, rules: Mapping[str, Any] | None = None, **changes: Any
+) -> Bundle:
     """Version v0002, published an hour before NOW."""
+    text = ServingRules.model_validate(rules or {}).to_json().encode()
     values = {
-        "pointer": POINTER, "published_at": POINTER.published_at, "items": ITEMS,
-        "popular": pack([0, 1, 2, 3], [0.4, 0.3, 0.2, 0.1], POPULAR, False, len(ITEMS)), "is_whole": True,
-    }  # fmt: skip
-    return Bundle.of(**values | changes)
+        "pointer": replace(POINTER, rules=digest_of_rules(text)), "published_at": POINTER.published_at,
+        "popular": pack(list(items)[:4], [0.4, 0.3, 0.2, 0.1][: len(items)], POPULAR, False, len(items)), "is_whole": True,
+    } | changes  # fmt: skip
+    content = Content(text, len(items), needed_of(unpack(values["popular"])))
+    content.fill((index, msgspec.json.encode(item)) for index, item in items.items())
+    return Bundle.of(**values, content=content)
 
 
 def write_key(home: Path, *scopes: str) -> str:
@@ -41,6 +51,25 @@ def write_key(home: Path, *scopes: str) -> str:
     return key
 
 
+class Request:
+    """A request as the server hands it over, and what was answered to it."""
+
+    def __init__(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> None:
+        self.proto, self.method, self.headers, self.body = "http", method, headers, body
+        self.path, _, self.query_string = path.partition("?")
+        self.answered: tuple[int, dict[str, str], bytes] | None = None
+
+    async def __call__(self) -> bytes:
+        return self.body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.body
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes, /) -> None:
+        assert self.answered is None
+        self.answered = (status, dict(headers), body)
+
+
 async def ask(
     app: Any, path: str, body: bytes | Mapping[str, Any] | None = None, *, key: str = "", **headers: str
 ) -> tuple[int, dict[str, str], Any]:
@@ -48,20 +77,10 @@ async def ask(
     text = json.dumps(body).encode() if isinstance(body, Mapping) else body
     given = {"content-type": "application/json", "authorization": f"Bearer {key}"}
     given |= {name.replace("_", "-"): value for name, value in headers.items()}
-    scope = {
-        "type": "http", "method": "GET" if text is None else "POST", "path": path,
-        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
-    }  # fmt: skip
-    sent: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": text or b"", "more_body": False}
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    await app(scope, receive, send)
-    start, end = sent
-    told = {name.decode(): value.decode() for name, value in start["headers"]}
-    answer = json.loads(end["body"]) if "json" in told["content-type"] else end["body"].decode()
-    return start["status"], told, answer
+    if text is not None and "transfer-encoding" not in given:
+        given["content-length"] = str(len(text))
+    request = Request("GET" if text is None else "POST", path, given, text or b"")
+    await app.__rsgi__(request, request)
+    assert request.answered is not None
+    status, told, answer = request.answered
+    return status, told, json.loads(answer) if "json" in told["content-type"] else answer.decode()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from contracts import names
 from contracts.lists import Pointer
 from contracts.online_features import ENTITIES, Catalogue
+from contracts.serving_rules import digest_of_rules
 
 if TYPE_CHECKING:  # readers of the store need no NumPy
     from jobs.edition import Edition
@@ -29,6 +30,7 @@ class Content:
     lists: Buckets
     items: Sequence[bytes]  # the JSON of each item of the vocabulary
     popular: bytes
+    rules: str  # JSON
     features: Mapping[str, Buckets]  # by entity
     feature_texts: Mapping[str, str]
     catalogue: Catalogue
@@ -38,6 +40,7 @@ class Content:
     def write(self, version: str, pipeline: Any) -> None:
         """Send every key."""
         pipeline.set(names.popular_key(version), self.popular)
+        pipeline.set(names.rules_key(version), self.rules)
         if self.items:
             items = {str(index): item for index, item in enumerate(self.items)}
             pipeline.hset(names.items_key(version), mapping=items)
@@ -63,6 +66,7 @@ def content_of(
         lists=_in_buckets(edition.user_ids, edition.packed_U, num_buckets),
         items=edition.items,
         popular=edition.popular,
+        rules=edition.rules,
         features={
             entity: _in_buckets(ids, features.packed[entity], num_buckets)
             for entity, ids in features.ids.items()
@@ -87,6 +91,7 @@ def keys_of(version: str, num_buckets: int) -> list[str]:
     return [
         names.items_key(version),
         names.popular_key(version),
+        names.rules_key(version),
         names.features_key(version),
         names.feature_texts_key(version),
         names.session_key(version),
@@ -97,10 +102,11 @@ def keys_of(version: str, num_buckets: int) -> list[str]:
 
 
 def is_whole(client: Any, pointer: Pointer) -> bool:
-    """Does a version hold as many lists, items, features and histories as were published?"""
+    """Does a version hold as many lists, items, features and histories as were published, and the rules that were?"""
     version, buckets = pointer.version, range(pointer.num_buckets)
     pipeline = client.pipeline(transaction=False)
     pipeline.exists(names.popular_key(version))
+    pipeline.get(names.rules_key(version))
     pipeline.get(names.features_key(version))
     pipeline.hlen(names.items_key(version))
     pipeline.strlen(names.session_key(version))
@@ -111,11 +117,13 @@ def is_whole(client: Any, pointer: Pointer) -> bool:
     for entity in ENTITIES:
         for bucket in buckets:
             pipeline.hlen(names.features_of_key(version, entity, bucket))
-    has_popular, told, num_items, session_bytes, *counts = pipeline.execute()
+    has_popular, rules, told, num_items, session_bytes, *counts = pipeline.execute()
     num_lists, num_histories, *num_features = (
         sum(counts[start : start + len(buckets)]) for start in range(0, len(counts), len(buckets))
     )
     if not has_popular or (num_items, num_lists) != (pointer.num_items, pointer.num_users):
+        return False
+    if pointer.rules is not None and (rules is None or digest_of_rules(rules) != pointer.rules):
         return False
     if (session_bytes, num_histories) != (pointer.session_bytes, pointer.num_histories):
         return False

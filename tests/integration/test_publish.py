@@ -226,7 +226,7 @@ def test_a_store_without_room_is_refused_before_anything_is_written(shop: Settin
 
 
 class Spoiler(OnlineStore):
-    """A store that loses or changes one list or the features of one user while nobody looks."""
+    """A store that loses or changes one list, the features of one user or the rules while nobody looks."""
 
     def __init__(self, client: Any, spoil: str) -> None:
         super().__init__(client)
@@ -241,6 +241,9 @@ class Spoiler(OnlineStore):
             if where == "list"
             else names.features_of_key(version, "user_id", bucket)
         )
+        if where == "rules":
+            self._client.set(names.rules_key(version), "{}")
+            return
         if what == "lost":
             self._client.hdel(key, "u0007")
         elif what == "changed":
@@ -258,6 +261,7 @@ class Spoiler(OnlineStore):
         ("lost features", "or not the features"),
         ("changed features", "the features of user_id 'u0007' are"),
         ("no catalogue", "or not the features"),
+        ("other rules", "or not the features or the rules"),
     ],
 )
 def test_what_reads_back_differently_never_becomes_live_and_leaves_nothing(

@@ -15,9 +15,11 @@ import pytest
 
 from contracts import names
 from contracts.consent import NEVER, digest_of_user
+from contracts.events import Event
 from contracts.settings import Settings
 from jobs.rollback import rollback
 from jobs.ship import ship
+from serving.client import Foretaste, RequestRefused
 from tests.publishing import (
     DAY,
     ITEMS,
@@ -63,6 +65,16 @@ def test_everybody_gets_the_published_list_with_its_reasons(api: Caller) -> None
         told = [[reason["item_id"] for reason in item["reasons"]] for item in decision["items"]]
         first, second, third = reasons(user, DAY)
         assert told == [[first], [second, third], *([[]] * (K - 2))]
+
+
+def test_the_client_asks_and_reports(api: Caller) -> None:
+    with Foretaste(f"http://127.0.0.1:{api.port}", api.key, timeout=5) as shop:
+        decision = shop.decide("home", user_id="u0001", count=3)
+        assert [item.item_id for item in decision.items] == listed(1, DAY)[:3]
+        event = Event("e1", decision.items[0].item_id, "view", datetime.now(UTC), user_id="u0001", decision_id=decision.decision_id)  # fmt: skip
+        assert [shop.send([event]).accepted, shop.send([event]).duplicates] == [1, 1]
+        with pytest.raises(RequestRefused, match="count: 0"):
+            shop.decide("home", user_id="u0001", count=0)
 
 
 def test_a_stranger_and_who_has_withdrawn_consent_get_popular_items_and_are_told_why(

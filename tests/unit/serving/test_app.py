@@ -18,7 +18,7 @@ from serving.app import App
 from serving.exchange import Answer, Route
 from serving.snapshot import Snapshot
 from tests.event_log import stored
-from tests.serving_shop import ask, bundle, write_key
+from tests.serving_shop import Request, ask, bundle, write_key
 
 ASKED = {"surface": "home", "user_id": "ada"}
 EVENT = {
@@ -77,7 +77,8 @@ def test_a_restarted_process_without_a_store_answers_from_its_disk(tmp_path: Pat
 
 
 def test_a_decision_is_in_the_journal_before_it_is_answered(tmp_path: Path) -> None:
-    Snapshot(tmp_path / "serving" / "snapshot").write(bundle())
+    hide = {"filters": [{"name": "no-i0", "hide": {"items": ["i0"]}}]}
+    Snapshot(tmp_path / "serving" / "snapshot").write(bundle(rules={"default": hide}))
     key = write_key(tmp_path)
 
     async def asked() -> Any:
@@ -89,7 +90,8 @@ def test_a_decision_is_in_the_journal_before_it_is_answered(tmp_path: Path) -> N
     decision, [logged] = run(asked())
     assert decision["is_logged"]
     assert decision["decision_id"].startswith(f"{decision['version']}:")
-    for name in ("decision_id", "surface", "version", "source", "fallback"):
+    assert decision["rules_applied"] == ["filter:no-i0"]
+    for name in ("decision_id", "surface", "version", "source", "fallback", "rules_applied", "rules_dropped"):
         assert logged[name] == decision[name], name
     assert logged["user_id"] == "ada"
     assert logged["items"] == [
@@ -175,20 +177,29 @@ def test_a_body_that_does_not_come_is_waited_for_no_longer_than_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("serving.exchange._BODY_TIMEOUT", 0.05)
-    key, sent = write_key(tmp_path), []
 
-    async def never() -> Any:
-        await asyncio.sleep(60)
+    class Silent(Request):
+        async def __call__(self) -> bytes:
+            await asyncio.sleep(60)
+            return b""
 
-    async def send(message: Any) -> None:
-        sent.append(message)
+    key = write_key(tmp_path)
+    headers = {
+        "content-type": "application/json",
+        "authorization": f"Bearer {key}",
+        "content-length": "9",
+    }
+    request = Silent("POST", "/v1/decisions", headers)
+    run(app_of(tmp_path).__rsgi__(request, request))
+    assert request.answered is not None
+    assert request.answered[0] == 408
 
-    scope = {
-        "type": "http", "method": "POST", "path": "/v1/decisions",
-        "headers": [(b"content-type", b"application/json"), (b"authorization", f"Bearer {key}".encode())],
-    }  # fmt: skip
-    run(app_of(tmp_path)(scope, never, send))
-    assert sent[0]["status"] == 408
+
+def test_a_body_that_does_not_say_how_long_it_is_is_read_to_its_limit(tmp_path: Path) -> None:
+    app, key = app_of(tmp_path), write_key(tmp_path)
+    for body, status in ((ASKED, 503), (b" " * 17_000, 413)):
+        found, _, _ = run(ask(app, "/v1/decisions", body, key=key, transfer_encoding="chunked"))
+        assert found == status
 
 
 def test_a_fault_of_ours_is_an_answer_that_tells_nothing_of_it(tmp_path: Path, caplog: Any) -> None:
@@ -222,6 +233,7 @@ def test_figures_count_answers_and_decisions(tmp_path: Path) -> None:
         'foretaste_decisions_total{fallback="store_away",source="snapshot"} 1.0',
         'foretaste_request_latency_seconds_count{route="/v1/decisions"} 1.0',
         "foretaste_store_up 0.0",
+        "foretaste_blocked_items 0.0",
         "foretaste_version_age_seconds ",
     ):
         assert line in told, line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from contracts.decisions import Context, Decision, DecisionRequest, Fallback
 from serving.decide import Told, decide
 from serving.session_ranker import SessionList
 from serving.sessions import SessionAnswer
-from tests.serving_shop import LIST, NOW, bundle
+from tests.serving_shop import LIST, NOW, POINTER, bundle
 
 STRANGER = Told(None, None, None)
 KNOWN = Told(LIST, None, None)
@@ -76,6 +77,35 @@ def test_who_has_withdrawn_consent_gets_popular_items_and_the_reason(told: Told,
 
 def test_who_has_granted_again_before_the_versions_day_gets_the_own_list() -> None:
     assert decided(Told(LIST, "2026-01-04", NEVER)).source == "personal"
+
+
+@pytest.mark.parametrize(
+    ("told", "first"), [(KNOWN, ["i3", "i4"]), (STRANGER, ["i0", "i2"]), (Told(LIST, NEVER, None), ["i0", "i2"]), (None, ["i0", "i2"])]
+)  # fmt: skip
+def test_a_blocked_item_is_on_no_rung_and_no_reason(told: Told | None, first: list[str]) -> None:
+    blocked = bundle().under(frozenset({"i5", "i1"}), NOW.timestamp())
+    request = DecisionRequest(surface="home", user_id="ada", count=2)
+    decision = decide(request, blocked, told, fallback=None, decision_id="d1", now=NOW)
+    assert shown(decision) == first
+    assert (decision.rules_applied, decision.rules_dropped) == (["blocked"], [])
+    reasons = {reason.item_id for item in decision.items for reason in item.reasons}
+    assert reasons == ({"i0"} if told is KNOWN else set())  # i1 was the other
+
+
+def test_reasons_follow_their_item_where_rules_move_it() -> None:
+    decision = decided(KNOWN, rules={"default": {"pins": [{"name": "p", "item": "i3", "position": 1}]}})
+    assert [[reason.item_id for reason in item.reasons] for item in decision.items] == [["i1", "i0"], [], []]
+    assert shown(decision) == ["i3", "i5", "i4"]
+
+
+def test_what_was_bought_since_is_out_where_the_feed_has_no_repeats() -> None:
+    request = DecisionRequest(surface="home", user_id="ada", count=3)
+    for repeats_allowed, expected in ((True, ["i5", "i3", "i4"]), (False, ["i5", "i4"])):
+        version = bundle(pointer=replace(POINTER, repeats_allowed=repeats_allowed))
+        decision = decide(
+            request, version, KNOWN, fallback=None, decision_id="d1", now=NOW, bought=frozenset({"i3"})
+        )
+        assert shown(decision) == expected
 
 
 def test_a_list_of_the_version_before_says_so() -> None:
