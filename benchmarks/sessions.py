@@ -37,6 +37,7 @@ from benchmarks.serving import (
 )
 from contracts.api_keys import ADMIN, DECIDE
 from contracts.lists import PERSONAL, Pointer
+from contracts.serving_rules import digest_of_rules
 from contracts.settings import Settings, load_settings
 from contracts.tables import HISTORIES, LISTS, MAX_NEIGHBOURS
 from jobs.api_keys import create_key
@@ -46,6 +47,7 @@ from jobs.io.online import open_online_store
 from jobs.io.online_content import content_of
 from jobs.io.schemas import arrow_schema
 from jobs.services import down, running, status
+from jobs.serving_rules import load_serving_rules
 from jobs.session_edition import SessionEdition, pack_histories
 from models.blended_scores import BlendedScores, in_ties
 from models.neighbours import Neighbours
@@ -93,7 +95,7 @@ def session(folder: Path) -> Iterator[Figure]:
 
 def publish(settings: Settings, rng: np.random.Generator) -> None:
     """Everybody's list and history, and a transformer to rank sessions by, live."""
-    edition = edition_of(*_lists(rng), LENGTH, pa.array(_ITEMS, pa.string()))
+    edition = edition_of(*_lists(rng), LENGTH, load_serving_rules(), pa.array(_ITEMS, pa.string()))
     nobodys = feature_edition_of(
         datetime.now(UTC).date(),
         {table.short_name: arrow_schema(table).empty_table() for table in online_tables()},
@@ -113,7 +115,7 @@ def publish(settings: Settings, rng: np.random.Generator) -> None:
     pointer = Pointer(
         version=VERSION, day=str(datetime.now(UTC).date() - timedelta(days=1)), kind="daily", fence=1, sha256=edition.digest,
         num_users=NUM_USERS, num_items=NUM_ITEMS, num_buckets=settings.list_buckets, champion="1", repeats_allowed=True,
-        published_at=datetime.now(UTC).isoformat(timespec="seconds"), features=nobodys.catalogue.digest,
+        published_at=datetime.now(UTC).isoformat(timespec="seconds"), features=nobodys.catalogue.digest, rules=digest_of_rules(edition.rules),
         session=sessions.digest, session_bytes=len(sessions.model), num_histories=len(sessions.user_ids),
     )  # fmt: skip
     with open_online_store(settings) as store:
@@ -167,6 +169,7 @@ def _lists(rng: np.random.Generator) -> tuple[pa.Table, pa.Table, pa.Table]:
     catalogue = {
         "item_id": ids, "title": ids, "category": ["c"] * NUM_ITEMS, "price_cents": [100] * NUM_ITEMS,
         "is_available": [True] * NUM_ITEMS,
+        **dict.fromkeys(("brand", "available_from", "available_until", "attributes"), pa.nulls(NUM_ITEMS)),
     }  # fmt: skip
     popularity = {"item_id": ids, "popularity_7d": [*range(NUM_ITEMS)]}
     return pa.table(columns, schema=arrow_schema(LISTS)), pa.table(catalogue), pa.table(popularity)

@@ -1,6 +1,6 @@
 """Sessions are ranked on the event loop, those of about the same instant together, and no more than can be answered in time.
 
-To read one history takes a third of what eight together take: whoever comes first waits a moment for company.
+One history takes nearly half of what eight together take: whoever comes first waits a moment for company.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ log = logging.getLogger("foretaste.serving")
 #: Seconds that somebody waits for a session to be ranked at most; beyond, the list that lies ready is the better answer.
 PATIENCE: Final = 0.05
 #: Seconds that the first of a batch waits for others.
-_GATHERED = 0.001
+_GATHERED = 0.002
 #: How much of what a batch took before the last one counts.
 _REMEMBERED = 0.9
 

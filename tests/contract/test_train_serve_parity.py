@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from contracts.decisions import Item
-from contracts.histories import pack_history, unpack_history
+from contracts.histories import PackedHistory, pack_history, unpack_history
 from contracts.lists import PERSONAL, SESSION
 from contracts.tables import HISTORIES
 from jobs.io.schemas import arrow_schema
@@ -116,6 +116,28 @@ def test_a_click_does_online_what_it_does_offline(world: World, kind: str, repea
         assert found.made_from == row["source"]
         compared += 1
     assert compared == len(users) == NUM_USERS
+
+
+def test_steps_in_a_row_on_one_item_are_one_as_deep_as_the_deepest(world: World) -> None:
+    ranker, at = published(None, world), next_day_seconds()
+    clicks = [(17, 1), (17, 3), (17, 1), (5, 1), (17, 1)]
+    fresh = [Fresh(None, world.item_ids[item], depth, at) for item, depth in clicks]
+    tomorrow = Fresh(None, world.item_ids[17], 1, at + 86_400)
+    question = ranker.question(None, [*fresh, tomorrow])
+    assert question is not None
+    day = today() + 1
+    assert question.history.tolist() == [[17, 3, day], [5, 1, day], [17, 1, day], [17, 1, day + 1]]
+    unknown = Fresh(None, "unknown", 1, at)
+    assert ranker.question(None, [unknown]) is None
+
+
+def test_what_happened_before_the_end_of_a_version_comes_behind_its_history(world: World) -> None:
+    """A clock that is wrong, or a day that has been published early, makes no gap negative."""
+    packed = pack_history(PackedHistory((3 + 4, 3 + 5), (1, 1), (1, 0)), world.num_items + 3)
+    early = Fresh(None, world.item_ids[6], 1, (today() - 3) * 86_400.0)
+    question = published(None, world).question(packed, [early])
+    assert question is not None
+    assert question.history.tolist() == [[4, 1, today() - 1], [5, 1, today()], [6, 1, today()]]
 
 
 def test_a_history_survives_packing(world: World) -> None:
