@@ -85,6 +85,7 @@ def publish(settings: Settings) -> None:
         version=VERSION, day=str(DAY), kind="daily", fence=1, sha256=edition.digest, num_users=len(edition.user_ids),
         num_items=len(edition.items), num_buckets=settings.list_buckets, champion=None, repeats_allowed=True,
         published_at=datetime.now(UTC).isoformat(timespec="seconds"), features=no_features.catalogue.digest,
+        num_related=len(edition.related),
     )  # fmt: skip
     with open_online_store(settings) as store:
         store.write_version(VERSION, content_of(edition, no_features, settings.list_buckets))

@@ -133,6 +133,11 @@ def popular_key(version: str) -> str:
     return f"ft:{version}:popular"
 
 
+def related_key(version: str) -> str:
+    """Hash of packed lists by item id: what people take together with it."""
+    return f"ft:{version}:related"
+
+
 def features_key(version: str) -> str:
     """JSON of what features a version holds, see ``contracts.online_features``; absent where it holds none."""
     return f"ft:{version}:features"

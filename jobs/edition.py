@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from contracts.errors import GateRefused
 from contracts.lists import EXPLAINED_PLACES, POPULAR, SOURCES, flags, index_type, pack
 from contracts.tables import LISTS
+from jobs.related import related_items
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -65,22 +66,26 @@ class Edition:
     packed_U: list[bytes]
     items: list[bytes]  # JSON of each item of the vocabulary
     popular: bytes  # the packed list for whoever has none
+    related: dict[str, bytes]  # by item of the catalogue, the packed list of what goes with it
     digest: str
 
     @property
     def num_bytes(self) -> int:
         """What the store has to hold, without what it needs for itself."""
-        texts = (self.user_ids, self.packed_U, self.items)
+        texts = (self.user_ids, self.packed_U, self.items, self.related, self.related.values())
         return sum(len(text) for column in texts for text in column) + len(self.popular)
 
 
-def edition_of(lists: pa.Table, catalogue: pa.Table, popularity: pa.Table, length: int) -> Edition:
+def edition_of(
+    lists: pa.Table, catalogue: pa.Table, popularity: pa.Table, neighbours: pa.Table, length: int
+) -> Edition:
     """The edition of a day's lists.
 
     Args:
         lists: rows of ``contracts.tables.LISTS``.
         catalogue: the day's items, with title, category, price and whether they are for sale.
         popularity: ``item_id`` and ``popularity_7d``, what strangers get ranked by.
+        neighbours: rows of ``contracts.tables.COVISITATION``.
         length: how long a list is that does not say it is short.
 
     Raises:
@@ -94,9 +99,11 @@ def edition_of(lists: pa.Table, catalogue: pa.Table, popularity: pa.Table, lengt
     for_sale = np.flatnonzero(is_for_sale_N)
     best, shares = popular_list(item_ids.take(pa.array(for_sale)), popularity, length)
     best = for_sale[best]
-    # The vocabulary holds what a list names, or gives as a reason, and not the whole catalogue.
+    related = related_items(neighbours, item_ids, is_for_sale_N)
+    # The vocabulary holds what a list names, or gives as a reason, or is related to an item, and not the whole catalogue.
     is_named_N = np.zeros(len(item_ids), bool)
     is_named_N[found.items_T] = is_named_N[found.reason_items_X] = is_named_N[best] = True
+    is_named_N[related.items_T] = True
     index_N = np.cumsum(is_named_N) - 1
     shown = catalogue.filter(pa.array(is_named_N)).select(["item_id", "title", "category", "price_cents"])
     return Edition(
@@ -104,6 +111,7 @@ def edition_of(lists: pa.Table, catalogue: pa.Table, popularity: pa.Table, lengt
         packed_U=pack_all(found, index_N, shown.num_rows),
         items=[json.dumps(item, ensure_ascii=False).encode() for item in shown.to_pylist()],
         popular=pack(index_N[best].tolist(), shares.tolist(), POPULAR, len(best) < length, shown.num_rows),
+        related=dict(zip(item_ids.to_pylist(), related.packed(index_N, shown.num_rows), strict=True)),
         digest=digest(found, item_ids),
     )
 

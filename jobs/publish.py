@@ -88,7 +88,9 @@ def run(
             }
         else:
             online.clear_attempts()
-            num_fields = len(edition.user_ids) + len(edition.items) + features.num_fields
+            num_fields = (
+                len(edition.user_ids) + len(edition.items) + len(edition.related) + features.num_fields
+            )
             online.refuse_if_unfit(num_fields, edition.num_bytes + features.num_bytes)
             version = online.reserve([*recorded, *objects.versions()], context.settings.list_buckets)
             pointer = Pointer(
@@ -104,6 +106,7 @@ def run(
                 repeats_allowed=bool(manifest["feed"]["repeats_allowed"]),
                 published_at=stamp,
                 features=features.catalogue.digest,
+                num_related=len(edition.related),
             )
             _make_live(pointer, edition, features, data, context, online, objects)
             told |= {"published": True, "version": version, "champion": champion}
@@ -117,7 +120,8 @@ def _edition(day: date, context: StepContext, kind: str, length: int) -> tuple[E
     columns = ["item_id", "title", "category", "price_cents", "is_available"]
     catalogue = lake.read(names.DIM_ITEMS, day, columns)
     popularity = lake.read(names.FEAT_ITEM_DAILY, day, ["item_id", "popularity_7d"])
-    return edition_of(lists, catalogue, popularity, length), common_reasons(lists, catalogue)
+    neighbours = lake.read(names.COVISITATION, day)
+    return edition_of(lists, catalogue, popularity, neighbours, length), common_reasons(lists, catalogue)
 
 
 def _features(day: date, context: StepContext) -> FeatureEdition:
@@ -193,7 +197,9 @@ def _write(pointer: Pointer, edition: Edition, features: FeatureEdition, online:
     content = content_of(edition, features, pointer.num_buckets)
     online.write_version(pointer.version, content)
     offline = {entity: features.offline(entity, _sample(ids)) for entity, ids in features.ids.items()}
-    online.verify_version(pointer, content, _sample(edition.user_ids), offline)
+    online.verify_version(
+        pointer, content, _sample(edition.user_ids), _sample(list(edition.related)), offline
+    )
 
 
 def _sample(ids: list[str]) -> list[str]:

@@ -23,11 +23,21 @@ class Bundle:
     items: Mapping[int, Item]
     packed_popular: bytes
     popular: PackedList
+    related: (
+        Mapping[str, bytes] | None
+    )  # by item, the packed list of what goes with it; None: it is not known
     is_whole: bool  # False: there are the items of the popular list alone
 
     @classmethod
     def of(
-        cls, pointer: Pointer, published_at: str, items: Mapping[int, Item], popular: bytes, *, is_whole: bool
+        cls,
+        pointer: Pointer,
+        published_at: str,
+        items: Mapping[int, Item],
+        popular: bytes,
+        related: Mapping[str, bytes] | None = None,
+        *,
+        is_whole: bool,
     ) -> Bundle:
         """The bundle of what was read.
 
@@ -37,7 +47,7 @@ class Bundle:
         found = unpack(popular)
         if missing := set(found.indices) - items.keys():
             raise ValueError(f"its popular list names item {min(missing)}, which is not there")
-        return cls(pointer, datetime.fromisoformat(published_at), items, popular, found, is_whole)
+        return cls(pointer, datetime.fromisoformat(published_at), items, popular, found, related, is_whole)
 
     @property
     def version(self) -> str:

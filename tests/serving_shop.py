@@ -27,6 +27,7 @@ def bundle(**changes: Any) -> Bundle:
     """Version v0002, published an hour before NOW."""
     values = {
         "pointer": POINTER, "published_at": POINTER.published_at, "items": ITEMS,
+        "related": {"i0": pack([3, 1], [0.75, 0.25], POPULAR, True, len(ITEMS)), "i1": pack([], [], POPULAR, True, len(ITEMS))},
         "popular": pack([0, 1, 2, 3], [0.4, 0.3, 0.2, 0.1], POPULAR, False, len(ITEMS)), "is_whole": True,
     }  # fmt: skip
     return Bundle.of(**values | changes)

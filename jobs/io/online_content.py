@@ -28,6 +28,7 @@ class Content:
     lists: Buckets
     items: Sequence[bytes]  # the JSON of each item of the vocabulary
     popular: bytes
+    related: Mapping[str, bytes]  # packed lists by item
     features: Mapping[str, Buckets]  # by entity
     feature_texts: Mapping[str, str]
     catalogue: Catalogue
@@ -38,6 +39,8 @@ class Content:
         if self.items:
             items = {str(index): item for index, item in enumerate(self.items)}
             pipeline.hset(names.items_key(version), mapping=items)
+        if self.related:
+            pipeline.hset(names.related_key(version), mapping=self.related)
         _hash_by_bucket(pipeline, self.lists, lambda bucket: names.lists_key(version, bucket))
         for entity, buckets in self.features.items():
             _hash_by_bucket(
@@ -55,6 +58,7 @@ def content_of(edition: Edition, features: FeatureEdition, num_buckets: int) -> 
         lists=_in_buckets(edition.user_ids, edition.packed_U, num_buckets),
         items=edition.items,
         popular=edition.popular,
+        related=edition.related,
         features={
             entity: _in_buckets(ids, features.packed[entity], num_buckets)
             for entity, ids in features.ids.items()
@@ -77,6 +81,7 @@ def keys_of(version: str, num_buckets: int) -> list[str]:
     return [
         names.items_key(version),
         names.popular_key(version),
+        names.related_key(version),
         names.features_key(version),
         names.feature_texts_key(version),
         *(names.lists_key(version, bucket) for bucket in buckets),
@@ -85,22 +90,25 @@ def keys_of(version: str, num_buckets: int) -> list[str]:
 
 
 def is_whole(client: Any, pointer: Pointer) -> bool:
-    """Does a version hold as many lists, items and features as were published?"""
+    """Does a version hold as many lists, items, related items and features as were published?"""
     version, buckets = pointer.version, range(pointer.num_buckets)
     pipeline = client.pipeline(transaction=False)
     pipeline.exists(names.popular_key(version))
     pipeline.get(names.features_key(version))
     pipeline.hlen(names.items_key(version))
+    pipeline.hlen(names.related_key(version))
     for bucket in buckets:
         pipeline.hlen(names.lists_key(version, bucket))
     for entity in ENTITIES:
         for bucket in buckets:
             pipeline.hlen(names.features_of_key(version, entity, bucket))
-    has_popular, told, num_items, *counts = pipeline.execute()
+    has_popular, told, num_items, num_related, *counts = pipeline.execute()
     num_lists, *num_features = (
         sum(counts[start : start + len(buckets)]) for start in range(0, len(counts), len(buckets))
     )
     if not has_popular or (num_items, num_lists) != (pointer.num_items, pointer.num_users):
+        return False
+    if num_related != (pointer.num_related or 0):
         return False
     if pointer.features is None:
         return True
