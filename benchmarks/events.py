@@ -69,7 +69,18 @@ def _measured(name: str, home: Path, *, num_events: int, size: int, num_clients:
 def _decisions(home: Path, *, num_decisions: int, num_clients: int) -> Figure:
     items = tuple(LoggedItem(f"i{place:05d}", place, 0.25) for place in range(1, 11))
     decisions = [
-        LoggedDecision(f"v0001:{uuid.uuid4()}", NOW, "u0000001", "home", "v0001", "personal", None, items)
+        LoggedDecision(
+            f"v0001:{uuid.uuid4()}",
+            NOW,
+            "u0000001",
+            "home",
+            "v0001",
+            "personal",
+            None,
+            items,
+            "personal",
+            False,
+        )
         for _ in range(num_decisions)
     ]
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from benchmarks.figure import Figure, figure
 from contracts.lists import EXPLAINED_PLACES, PERSONAL, REASONS_PER_PLACE, Pointer
+from contracts.serving_rules import ServingRules
 from contracts.settings import Settings, load_settings
 from contracts.tables import LISTS, MAX_NEIGHBOURS, Table
 from jobs.edition import Edition, edition_of
@@ -47,7 +48,7 @@ def publish_features(folder: Path) -> Iterator[Figure]:
     try:
         with running(settings, only={"valkey"}) as connected:
             begun = time.perf_counter()
-            edition = edition_of(*lists, LENGTH)
+            edition = edition_of(*lists, LENGTH, ServingRules())
             _publish(connected, "v0001", edition, nobodys)
             reference = NUM_USERS / (time.perf_counter() - begun)
             begun = time.perf_counter()
@@ -67,7 +68,7 @@ def _publish(settings: Settings, version: str, edition: Edition, features: Featu
         num_items=len(edition.items), num_buckets=settings.list_buckets, champion=None, repeats_allowed=True, published_at="",
         features=features.catalogue.digest, num_related=len(edition.related),
     )  # fmt: skip
-    content = content_of(edition, features, settings.list_buckets)
+    content = content_of(edition, features, None, settings.list_buckets)
     offline = {entity: features.offline(entity, ids[::_SAMPLE]) for entity, ids in features.ids.items()}
     with open_online_store(settings) as store:
         store.write_version(version, content)
@@ -114,6 +115,7 @@ def lists_of_all(rng: np.random.Generator) -> tuple[pa.Table, pa.Table, pa.Table
         {
             "item_id": pa.array(ITEMS, pa.string()), "title": pa.array(ITEMS, pa.string()), "category": ["c"] * NUM_ITEMS,
             "price_cents": [100] * NUM_ITEMS, "is_available": [True] * NUM_ITEMS,
+            **dict.fromkeys(("brand", "available_from", "available_until", "attributes"), pa.nulls(NUM_ITEMS)),
         }
     )  # fmt: skip
     popularity = pa.table({"item_id": pa.array(ITEMS, pa.string()), "popularity_7d": list(range(NUM_ITEMS))})

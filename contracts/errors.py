@@ -63,6 +63,12 @@ class KeyRefused(ForetasteError):
     exit_code = EXIT_REFUSED
 
 
+class BlockRefused(ForetasteError):
+    """An item cannot be blocked, or is not."""
+
+    exit_code = EXIT_REFUSED
+
+
 class LeaseHeld(ForetasteError):
     """Another run holds the one lease; it is named in the message."""
 

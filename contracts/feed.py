@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 SCHEMA_VERSION = 1
 SUCCESS = "_SUCCESS"
-KINDS = ("events", "items", "users", "consents", "identities")
+KINDS = ("events", "decisions", "items", "users", "consents", "identities")
+#: Kinds of what happened, each row once under an id of its own, and kept by the UTC day on which it happened.
+HAPPENED = {"events": "event_id", "decisions": "decision_id"}
 #: Kinds that decide what becomes of the others' rows: they land first.
 DECIDING_KINDS = ("consents", "identities")
 #: An event that arrives more than so many days after it happened is quarantined, but for a feed's first delivery.
@@ -36,6 +38,19 @@ EVENT_COLUMNS = (
     "propensity",
 )
 EVENT_COLUMNS_REQUIRED = ("item_id", "event_type", "occurred_at")
+DECISION_COLUMNS = (
+    "decision_id",
+    "user_id",
+    "decided_at",
+    "surface",
+    "version",
+    "source",
+    "made_from",
+    "fallback",
+    "num_items",
+    "is_short",
+)
+DECISION_COLUMNS_REQUIRED = tuple(name for name in DECISION_COLUMNS if name != "fallback")
 ITEM_COLUMNS = (
     "item_id",
     "title",
@@ -54,6 +69,7 @@ IDENTITY_COLUMNS = ("alias_id", "user_id", "linked_at")
 
 COLUMNS = {
     "events": EVENT_COLUMNS,
+    "decisions": DECISION_COLUMNS,
     "items": ITEM_COLUMNS,
     "users": USER_COLUMNS,
     "consents": CONSENT_COLUMNS,
@@ -61,6 +77,7 @@ COLUMNS = {
 }
 COLUMNS_REQUIRED = {
     "events": EVENT_COLUMNS_REQUIRED,
+    "decisions": DECISION_COLUMNS_REQUIRED,
     "items": ITEM_COLUMNS_REQUIRED,
     "users": USER_COLUMNS_REQUIRED,
     "consents": CONSENT_COLUMNS,

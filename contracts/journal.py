@@ -6,18 +6,20 @@ JSON, a line each. A file that is closed takes no further group: whoever has rec
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 
 from msgspec import Struct
 
-EVENTS, DECISIONS = "events", "decisions"
+KINDS = (EVENTS, DECISIONS) = ("events", "decisions")
 
 #: ``ids``: of each event 8 bytes of the digest of its id and 8 of its line's, before the lines, so that they are read without them.
-#: ``closed`` and ``shipped`` hold a row once it is true.
+#: ``closed`` and ``shipped`` hold a row once it is true; ``prepared`` holds the digest of what was last about to be shipped.
 SCHEMA = (
     "create table if not exists groups (number integer primary key, ids blob not null, lines blob not null)",
     "create table if not exists closed (is_closed integer primary key)",
+    "create table if not exists prepared (sha256 text primary key)",
     "create table if not exists shipped (sha256 text primary key)",
 )
 
@@ -37,6 +39,10 @@ class LoggedDecision(Struct, frozen=True):
         user_id: who, by the id that the shop's events carry; the feed asks for a pseudonym.
         source: the rung of the ladder that the answer comes from.
         fallback: why it is no higher one, if it could have been.
+        made_from: what the list itself was made from when it was scored.
+        is_short: there were fewer items than were asked for.
+        rules_applied: labels of the rules that acted on the list; the version says what they are.
+        rules_dropped: labels of those that could not be kept.
     """
 
     decision_id: str
@@ -47,6 +53,10 @@ class LoggedDecision(Struct, frozen=True):
     source: str
     fallback: str | None
     items: tuple[LoggedItem, ...]
+    made_from: str
+    is_short: bool
+    rules_applied: Sequence[str] = ()
+    rules_dropped: Sequence[str] = ()
 
 
 def journal_folder(home: Path) -> Path:

@@ -90,11 +90,8 @@ def pack(
     return struct.pack(layout, first, len(indices), *indices, *scores, *places, *because)
 
 
-def unpack(packed: bytes, *, most: int | None = None) -> PackedList:
+def unpack(packed: bytes) -> PackedList:
     """The inverse of :func:`pack`; scores come back as float32.
-
-    Args:
-        most: so many places from the first on are wanted, and the reasons of these.
 
     Raises:
         ValueError: the bytes are not a packed list.
@@ -116,22 +113,17 @@ def unpack(packed: bytes, *, most: int | None = None) -> PackedList:
         raise wrong
     if first & _IS_ANY_SOURCE not in _OF_FLAGS:
         raise ValueError(f"a packed list begins with {first:#04x}, which names no source")
-    wanted = count if most is None else min(most, count)
     after = begin + count * (width + 4)  # where the reasons begin
     places = packed[after : after + num_reasons]
     reasons = zip(
         places, struct.unpack_from(f"<{num_reasons}{of_index}", packed, after + num_reasons), strict=True
     )
     return PackedList(
-        indices=struct.unpack_from(f"<{wanted}{of_index}", packed, begin),
-        scores=struct.unpack_from(f"<{wanted}f", packed, begin + count * width),
+        indices=struct.unpack_from(f"<{count}{of_index}", packed, begin),
+        scores=struct.unpack_from(f"<{count}f", packed, begin + count * width),
         source=_OF_FLAGS[first & _IS_ANY_SOURCE],
         is_short=bool(first & _IS_SHORT),
-        reasons=tuple(
-            reasons
-            if most is None or max(places, default=0) <= most
-            else [each for each in reasons if each[0] <= most]
-        ),
+        reasons=tuple(reasons),
     )
 
 
@@ -154,6 +146,10 @@ class Pointer:
         None  # the version that was live when this one was published: what a rollback goes to
     )
     features: str | None = None  # the digest of its features; None: it was published without
+    rules: str | None = None  # the digest of its rules; None: it was published without
+    session: str | None = None  # the digest of the model that ranks sessions; None: it was published without
+    session_bytes: int = 0  # how large that is
+    num_histories: int = 0  # users whose recent history it can read
     num_related: int | None = None  # items whose related items it holds; None: it was published without
 
     def to_json(self) -> str:

@@ -13,11 +13,13 @@ TRAINING = "training"
 RECOMMENDATIONS = "recommendations"
 
 RAW_EVENTS = f"{RAW}/events"  # day = the UTC day of the event
+RAW_DECISIONS = f"{RAW}/decisions"  # day = the UTC day of the decision
 RAW_ITEMS = f"{RAW}/items"  # day = the day of the delivery
 RAW_USERS = f"{RAW}/users"  # day = the day of the delivery
 RAW_CONSENTS = f"{RAW}/consents"  # day = the day of the delivery
 RAW_IDENTITIES = f"{RAW}/identities"  # day = the day of the delivery
 QUARANTINE_EVENTS = f"{QUARANTINE}/events"  # day = the day of the delivery
+QUARANTINE_DECISIONS = f"{QUARANTINE}/decisions"
 QUARANTINE_ITEMS = f"{QUARANTINE}/items"
 QUARANTINE_USERS = f"{QUARANTINE}/users"
 QUARANTINE_CONSENTS = f"{QUARANTINE}/consents"
@@ -25,10 +27,12 @@ QUARANTINE_IDENTITIES = f"{QUARANTINE}/identities"
 WITHHELD_EVENTS = (
     f"{QUARANTINE}/withheld_events"  # day = the day of the delivery: places of rows without consent
 )
+WITHHELD_DECISIONS = f"{QUARANTINE}/withheld_decisions"
 WITHHELD_USERS = f"{QUARANTINE}/withheld_users"
 
 FCT_INTERACTIONS = f"{FEATURES}/fct_interactions"  # day = the UTC day of the event
 FCT_IMPRESSIONS = f"{FEATURES}/fct_impressions"  # day = the UTC day of the impression
+FCT_DECISIONS = f"{FEATURES}/fct_decisions"  # day = the UTC day of the decision
 USER_DAYS = f"{FEATURES}/user_days"  # day = the UTC day of the events, as the last run to use them knew it
 PAIR_DAYS = f"{FEATURES}/pair_days"  # likewise
 DIM_ITEMS = f"{FEATURES}/dim_items"  # day = as known at its end, like all that follow
@@ -45,7 +49,7 @@ LISTS = f"{RECOMMENDATIONS}/lists"  # what the daily run of the day scored
 LISTS_RETRAINED = f"{RECOMMENDATIONS}/lists_retrained"  # what a retraining of the day scored
 
 #: Tables that dbt builds once an event day and that are exported for every day a landing touched.
-BY_EVENT_DAY = (FCT_INTERACTIONS, FCT_IMPRESSIONS)
+BY_EVENT_DAY = (FCT_INTERACTIONS, FCT_IMPRESSIONS, FCT_DECISIONS)
 #: Tables that Spark builds once an event day, and from which it then builds what looks back on many days.
 PARTS_BY_EVENT_DAY = (USER_DAYS, PAIR_DAYS)
 #: Tables that Spark builds of a day from these parts, as known when it ended; a retraining reads those of its cut-offs.
@@ -102,6 +106,9 @@ ATTEMPTS_KEY = (
 CONSENT_KEY = (
     "ft:consent"  # hash: digest of a user → from which day on versions may be served, see contracts.consent
 )
+BLOCKED_KEY = (
+    "ft:blocked"  # JSON: ids of items that nobody may be shown, in any version; see contracts.blocked
+)
 CONSENT_MARK = "sha256"  # its field that says which table S3 holds as well
 
 
@@ -136,6 +143,21 @@ def popular_key(version: str) -> str:
 def related_key(version: str) -> str:
     """Hash of packed lists by item id: what people take together with it."""
     return f"ft:{version}:related"
+
+
+def rules_key(version: str) -> str:
+    """JSON of the rules under which a version is shown, see ``contracts.serving_rules``."""
+    return f"ft:{version}:rules"
+
+
+def session_key(version: str) -> str:
+    """What ranks sessions, see ``models.session_bytes``; absent where the version was published without."""
+    return f"ft:{version}:session"
+
+
+def histories_key(version: str, bucket: int) -> str:
+    """Hash of packed recent histories by user id, see ``contracts.histories``; absent likewise."""
+    return f"ft:{version}:histories:{bucket:04d}"
 
 
 def features_key(version: str) -> str:

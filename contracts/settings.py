@@ -171,9 +171,13 @@ class Settings(BaseSettings):
     )
 
     # The API's journal
+    events_from: Literal["files", "api"] = Field(
+        default="files",
+        description="Where a day's events come from: `files` of the shop, or the `api`, whose journal the landing ships first. A day has one delivery of events.",
+    )
     journal_kept_days: Annotated[int, Field(ge=2, le=3650)] = Field(
         default=7,
-        description="Days of the API's journal that are kept after they were shipped; then what they hold of people is gone.",
+        description="Days of the API's journal that are kept after they were shipped, unless they are known to have landed: those go sooner.",
     )
 
     # What a run computes (part of its manifest)

@@ -61,6 +61,27 @@ RAW_EVENTS = Table(
         "body_hash": "text",
     },
 )
+RAW_DECISIONS = Table(
+    names.RAW_DECISIONS,
+    "One row per accepted decision: an answer of the API.",
+    ("decision_id",),
+    {
+        "decision_id": "text",
+        "user_id": "text",
+        "decided_at": "timestamp",
+        "event_date": "date",
+        "surface": "text",
+        "version": "text",
+        "source": "text",
+        "made_from": "text",
+        "fallback": "text",
+        "num_items": "integer",
+        "is_short": "boolean",
+        "received_date": "date",
+        "known_date": "date",
+        "body_hash": "text",
+    },
+)
 RAW_ITEMS = Table(
     names.RAW_ITEMS,
     "One row per item and delivery.",
@@ -156,6 +177,33 @@ FCT_IMPRESSIONS = Table(
         "purchased_known_date": "date",
     },
 )
+FCT_DECISIONS = Table(
+    names.FCT_DECISIONS,
+    "One row per decision: an answer of the API to a user, and what followed what was shown of it within the day.",
+    ("decision_id",),
+    {
+        "decision_id": "text",
+        "user_id": "text",
+        "decided_at": "timestamp",
+        "event_date": "date",
+        "known_date": "date",
+        "surface": "text",
+        "version": "text",
+        "source": "text",  # the rung of the ladder that the answer comes from, see contracts.decisions
+        "fallback": "text",  # why it is no higher one; null where nothing was missing
+        "made_from": "text",  # what the list itself was made from, one of contracts.lists.SOURCES
+        "num_items": "integer",
+        "is_short": "boolean",
+        "is_shown": "boolean",
+        "is_clicked": "boolean",
+        "is_carted": "boolean",
+        "is_purchased": "boolean",
+        "shown_known_date": "date",  # what becomes known late revises the row: a run of D counts what is known up to D
+        "clicked_known_date": "date",
+        "carted_known_date": "date",
+        "purchased_known_date": "date",
+    },
+)
 DIM_ITEMS = Table(
     names.DIM_ITEMS,
     "One row per catalogue item and day, as known when the day ended.",
@@ -167,6 +215,9 @@ DIM_ITEMS = Table(
         "category": "text",
         "brand": "text",
         "price_cents": "bigint",
+        "available_from": "timestamp",
+        "available_until": "timestamp",
+        "attributes": "text",
         "is_available": "boolean",
     },
 )
@@ -304,12 +355,14 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         RAW_EVENTS,
+        RAW_DECISIONS,
         RAW_ITEMS,
         RAW_USERS,
         RAW_CONSENTS,
         RAW_IDENTITIES,
         FCT_INTERACTIONS,
         FCT_IMPRESSIONS,
+        FCT_DECISIONS,
         DIM_ITEMS,
         FEAT_USER_DAILY,
         FEAT_ITEM_DAILY,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from contracts.decisions import MOST_ITEMS, Source
 from contracts.feed import EVENT_TYPES
+from contracts.lists import SOURCES
 from expectations import rules
 from expectations.frames import as_frame
 from expectations.rules import Suite
@@ -29,6 +31,20 @@ EVENT_COLUMNS = (
     "scroll_depth",
     "position",
     "propensity",
+    "received_date",
+    "known_date",
+)
+DECISION_COLUMNS = (
+    "decision_id",
+    "user_id",
+    "decided_at",
+    "event_date",
+    "surface",
+    "version",
+    "source",
+    "made_from",
+    "num_items",
+    "is_short",
     "received_date",
     "known_date",
 )
@@ -95,6 +111,25 @@ def events(day: date) -> Suite:
                 f"at least {MIN_KNOWN_SHARE:.0%} of events name a delivered item",
                 MIN_KNOWN_SHARE,
             ),
+        ],
+    )
+
+
+def decisions(day: date) -> Suite:
+    """Suite of ``raw/decisions``: the newest day on which the API answered."""
+    return rules.suite(
+        "landed decisions",
+        [
+            rules.at_least(1),
+            *rules.never_missing(*DECISION_COLUMNS),
+            *rules.ids("decision_id", "user_id", "surface", "version"),
+            rules.one_row_per("decision_id"),
+            rules.one_of(get_args(Source), "source"),
+            rules.one_of(SOURCES, "made_from"),
+            *rules.within_days(_FIRST_DAY, day, "event_date", "received_date", "known_date"),
+            *rules.within_days(_FIRST_DAY, day + timedelta(days=2), "decided_at"),
+            rules.not_above("received_date", "known_date", "was received when it became known, or earlier"),
+            *rules.between(0, MOST_ITEMS, "num_items"),
         ],
     )
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from contracts import names
 from contracts.consent import BEGINNING, END
-from contracts.tables import RAW_CONSENTS, RAW_EVENTS, RAW_IDENTITIES, Table
+from contracts.tables import RAW_CONSENTS, RAW_DECISIONS, RAW_EVENTS, RAW_IDENTITIES, Table
 from jobs.io.schemas import schema_of
 from jobs.io.state import DELIVERIES, LANDINGS, State
-from jobs.io.warehouse import Warehouse
+from jobs.io.warehouse import Warehouse, prepare
 from jobs.people import People, Stretch, about_personalization, changes, forbidden_since, ids_with_links
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def _overtaken(state: State, since: date | None, earliest: date) -> dict[str, li
 
 
 def _found(warehouse: Warehouse, column: str, stretches: list[tuple[Stretch, date]]) -> set[date]:
-    """Of the events of some ids in some stretches of time, each known before its date: what the column says."""
+    """Of the events and decisions of some ids in some stretches of time, each known before its date: what the column says."""
     import pyarrow as pa
 
     if not stretches:
@@ -195,9 +195,15 @@ def _found(warehouse: Warehouse, column: str, stretches: list[tuple[Stretch, dat
     columns = [
         list(each) for each in zip(*((*stretch, before) for stretch, before in stretches), strict=True)
     ]
+    prepare(warehouse, names.WAREHOUSE_RAW, RAW_DECISIONS)  # nothing may have been answered yet
     query = f"""
         select distinct {column}
-        from {names.WAREHOUSE_RAW}.{RAW_EVENTS.short_name} as events
+        from (
+            select user_id, occurred_at, event_date, known_date from {names.WAREHOUSE_RAW}.{RAW_EVENTS.short_name}
+            union all
+            select user_id, decided_at as occurred_at, event_date, known_date
+            from {names.WAREHOUSE_RAW}.{RAW_DECISIONS.short_name}
+        ) as events
         join stretches
             on stretches.user_id = events.user_id
             and events.occurred_at >= stretches.begins_at and events.occurred_at < stretches.ends_at

@@ -7,7 +7,6 @@ N items of the catalogue · M lists of one length and as many reasons
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,9 @@ import pyarrow.compute as pc
 
 from contracts.errors import GateRefused
 from contracts.lists import EXPLAINED_PLACES, POPULAR, SOURCES, flags, index_type, pack
+from contracts.serving_rules import ServingRules
 from contracts.tables import LISTS
+from jobs.item_texts import item_texts
 from jobs.related import related_items
 
 IntArray = npt.NDArray[np.int64]
@@ -64,29 +65,39 @@ class Edition:
 
     user_ids: list[str]
     packed_U: list[bytes]
+    item_ids: pa.Array  # the vocabulary, in the order of its indices
     items: list[bytes]  # JSON of each item of the vocabulary
     popular: bytes  # the packed list for whoever has none
     related: dict[str, bytes]  # by item of the catalogue, the packed list of what goes with it
+    rules: str  # JSON of the rules under which all this is shown
     digest: str
 
     @property
     def num_bytes(self) -> int:
         """What the store has to hold, without what it needs for itself."""
         texts = (self.user_ids, self.packed_U, self.items, self.related, self.related.values())
-        return sum(len(text) for column in texts for text in column) + len(self.popular)
+        return sum(len(text) for column in texts for text in column) + len(self.popular) + len(self.rules)
 
 
 def edition_of(
-    lists: pa.Table, catalogue: pa.Table, popularity: pa.Table, neighbours: pa.Table, length: int
+    lists: pa.Table,
+    catalogue: pa.Table,
+    popularity: pa.Table,
+    neighbours: pa.Table,
+    length: int,
+    rules: ServingRules,
+    ranked_over: pa.Array | None = None,
 ) -> Edition:
     """The edition of a day's lists.
 
     Args:
         lists: rows of ``contracts.tables.LISTS``.
-        catalogue: the day's items, with title, category, price and whether they are for sale.
+        catalogue: the day's items, with :data:`jobs.item_texts.COLUMNS` and whether they are for sale.
         popularity: ``item_id`` and ``popularity_7d``, what strangers get ranked by.
         neighbours: rows of ``contracts.tables.COVISITATION``.
         length: how long a list is that does not say it is short.
+        rules: under which the lists are shown.
+        ranked_over: ids of items that sessions are ranked over, which no list has to name.
 
     Raises:
         GateRefused: a list is not what a reader may be given.
@@ -97,21 +108,27 @@ def edition_of(
     found = read_lists(lists, item_ids, is_for_sale_N)
     refuse_unfit(found, lists["item_ids"], length)
     for_sale = np.flatnonzero(is_for_sale_N)
-    best, shares = popular_list(item_ids.take(pa.array(for_sale)), popularity, length)
+    popularity_N = popularity_of(item_ids, popularity)
+    best, shares = popular_list(popularity_N[for_sale], popularity, length)
     best = for_sale[best]
     related = related_items(neighbours, item_ids, is_for_sale_N)
-    # The vocabulary holds what a list names, or gives as a reason, or is related to an item, and not the whole catalogue.
-    is_named_N = np.zeros(len(item_ids), bool)
+    # The vocabulary holds what a list names, or gives as a reason, or is related to an item, or a rule gives a place, or a session
+    # may be answered with.
+    is_named_N = _numpy(pc.is_in(item_ids, pa.array(sorted(rules.pinned), item_ids.type))).astype(bool)
+    if ranked_over is not None:
+        is_named_N |= _numpy(pc.is_in(item_ids, ranked_over))
     is_named_N[found.items_T] = is_named_N[found.reason_items_X] = is_named_N[best] = True
     is_named_N[related.items_T] = True
     index_N = np.cumsum(is_named_N) - 1
-    shown = catalogue.filter(pa.array(is_named_N)).select(["item_id", "title", "category", "price_cents"])
+    shown = catalogue.filter(pa.array(is_named_N))
     return Edition(
         user_ids=found.user_ids,
         packed_U=pack_all(found, index_N, shown.num_rows),
-        items=[json.dumps(item, ensure_ascii=False).encode() for item in shown.to_pylist()],
+        item_ids=shown["item_id"].combine_chunks(),
+        items=item_texts(shown, popularity_N[is_named_N], rules),
         popular=pack(index_N[best].tolist(), shares.tolist(), POPULAR, len(best) < length, shown.num_rows),
         related=dict(zip(item_ids.to_pylist(), related.packed(index_N, shown.num_rows), strict=True)),
+        rules=rules.to_json(),
         digest=digest(found, item_ids),
     )
 
@@ -203,18 +220,23 @@ def refuse_unfit(lists: Lists, item_ids: pa.ChunkedArray, length: int) -> None:
         _refuse(is_wrong_U, lists.user_ids, told)
 
 
-def popular_list(
-    item_ids: pa.Array, popularity: pa.Table, length: int
-) -> tuple[IntArray, npt.NDArray[np.float64]]:
-    """Places in ``item_ids`` (sorted) of what sells best, ties by id, and each one's share of all popularity."""
-    weights = popularity["popularity_7d"]
+def popularity_of(item_ids: pa.Array, popularity: pa.Table) -> npt.NDArray[np.float64]:
+    """The popularity of each item; 0 of what nothing is told of."""
     place = pc.index_in(popularity["item_id"], item_ids)
     is_known = pc.is_valid(place)
-    weight_N = np.zeros(len(item_ids))
-    weight_N[_numpy(place.filter(is_known))] = _numpy(pc.fill_null(weights.filter(is_known), 0))
-    best = np.argsort(-weight_N, kind="stable")[:length]
-    total = float(max(pc.sum(weights).as_py() or 0, 1))
-    return best.astype(np.int64), np.asarray(np.round(weight_N[best] / total, 6), np.float64)
+    popularity_N = np.zeros(len(item_ids))
+    told = pc.fill_null(popularity["popularity_7d"].filter(is_known), 0)
+    popularity_N[_numpy(place.filter(is_known))] = _numpy(told)
+    return popularity_N
+
+
+def popular_list(
+    popularity_N: npt.NDArray[np.float64], popularity: pa.Table, length: int
+) -> tuple[IntArray, npt.NDArray[np.float64]]:
+    """Places of the most popular items, ties in their order, and each one's share of all popularity."""
+    best = np.argsort(-popularity_N, kind="stable")[:length]
+    total = float(max(pc.sum(popularity["popularity_7d"]).as_py() or 0, 1))
+    return best.astype(np.int64), np.asarray(np.round(popularity_N[best] / total, 6), np.float64)
 
 
 def digest(lists: Lists, vocabulary: pa.Array) -> str:

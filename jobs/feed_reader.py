@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,6 +15,7 @@ from contracts.errors import FeedInvalid, ForetasteError
 from contracts.feed import KINDS, SUCCESS, FeedDescription, delivery_folder
 from contracts.settings import Settings
 from jobs.io import feed_objects
+from jobs.io.commit import sha256_of_file
 
 FEED_JSON = "feed.json"
 _FORMATS = (".csv", ".jsonl", ".ndjson", ".parquet")
@@ -35,13 +36,13 @@ class Delivery:
 
     def sha256(self) -> str:
         """sha256 over the sorted names and bytes of the files."""
-        digest = hashlib.sha256()
-        for path in self.files:
-            with path.open("rb") as stream:
-                digest.update(
-                    f"{path.name}\x1f{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode()
-                )
-        return digest.hexdigest()
+        return digest_of_files({path.name: sha256_of_file(path) for path in self.files})
+
+
+def digest_of_files(digests: Mapping[str, str]) -> str:
+    """The digest of a delivery of files, in the order of their names; ``digests`` is the SHA-256 of each, by its name."""
+    told = "".join(f"{name}\x1f{digest}\n" for name, digest in sorted(digests.items()))
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,14 @@ def read_description(settings: Settings, location: str | None = None) -> FeedDes
         ) from error
 
 
-def is_delivery_complete(settings: Settings, day: date) -> bool:
-    """Has the day's delivery of events been completed, or is none expected?"""
+def is_delivery_complete(settings: Settings, day: date, today: date) -> bool:
+    """Has the day's delivery of events been completed, or is none expected?
+
+    Where events come by the API it is, as soon as the day is over: the landing ships them itself.
+    """
     if not read_description(settings).expects_delivery(day):
+        return True
+    if settings.events_from == "api" and today > day:
         return True
     try:
         _read_text(settings, settings.feed_location, f"{delivery_folder('events', day)}/{SUCCESS}")
@@ -195,7 +201,7 @@ def _files(folder: Path) -> list[Path]:
 def _read_text(settings: Settings, location: str, name: str) -> str:
     if not location.startswith(feed_objects.SCHEME):
         return (Path(location) / name).read_text(encoding="utf-8-sig")
-    text = feed_objects.read_text(settings, location, name)
-    if text is None:
+    content = feed_objects.read(settings, location, name)
+    if content is None:
         raise FileNotFoundError(name)
-    return text
+    return content.decode("utf-8-sig")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 from contracts.errors import DayRefused, ForetasteError, GateRefused, ModelRefused
@@ -18,6 +18,7 @@ from contracts.feed import days_between
 from contracts.settings import Settings
 from jobs.feed_reader import is_delivery_complete
 from jobs.io.spark import spark_context
+from jobs.io.state import State
 from jobs.retrain import ALARM, PERSON, SCHEDULE
 from jobs.run import Listener, retrain, run_day
 
@@ -72,10 +73,14 @@ def follow(
     """
     with spark_context(settings):  # every step finds this one
         for day in days_between(first, last):
-            while not is_delivery_complete(settings, day):
+            while not is_delivery_complete(settings, day, _today(settings)):
                 sleep(poll_seconds)
             is_due = bool(every_days) and ((day - first).days + 1) % every_days == 0
             yield _follow_day(settings, day, retrain_when, is_due, f"{run_id}-{day}", listener)
+
+
+def _today(settings: Settings) -> date:
+    return datetime.fromtimestamp(State.of(settings).clock(), UTC).date()
 
 
 def _follow_day(

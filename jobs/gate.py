@@ -56,9 +56,9 @@ class Gate:
             self.judge(f"{table}{_COLUMNS}", columns(), columns_frame(expected, found))
         return not any(judged.refused for judged in self._judged if judged.table.endswith(_COLUMNS))
 
-    def note(self, table: str, note: str) -> None:
+    def note(self, table: str, note: str, num_rows: int = 0) -> None:
         """Say why a table is not judged."""
-        self._judged.append(Judged(table, 0, (), note))
+        self._judged.append(Judged(table, num_rows, (), note))
 
     def finish(self) -> dict[str, Any]:
         """Write the result and its page.

@@ -27,6 +27,7 @@ from jobs.landing.when_known import known_date, landed_until, replayed_days
 from jobs.landing.withheld import account_of_return, returning, unmark, write_withheld
 from jobs.runs import StepContext
 from jobs.served_consent import tell_readers
+from jobs.ship import ship_before_landing
 
 
 def run(
@@ -40,10 +41,12 @@ def run(
     """
     context.lake.collect_staging()
     finish_replay(context)
+    shipped = ship_before_landing(context.settings, day)
+    by_api = {"shipped": shipped} if shipped else {}
     landing = context.state.get(LANDINGS, day.isoformat())
     if landing is not None:
         tell_readers(context)
-        return {**told(landing), "unchanged": True}
+        return {**told(landing), **by_api, "unchanged": True}
     description = read_description(context.settings)
     deliveries = new_deliveries(day, context)
     newest = landed_until(context.state)
@@ -112,7 +115,7 @@ def run(
     write_row_accounts(records | moved, context, gone)
     landings = landings_moved(moved, context.state) | {day.isoformat(): landing}
     context.state.put_all({DELIVERIES: records | moved | owing, LANDINGS: landings, **NOTHING})
-    return told(landing)
+    return {**told(landing), **by_api}
 
 
 def new_deliveries(day: date, context: StepContext) -> list[Delivery]:

@@ -16,7 +16,7 @@ from contracts import names
 from contracts.settings import Settings
 from jobs.io.lake import Lake
 
-MARTS = (names.FCT_INTERACTIONS, names.FCT_IMPRESSIONS, names.DIM_ITEMS)
+MARTS = (names.FCT_INTERACTIONS, names.FCT_IMPRESSIONS, names.FCT_DECISIONS, names.DIM_ITEMS)
 
 
 def refresh_marts(settings: Settings) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 from jobs import alarms
 from jobs.io.state import PROMOTIONS, RETRAININGS, VERDICTS
 from jobs.monitoring import keep
+from jobs.monitoring.answers import day_answers
 from jobs.monitoring.columns import DRIFT, INVALID
 from jobs.monitoring.judgement import Found, judge_day
 from jobs.monitoring.kpis import day_kpis
@@ -63,10 +64,11 @@ def run(day: date, context: StepContext) -> dict[str, Any]:
 
 
 def figures(context: StepContext, windows: Windows | None, day: date) -> dict[str, Any]:
-    """What the day came to for the shop, and what moved: kept with the verdict and never judged by it."""
+    """What the day came to for the shop, what was answered and what moved: kept with the verdict and never judged by it."""
     lake, threads = context.lake, context.settings.threads
     return {
         "kpis": day_kpis(lake, day, threads=threads).as_record(),
+        "answers": [each.as_record() for each in day_answers(lake, day, threads=threads)],
         "moved": moved(lake, windows.reference, windows.current, day, threads=threads).as_record()
         if windows
         else None,

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from contracts.feed import HAPPENED
 from jobs.feed_reader import read_description
 from jobs.io.state import DELIVERIES, REPLAYS
 from jobs.landing import quarantine
@@ -138,9 +139,12 @@ def _record(
 
 
 def _event_days(good: Mapping[str, pa.Table]) -> list[str]:
-    if "events" not in good:
-        return []
-    return sorted(each.isoformat() for each in good["events"].column("event_date").unique().to_pylist())
+    days = {
+        day
+        for kind in HAPPENED.keys() & good.keys()
+        for day in good[kind].column("event_date").unique().to_pylist()
+    }
+    return sorted(day.isoformat() for day in days)
 
 
 def _told(

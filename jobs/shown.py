@@ -24,7 +24,7 @@ _event_of = msgspec.json.Decoder(dict[str, Any]).decode
 
 @dataclass
 class Shipment:
-    """A day of the journal as rows of the feed's events; ``counts`` says how many of what once they have been read."""
+    """A day of the journal as rows of the feed; ``counts`` says how many of what once they have been read."""
 
     journal: Journal
     day: date
@@ -32,7 +32,25 @@ class Shipment:
         default_factory=lambda: {"events": 0, "told_already": 0, "decisions": 0, "shown": 0}
     )
 
-    def rows(self) -> Iterator[list[Any]]:
+    def decisions(self) -> Iterator[list[Any]]:
+        """The answers themselves, in the order in which they were made; what was shown of them is told by events."""
+        for line in self.journal.lines(DECISIONS, self.day):
+            decision = _decision_of(line)
+            self.counts["decisions"] += 1
+            yield [
+                decision.decision_id,
+                decision.user_id,
+                decision.decided_at.astimezone(UTC).isoformat(),
+                decision.surface,
+                decision.version,
+                decision.source,
+                decision.made_from,
+                decision.fallback,
+                len(decision.items),
+                str(decision.is_short).lower(),
+            ]
+
+    def events(self) -> Iterator[list[Any]]:
         """Events in the order in which they came, then the impressions of answers that nobody reports of."""
         before = self.day - timedelta(days=1)
         reported = self._reported(self.day)
@@ -49,7 +67,6 @@ class Shipment:
             yield [event.get(name) for name in EVENT_COLUMNS]
         for line in self.journal.lines(DECISIONS, self.day):
             decision = _decision_of(line)
-            self.counts["decisions"] += 1
             if decision.decision_id not in reported:
                 for item in decision.items:
                     self.counts["shown"] += 1

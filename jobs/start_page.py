@@ -83,6 +83,14 @@ def _state(answer: dict[str, Any], settings: Settings) -> dict[str, Any]:
     ]
     if answer["stale"]:
         notices.append({"text": answer["stale"], "link": runbook_url(STALE_VERSION), "label": "What to do"})
+    if answer["blocked"]:
+        last = answer["blocked"][-1]
+        notices.append(
+            {
+                "text": f"Nobody is shown {len(answer['blocked']):,} blocked items, the last {last['item_id']}, "
+                f"by {last['by']}: {last['why']}."
+            }
+        )
     notices += [{"text": problem} for problem in answer["problems"]]
     said = (
         f"{published['version']} of {published['day']} is served to {published['num_users']:,} users"

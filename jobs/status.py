@@ -11,6 +11,7 @@ from contracts.errors import ForetasteError
 from contracts.lists import Pointer
 from contracts.settings import Settings
 from jobs.approval import WAITING
+from jobs.blocking import blocked_items
 from jobs.io.state import DEMOTIONS, LANDINGS, PROMOTIONS, RETRAININGS, ROLLBACKS, VERDICTS, State
 from jobs.report_pages.views import accounts_of
 
@@ -22,7 +23,14 @@ _STALE_HOURS = 36
 def status(settings: Settings, now: datetime) -> dict[str, Any]:
     """Day, champion, what is published, drift, and who is at work; what cannot be read is null and named."""
     answer: dict[str, Any] = dict.fromkeys(("day", "champion", "published", "drift", "holder", "stale"))
-    answer |= {"demotions": {}, "landings": {}, "verdicts": {}, "retrainings": [], "problems": []}
+    answer |= {
+        "blocked": [],
+        "demotions": {},
+        "landings": {},
+        "verdicts": {},
+        "retrainings": [],
+        "problems": [],
+    }
     rollbacks: dict[str, dict[str, Any]] = {}
     with _told(answer["problems"]):
         state = State.of(settings)
@@ -58,6 +66,7 @@ def _remembered(state: State) -> dict[str, Any]:
         default=None,
     )
     return {
+        "blocked": blocked_items(state),
         "day": max(landings, default=None),
         "champion": None if champion is None else {"version": champion, **promotions[champion]},
         "demotions": demotions,
@@ -133,6 +142,7 @@ def render(answer: dict[str, Any]) -> str:
         *(("demoted", record["reason"]) for record in answer["demotions"].values()),
         ("published", _live(answer["published"])),
         ("drift", _drift(answer["drift"])),
+        *((("blocked", _blocked(answer["blocked"])),) if answer["blocked"] else ()),
         ("at work", answer["holder"] or "nobody"),
         *(("waiting", _waiting(record)) for record in answer["retrainings"] if is_waiting(record)),
         *((("stale", answer["stale"]),) if answer["stale"] else ()),
@@ -173,6 +183,10 @@ def _live(published: dict[str, Any] | None) -> str:
         f"{version} of {day}" for version, day in published["kept"].items() if version != published["version"]
     ]
     return told + (f"; also kept: {', '.join(others)}" if others else "")
+
+
+def _blocked(items: list[dict[str, Any]]) -> str:
+    return f"{len(items):,} items, which nobody is shown: foretaste blocked"
 
 
 def _drift(drift: dict[str, Any] | None) -> str:

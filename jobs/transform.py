@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 from contracts import names
 from contracts.errors import PartitionMissing
 from contracts.feed import days_between
-from contracts.tables import RAW_CONSENTS, RAW_EVENTS, RAW_IDENTITIES, RAW_ITEMS, RAW_USERS, TABLES, Table
+from contracts.tables import (
+    RAW_CONSENTS,
+    RAW_DECISIONS,
+    RAW_EVENTS,
+    RAW_IDENTITIES,
+    RAW_ITEMS,
+    RAW_USERS,
+    TABLES,
+    Table,
+)
 from jobs.attribution import (
     built_by,
     days_that_count_otherwise,
@@ -36,6 +45,7 @@ if TYPE_CHECKING:
 SCHEMAS = {
     names.FCT_INTERACTIONS: "marts",
     names.FCT_IMPRESSIONS: "marts",
+    names.FCT_DECISIONS: "marts",
     names.DIM_ITEMS: "marts",
     names.FEAT_USER_DAILY: "features",
     names.FEAT_ITEM_DAILY: "features",
@@ -223,7 +233,7 @@ def _touched(context: StepContext, since: date | None, day: date) -> set[date]:
 def _prepare(warehouse: Warehouse, project: CompiledProject, variables: Mapping[str, Any]) -> list[str]:
     """Make what dbt reads exist; name the tables that another query has built than the one there is now."""
     # A shop may deliver nothing but events.
-    for table in (RAW_EVENTS, RAW_ITEMS, RAW_USERS, RAW_CONSENTS, RAW_IDENTITIES):
+    for table in (RAW_EVENTS, RAW_DECISIONS, RAW_ITEMS, RAW_USERS, RAW_CONSENTS, RAW_IDENTITIES):
         prepare(warehouse, names.WAREHOUSE_RAW, table)
     warehouse.execute(f"create table if not exists {_MODELS_BUILT} (model text, hash text)")
     found = warehouse.read(f"select model, hash from {_MODELS_BUILT}", {"model": "text", "hash": "text"})
@@ -258,7 +268,8 @@ def _event_days(
     events = f"{names.WAREHOUSE_RAW}.{RAW_EVENTS.short_name}"
     items = f"{names.WAREHOUSE_RAW}.{RAW_ITEMS.short_name}"
     if is_rebuilt:
-        query = f"select distinct event_date from {events}"
+        decisions = f"{names.WAREHOUSE_RAW}.{RAW_DECISIONS.short_name}"
+        query = f"select event_date from {events} union select event_date from {decisions}"
     else:
         query = f"""
             select distinct events.event_date

@@ -13,6 +13,7 @@ from jobs.features.cutoffs import cutoffs_of
 from jobs.gate import Gate
 from jobs.io.lake import Lake
 from jobs.io.state import LANDINGS
+from jobs.passed import keep_passed, num_rows_passed
 from jobs.runs import StepContext, lists_table, manifest_of, settings_of_cutoff, settings_of_run
 
 if TYPE_CHECKING:
@@ -45,7 +46,12 @@ def run_landed(day: date, context: StepContext) -> dict[str, Any]:
         context,
         f"See what was refused: foretaste quarantine --day {day}; a delivery is mended by a later one",
     )
-    touched = [date.fromisoformat(each) for each in sorted(record["touched"])]
+    touched = [
+        each
+        for each in map(date.fromisoformat, sorted(record["touched"]))
+        if _num_rows(context.lake, names.RAW_EVENTS, each)
+        or not _num_rows(context.lake, names.RAW_DECISIONS, each)
+    ]
     if not touched:
         gate.note(names.RAW_EVENTS, "The landing touched no day: no event was delivered.")
     else:
@@ -71,6 +77,7 @@ def run_landed(day: date, context: StepContext) -> dict[str, Any]:
         items = _known(context.lake.read(names.RAW_ITEMS, catalogue[-1], list(landed.ITEM_COLUMNS)), day)
         gate.judge(names.RAW_ITEMS, landed.items(day), as_frame(items))
     for table, columns, suite in (
+        (names.RAW_DECISIONS, landed.DECISION_COLUMNS, landed.decisions),
         (names.RAW_CONSENTS, landed.CONSENT_COLUMNS, landed.consents),
         (names.RAW_IDENTITIES, landed.IDENTITY_COLUMNS, landed.identities),
     ):
@@ -86,7 +93,7 @@ def _judge_newest(
     columns: Sequence[str],
     suite: Callable[[date], Suite],
 ) -> None:
-    """Judge what the newest delivery of a kind that a shop may leave out said; nothing where it said nothing."""
+    """Judge the newest day of a kind that a shop may leave out; nothing where it says nothing."""
     from expectations.frames import as_frame
 
     days = [each for each in context.lake.days(table, until=day) if _num_rows(context.lake, table, each)]
@@ -132,7 +139,9 @@ def run_features(day: date, context: StepContext) -> dict[str, Any]:
         gate.judge(names.FEAT_USER_BRAND_DAILY, features.feat_user_brand_daily(day, num_users), shares)
         histories = _judge_looking_back(gate, day, context, chosen)
         _judge_recency(gate, features.recency_frame(users, histories, chosen["history_days"]))
-    return gate.finish()
+    told = gate.finish()
+    keep_passed(context, day, _looking_back(chosen))
+    return told
 
 
 def run_training(day: date, context: StepContext) -> dict[str, Any]:
@@ -164,9 +173,7 @@ def run_training(day: date, context: StepContext) -> dict[str, Any]:
         gate.judge(f"{names.SEQUENCES} (fit)", training.fit(), splits[splits["split"] == FIT])
         _judge_impressions(gate, day, context, chosen)
         for cutoff in cutoffs:
-            _judge_looking_back(
-                gate, cutoff, context, settings_of_cutoff(context, cutoff, chosen), f" ({cutoff})"
-            )
+            _judge_cutoff(gate, cutoff, context, settings_of_cutoff(context, cutoff, chosen))
         for cutoff in sorted(set(ends) - set(cutoffs)):
             gate.note(f"{names.HISTORIES} ({cutoff})", "Nobody had acted by then: nothing to look back on.")
     return gate.finish()
@@ -204,33 +211,69 @@ def run_scores(day: date, context: StepContext, *, kind: str = names.DAILY) -> d
     return gate.finish()
 
 
-def _judge_looking_back(
-    gate: Gate, day: date, context: StepContext, chosen: dict[str, Any], which: str = ""
-) -> pd.DataFrame:
-    """Judge the histories, which it returns, and the neighbours as of a day.
-
-    Neighbours may be missing where nobody acted on two items.
-    """
+def _looking_back(chosen: dict[str, Any]) -> dict[str, Suite]:
+    """The suites of the histories and the neighbours, as they are set."""
     from expectations import features
 
-    lake, first = context.lake, day - timedelta(days=chosen["history_days"] - 1)
-    histories = features.histories_frame(lake.read(names.HISTORIES, day))
-    suite = features.histories(chosen["history_length"], chosen["history_days"])
-    gate.judge(f"{names.HISTORIES}{which}", suite, histories)
-    for table, is_possible, why in (
-        (names.COVISITATION, _is_covisitation_possible, "nobody acted on two items within a day"),
-        (
-            names.COPURCHASE,
-            _is_copurchase_possible,
-            f"nobody bought two items within {chosen['history_days']} days",
-        ),
-    ):
-        rows = lake.read(table, day)
-        if rows.num_rows == 0 and not is_possible(lake, first, day):
-            gate.note(f"{table}{which}", f"Empty, as {why}.")
-        else:
-            gate.judge(f"{table}{which}", features.neighbours(table), features.neighbours_frame(rows))
+    return {
+        names.HISTORIES: features.histories(chosen["history_length"], chosen["history_days"]),
+        **{table: features.neighbours(table) for table in (names.COVISITATION, names.COPURCHASE)},
+    }
+
+
+def _judge_looking_back(gate: Gate, day: date, context: StepContext, chosen: dict[str, Any]) -> pd.DataFrame:
+    """Judge the histories, which it returns, and the neighbours as of a day."""
+    suites = _looking_back(chosen)
+    histories = _judge_histories(gate, day, context, suites[names.HISTORIES])
+    for table in (names.COVISITATION, names.COPURCHASE):
+        _judge_neighbours(gate, table, day, context, chosen, suites[table])
     return histories
+
+
+def _judge_cutoff(gate: Gate, day: date, context: StepContext, chosen: dict[str, Any]) -> None:
+    """Judge what looks back from a cut-off, but for what the gate of that day has passed as it is now."""
+    which = f" ({day})"
+    for table, suite in _looking_back(chosen).items():
+        num_rows = num_rows_passed(context, table, day, suite)
+        if num_rows is not None:
+            gate.note(f"{table}{which}", f"Passed gate features of {day}, and is the same now.", num_rows)
+        elif table == names.HISTORIES:
+            _judge_histories(gate, day, context, suite, which)
+        else:
+            _judge_neighbours(gate, table, day, context, chosen, suite, which)
+
+
+def _judge_histories(
+    gate: Gate, day: date, context: StepContext, suite: Suite, which: str = ""
+) -> pd.DataFrame:
+    from expectations import features
+
+    histories = features.histories_frame(context.lake.read(names.HISTORIES, day))
+    gate.judge(f"{names.HISTORIES}{which}", suite, histories)
+    return histories
+
+
+def _judge_neighbours(
+    gate: Gate,
+    table: str,
+    day: date,
+    context: StepContext,
+    chosen: dict[str, Any],
+    suite: Suite,
+    which: str = "",
+) -> None:
+    """Judge co-visitation or co-purchase; either may be empty where nobody acted on two items."""
+    from expectations import features
+
+    rows, history_days = context.lake.read(table, day), chosen["history_days"]
+    is_possible, why = {
+        names.COVISITATION: (_is_covisitation_possible, "nobody acted on two items within a day"),
+        names.COPURCHASE: (_is_copurchase_possible, f"nobody bought two items within {history_days} days"),
+    }[table]
+    if rows.num_rows == 0 and not is_possible(context.lake, day - timedelta(days=history_days - 1), day):
+        gate.note(f"{table}{which}", f"Empty, as {why}.")
+    else:
+        gate.judge(f"{table}{which}", suite, features.neighbours_frame(rows))
 
 
 def _judge_recency(gate: Gate, frame: pd.DataFrame) -> None:

@@ -16,6 +16,7 @@ from contracts.consent import digest_of_user
 from contracts.tables import TABLES
 from jobs.attribution import owe_event_days
 from jobs.denials import denials_of_erased, keep_denials
+from jobs.io.journal import Journal
 from jobs.io.lake import Lake
 from jobs.io.sample import own_file
 from jobs.io.warehouse import Warehouse, open_warehouse
@@ -64,6 +65,8 @@ def rewrite_without(user_ids: Collection[str], context: StepContext) -> dict[str
     with open_warehouse(context.settings) as warehouse:
         for table, num_rows in _delete(warehouse, asked, context).items():
             gone[table] = max(gone.get(table, 0), num_rows)
+    if num_records := Journal(context.settings.home).remove_users(asked):
+        gone["journal"] = num_records
     refresh_marts(context.settings)  # links to revisions that are gone
     own_file(context.settings).unlink(missing_ok=True)  # somebody's sample: it is drawn anew
     tell_readers(context)
@@ -80,10 +83,10 @@ def _keep_denials(user_ids: list[str], context: StepContext) -> None:
 
 
 def _event_days(lake: Lake, user_ids: list[str]) -> set[date]:
-    """The event days on which any of these ids did something."""
+    """The event days on which any of these ids did something, or was answered."""
     return {
         day
-        for table in (names.RAW_EVENTS, *names.BY_EVENT_DAY)
+        for table in (names.RAW_EVENTS, names.RAW_DECISIONS, *names.BY_EVENT_DAY)
         for day in lake.days(table)
         if lake.read(table, day, ["user_id"], where=[("user_id", "in", user_ids)]).num_rows
     }

@@ -1,6 +1,6 @@
 """Columns as a ranker can learn from them: no gaps, one scale, flags, and categories as numbers.
 
-Everything is fitted by scikit-learn and kept as plain numbers and words: what was learnt is applied with them alone, so
+What scikit-learn and numpy fit is kept as plain numbers and words: what was learnt is applied with them alone, so
 that a saved model holds no class of anybody's and a score asks for no library that has changed since.
 
 X rows · N things that rows are about · F features as they are read · C categories
@@ -49,16 +49,15 @@ class Numbers:
     @classmethod
     def fit(cls, values_XF: npt.NDArray[np.floating[Any]], names: Sequence[str]) -> Self:
         """Learn from rows of which each counts the same; NaN is missing."""
-        from sklearn.impute import SimpleImputer
-
         is_there_F = ~np.isnan(values_XF).all(axis=0)
         values_XF = values_XF[:, is_there_F].astype(np.float64)
         names = [name for name, is_there in zip(names, is_there_F, strict=True) if is_there]
         if not names:
             return cls((), (), (), (), (), ())
-        imputer = SimpleImputer(strategy="median", add_indicator=True).fit(values_XF)
-        filled_XF, is_missing_XM = np.split(imputer.transform(values_XF), [len(names)], axis=1)
-        missing = _telling(is_missing_XM, [names[place] for place in imputer.indicator_.features_])
+        is_missing_XF = np.isnan(values_XF)
+        median_F = np.nanmedian(values_XF, axis=0)
+        filled_XF = np.where(is_missing_XF, median_F, values_XF)
+        missing = _telling(is_missing_XF, names)
         varies_F = np.ptp(filled_XF, axis=0) > 0
         varying_XF = filled_XF[:, varies_F]
         features = [name for name, varies in zip(names, varies_F, strict=True) if varies]
@@ -67,7 +66,7 @@ class Numbers:
         is_far_XF = (np.abs(varying_XF - center_F) > _FAR_OUT * scale_F) & is_spread_F
         return cls(
             features=tuple(features),
-            medians=tuple(imputer.statistics_[varies_F].tolist()),
+            medians=tuple(median_F[varies_F].tolist()),
             centers=tuple(center_F.tolist()),
             scales=tuple(scale_F.tolist()),
             missing=missing,

@@ -17,10 +17,11 @@ import msgspec
 from msgspec import UNSET
 
 from contracts.api_keys import ADMIN, DECIDE, INGEST, keys_path
-from contracts.decisions import Decision, DecisionRequest, Related, RelatedRequest
+from contracts.decisions import MOST_ITEMS, Decision, DecisionRequest, Related, RelatedRequest
 from contracts.events import Event, EventBatch, Received
 from contracts.settings import Settings, load_settings
-from serving.decide import decide
+from serving.blocked import Blocked
+from serving.decide import decide, withheld
 from serving.exchange import JSON, Answer, Exchange, Route, Scope, Transport
 from serving.feedback import Feedback
 from serving.health import Health, judge
@@ -31,6 +32,8 @@ from serving.openapi import document
 from serving.problems import Problem
 from serving.published import Published, View
 from serving.related import related
+from serving.session_events import bought_of
+from serving.sessions import Sessions
 from serving.snapshot import Snapshot
 from serving.strict_json import decode
 
@@ -52,8 +55,12 @@ class App:
         self._feedback: Feedback | None = None  # it belongs to the running loop
         self._online = Online(settings.redis_url.get_secret_value())
         snapshot = Snapshot(settings.home / "serving" / "snapshot")
-        self._published = Published(self._online, snapshot, time.monotonic)
-        self._metrics = Metrics(self._age, lambda: self._published.view().can_ask, self._of_journal)
+        blocked = Blocked(settings.home / "serving" / "blocked")
+        self._published = Published(self._online, snapshot, blocked, time.monotonic, time.time)
+        self._sessions = Sessions()
+        self._metrics = Metrics(
+            self._age, lambda: self._published.view().can_ask, lambda: len(blocked.items), self._of_journal
+        )
         gate = Gate(
             KeyRing(keys_path(settings.home), time.monotonic), settings.api_rate_limit, time.monotonic
         )
@@ -145,8 +152,13 @@ class App:
         view = self._published.view()
         if view.bundle is None:
             raise _nothing_seen(view)
-        told = await self._published.ask(view, user_id)
         now = datetime.fromtimestamp(time.time(), UTC)
+        fresh = self._sessions.fresh(request, user_id, now.timestamp())
+        told = await self._published.ask(view, user_id, with_history=bool(fresh) and view.ranker is not None)
+        session, bought = None, frozenset[str]()
+        if fresh is not None and told is not None and not withheld(view.bundle, told):
+            session = await self._sessions.rank(view.ranker, told.history, fresh, MOST_ITEMS)
+            bought = bought_of(fresh)
         decision = decide(
             request,
             view.bundle,
@@ -154,6 +166,8 @@ class App:
             fallback=view.fallback,
             decision_id=f"{view.bundle.version}:{secrets.token_hex(16)}",
             now=now,
+            session=session,
+            bought=bought,
         )
         if self._feedback is not None and await self._feedback.log(user_id, decision, now):
             decision = msgspec.structs.replace(decision, is_logged=True)
@@ -202,7 +216,7 @@ class App:
     async def start(self) -> None:
         """See what is published, and open the journal."""
         await self._published.start()
-        self._feedback = Feedback(self._settings.home)
+        self._feedback = Feedback(self._settings.home, self._sessions.take)
 
     async def stop(self) -> None:
         """Let go of all that was opened; what waits for the journal is written."""

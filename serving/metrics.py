@@ -21,6 +21,7 @@ class Metrics(Collector):
     Args:
         age: seconds since the version that is served was first published; NaN while there is none.
         is_store_up: can the online store be asked?
+        num_blocked: items that nobody is shown.
         of_journal: events by what became of them, and decisions by whether they were logged.
     """
 
@@ -28,9 +29,11 @@ class Metrics(Collector):
         self,
         age: Callable[[], float],
         is_store_up: Callable[[], bool],
+        num_blocked: Callable[[], int],
         of_journal: Callable[[], tuple[Mapping[str, int], Mapping[str, int]]],
     ) -> None:
-        self._age, self._is_store_up, self._of_journal = age, is_store_up, of_journal
+        self._age, self._is_store_up = age, is_store_up
+        self._num_blocked, self._of_journal = num_blocked, of_journal
         self._requests = Counter[tuple[str, int]]()
         self._latencies: dict[str, list[int]] = {}  # by route: how many took up to each border, and longer
         self._seconds = Counter[str]()
@@ -84,6 +87,7 @@ class Metrics(Collector):
         yield GaugeMetricFamily(
             "foretaste_version_age_seconds", "Since what is served was first published.", self._age()
         )
+        yield GaugeMetricFamily("foretaste_blocked_items", "Items that nobody is shown.", self._num_blocked())
         yield GaugeMetricFamily(
             "foretaste_store_up", "1 while the online store can be asked.", float(self._is_store_up())
         )

@@ -13,10 +13,10 @@ from redis.backoff import NoBackoff
 
 from contracts import names
 from contracts.consent import ANYBODY, digest_of_user
-from contracts.decisions import Item
 from contracts.errors import ForetasteError
-from contracts.lists import Pointer
-from serving.bundle import Bundle, items_of
+from contracts.lists import Pointer, unpack
+from serving.bundle import Bundle, needed_of
+from serving.content import Content, refuse_other_rules
 from serving.decide import Told
 from serving.pipe import Pipe, StoreAway, said
 
@@ -26,8 +26,11 @@ TIMEOUT = 0.05
 _LOAD_TIMEOUT = 30.0
 _CONNECT_TIMEOUT = 1.0
 _CONSENT_KEY, _ANYBODY = names.CONSENT_KEY.encode(), ANYBODY.encode()
+_LIVE, _BLOCKED = names.LIVE_POINTER.encode(), names.BLOCKED_KEY.encode()
 #: Items read at once while requests go on being answered.
 _ITEMS_AT_ONCE = 500
+#: The same of a model's bytes.
+_BYTES_AT_ONCE = 1 << 20
 
 _AWAY = (redis.RedisError, OSError, TimeoutError)
 
@@ -55,29 +58,32 @@ class Online:
 
     # What has to be quick
 
-    async def ask(self, pointer: Pointer, user_id: str) -> Told:
-        """A user's list in a version, and what readers have to know of the user's consent.
+    async def ask(self, pointer: Pointer, user_id: str, *, with_history: bool = False) -> Told:
+        """A user's list in a version, what readers have to know of the user's consent, and the recent history.
 
         Raises:
             StoreAway: it does not answer in time.
         """
-        bucket = names.bucket_of(user_id, pointer.num_buckets)
-        packed, consent = await self._pipe.ask(
-            (b"HGET", names.lists_key(pointer.version, bucket).encode(), user_id.encode()),
+        bucket, user = names.bucket_of(user_id, pointer.num_buckets), user_id.encode()
+        commands = [
+            (b"HGET", names.lists_key(pointer.version, bucket).encode(), user),
             (b"HMGET", _CONSENT_KEY, digest_of_user(user_id).encode(), _ANYBODY),
-        )
+        ]
+        if with_history:
+            commands.append((b"HGET", names.histories_key(pointer.version, bucket).encode(), user))
+        packed, consent, *history = await self._pipe.ask(*commands)
         own, anybody = (None if each is None else each.decode() for each in consent)
-        return Told(packed, own, anybody)
+        return Told(packed, own, anybody, history[0] if history else None)
 
-    async def pointer(self) -> Pointer | None:
-        """What is live; connects where there is no connection.
+    async def look(self) -> tuple[Pointer | None, bytes | None]:
+        """What is live, and the text of what is blocked; connects where there is no connection.
 
         Raises:
             StoreAway: it does not answer in time.
         """
         await self._pipe.connect()
-        [found] = await self._pipe.ask((b"GET", names.LIVE_POINTER.encode()))
-        return None if found is None else Pointer.from_json(found)
+        live, blocked = await self._pipe.ask((b"GET", _LIVE), (b"GET", _BLOCKED))
+        return None if live is None else Pointer.from_json(live), blocked
 
     # What may take its time
 
@@ -94,35 +100,52 @@ class Online:
         return None if found is None else Pointer.from_json(found)
 
     async def load(self, pointer: Pointer, held: Bundle | None) -> Bundle:
-        """A version's items, what goes with them, and its popular list; requests go on meanwhile.
+        """A version's items, what goes with them, popular list and rules; requests go on meanwhile.
 
         Args:
             held: the version as it was loaded before: its content never changes.
 
         Raises:
             StoreAway: it does not answer.
-            VersionNotWhole: it holds fewer lists or items than were published, or none that can be read.
+            VersionNotWhole: it holds fewer lists or items than were published, or other rules, or none that can be read.
         """
         try:
             await self._refuse_torn(pointer)
             if held is not None:
                 return replace(held, pointer=pointer)
-            popular = await self._patient.get(names.popular_key(pointer.version))
-            items: dict[int, Item] = {}
+            popular, rules = await self._patient.mget(
+                names.popular_key(pointer.version), names.rules_key(pointer.version)
+            )
+            refuse_other_rules(pointer, rules)
+            content = Content(rules, pointer.num_items, needed_of(unpack(popular or b"")))
             for start in range(0, pointer.num_items, _ITEMS_AT_ONCE):
                 part = range(start, min(start + _ITEMS_AT_ONCE, pointer.num_items))
                 texts = await self._patient.hmget(
                     names.items_key(pointer.version), [str(each) for each in part]
                 )
-                items.update(items_of(part, texts))
+                content.fill(zip(part, texts, strict=True))
                 await asyncio.sleep(0)
             first = await self.kept(pointer.version)
             published_at, related = (first or pointer).published_at, await self._related(pointer)
-            return Bundle.of(pointer, published_at, items, popular or b"", related, is_whole=True)
+            return Bundle.of(pointer, published_at, content, popular, related, is_whole=True)
         except _AWAY as error:
             raise StoreAway(said(error)) from error
         except (ValueError, TypeError) as error:
             raise VersionNotWhole(f"{pointer.version}: {error}") from error
+
+    async def session_model(self, pointer: Pointer) -> bytes:
+        """What ranks the sessions of a version, as it is stored; parts of it at once, as requests go on meanwhile.
+
+        Raises:
+            StoreAway: it does not answer.
+        """
+        key, found = names.session_key(pointer.version), bytearray()
+        try:
+            for start in range(0, pointer.session_bytes, _BYTES_AT_ONCE):
+                found += await self._patient.getrange(key, start, start + _BYTES_AT_ONCE - 1)
+        except _AWAY as error:
+            raise StoreAway(said(error)) from error
+        return bytes(found)
 
     async def _refuse_torn(self, pointer: Pointer) -> None:
         pipeline = self._patient.pipeline(transaction=False)

@@ -11,10 +11,13 @@ from msgspec import Struct
 
 from contracts.decisions import STORE_AWAY, STORE_EMPTY, VERSION_NOT_WHOLE, Fallback
 from contracts.lists import Pointer
+from serving.blocked import Blocked
 from serving.bundle import Bundle
 from serving.decide import Told
 from serving.online import Online, VersionNotWhole
 from serving.pipe import StoreAway
+from serving.session_models import SessionModels
+from serving.session_ranker import SessionRanker
 from serving.snapshot import Snapshot
 
 log = logging.getLogger("foretaste.serving")
@@ -35,7 +38,8 @@ class View(Struct, frozen=True, gc=False):
     bundle: Bundle | None
     can_ask: bool  # may the store be asked for users' lists of this version?
     fallback: Fallback | None  # why the bundle is not the live version, or cannot be
-    problem: str  # the same, as an operator needs it
+    problem: str  # the same, as an operator needs it, or why sessions are not ranked
+    ranker: SessionRanker | None = None  # ranks sessions of the bundle's version
 
 
 class Published:
@@ -43,10 +47,20 @@ class Published:
 
     Args:
         clock: a clock that never goes back, in seconds.
+        now: the time, in seconds since 1970.
     """
 
-    def __init__(self, online: Online, snapshot: Snapshot, clock: Callable[[], float]) -> None:
-        self._online, self._snapshot, self._clock = online, snapshot, clock
+    def __init__(
+        self,
+        online: Online,
+        snapshot: Snapshot,
+        blocked: Blocked,
+        clock: Callable[[], float],
+        now: Callable[[], float],
+    ) -> None:
+        self._online, self._snapshot, self._blocked = online, snapshot, blocked
+        self._clock, self._now = clock, now
+        self._models = SessionModels(online, clock)
         self._bundle: Bundle | None = None
         self._held: dict[str, Bundle] = {}
         self._seen: Pointer | None = None  # the pointer that was last taken up
@@ -57,10 +71,14 @@ class Published:
 
     async def start(self) -> None:
         """Take up what the disk and the store hold."""
-        self._bundle = await asyncio.to_thread(self._snapshot.read)
+        self._blocked.remember()
+        remembered = await asyncio.to_thread(self._snapshot.read)
+        self._bundle = remembered and await self._under_rules(remembered)
         await self._look()
         if self._loading is not None:
             await self._loading
+            await self._models.settled()
+            await self._look()  # what was seen before a model was loaded is seconds old
 
     async def follow(self) -> None:
         """Look at the pointer for ever."""
@@ -68,6 +86,8 @@ class Published:
             await asyncio.sleep(LOOKED_AT_EVERY)
             try:
                 await self._look()
+                if self._bundle is not None and self._now() >= self._bundle.rules.until:
+                    await self._renew_rules()
             except Exception:  # the outer edge of a task that nobody waits for
                 log.exception("look_failed")
 
@@ -78,14 +98,20 @@ class Published:
         if away is not None:
             return View(bundle, False, *away)
         can_ask = bundle is not None and bundle.is_whole
-        return View(bundle, can_ask, VERSION_NOT_WHOLE if self._torn else None, self._torn)
+        return View(
+            bundle,
+            can_ask,
+            VERSION_NOT_WHOLE if self._torn else None,
+            self._torn or self._models.problem(bundle),
+            self._models.of(bundle),
+        )
 
-    async def ask(self, view: View, user_id: str) -> Told | None:
+    async def ask(self, view: View, user_id: str, *, with_history: bool = False) -> Told | None:
         """What the store says of a user in the view's version; None where it cannot be asked."""
         if not view.can_ask or view.bundle is None:
             return None
         try:
-            return await self._online.ask(view.bundle.pointer, user_id)
+            return await self._online.ask(view.bundle.pointer, user_id, with_history=with_history)
         except StoreAway as error:
             self._lose(error)
             return None
@@ -97,11 +123,14 @@ class Published:
 
     async def _look(self) -> None:
         try:
-            pointer = await self._online.pointer()
+            pointer, blocked = await self._online.look()
         except StoreAway as error:
             self._lose(error)
             return
         self._looked_at = self._clock()
+        if self._blocked.hear(blocked):
+            await self._renew_rules()
+            await asyncio.to_thread(self._blocked.keep)
         if pointer is None:
             self._away, self._seen = (STORE_EMPTY, "the online store holds no version"), None
         elif pointer != self._seen or self._is_due_again():
@@ -110,6 +139,11 @@ class Published:
         elif self._away is not None:
             log.info("store_found version=%s", pointer.version)
             self._away = None
+        self._want_model()
+
+    def _want_model(self) -> None:
+        if self._bundle is not None and self._bundle.is_whole:
+            self._models.want(self._bundle)
 
     def _is_due_again(self) -> bool:
         return bool(self._torn) and self._clock() - self._tried_at > _TRIED_EVERY
@@ -125,7 +159,9 @@ class Published:
                 bundle, torn = await self._next_to(pointer), str(error)
             if bundle is None or torn != self._torn or pointer != self._seen:
                 log.info("bundle_swapped version=%s torn=%s", bundle and bundle.version, torn or "no")
+            bundle = bundle and await self._under_rules(bundle)
             self._bundle, self._torn, self._seen, self._away = bundle, torn, pointer, None
+            self._want_model()
             if bundle is not None and not torn:
                 await asyncio.to_thread(self._snapshot.write, bundle)
         except StoreAway as error:
@@ -134,6 +170,20 @@ class Published:
             log.exception("bundle_refused version=%s", pointer.version)
         finally:
             self._loading = None
+
+    async def _under_rules(self, bundle: Bundle) -> Bundle:
+        """A version under its rules as they are now."""
+        while True:
+            blocked = self._blocked.items
+            found = await asyncio.to_thread(bundle.under, blocked, self._now())
+            if blocked is self._blocked.items:
+                return found
+
+    async def _renew_rules(self) -> None:
+        bundle = self._bundle
+        renewed = bundle and await self._under_rules(bundle)
+        if self._bundle is bundle:  # no other version has taken its place meanwhile, under rules of its own
+            self._bundle = renewed
 
     async def _load(self, pointer: Pointer) -> Bundle:
         bundle = await self._online.load(pointer, self._held.get(pointer.version))

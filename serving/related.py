@@ -12,7 +12,7 @@ from serving.problems import Problem
 
 
 def related(request: RelatedRequest, bundle: Bundle, *, fallback: Fallback | None, now: datetime) -> Related:
-    """What goes with an item, from one version alone.
+    """What goes with an item, from one version alone, but for what is blocked or not for sale now.
 
     Args:
         fallback: why the bundle is not the version that the store points at, or cannot be; None where it is.
@@ -37,10 +37,13 @@ def related(request: RelatedRequest, bundle: Bundle, *, fallback: Fallback | Non
             field="item_id",
             value=request.item_id,
         )
-    found = unpack(packed, most=request.count)
+    found = unpack(packed)
+    shown = [
+        each for each in zip(found.indices, found.scores, strict=True) if not bundle.rules.hides(each[0])
+    ]
     items = [
         RelatedItem(position, bundle.items[index].item_id, bundle.items[index].title, round(share, 6))
-        for position, (index, share) in enumerate(zip(found.indices, found.scores, strict=True), start=1)
+        for position, (index, share) in enumerate(shown[: request.count], start=1)
     ]
     return Related(
         item_id=request.item_id,

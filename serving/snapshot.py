@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import logging
-import os
 from pathlib import Path
 
 import msgspec
 
-from contracts.decisions import Item
-from contracts.lists import Pointer
-from serving.bundle import Bundle
+from contracts.lists import Pointer, unpack
+from serving.bundle import Bundle, needed_of
+from serving.content import Content
+from serving.whole_file import read_whole, write_whole
 
 log = logging.getLogger("foretaste.serving")
 
@@ -20,55 +19,42 @@ log = logging.getLogger("foretaste.serving")
 class _Remembered(msgspec.Struct):
     pointer: str
     published_at: str
-    items: dict[int, Item]
+    items: dict[int, str]  # by index, as they were published
+    rules: str | None  # as they were published
     popular: str  # the packed list, in base64
 
 
 class Snapshot:
-    """A small file: the digest of what follows, then the version's popular list and its items."""
+    """A small file: the version's popular list, its items and the rules that it is shown under."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def write(self, bundle: Bundle) -> None:
-        """Remember a version; readers see the file before or after, never between. A full disk costs the memory alone."""
-        named = {*bundle.popular.indices, *(index for _, index in bundle.popular.reasons)}
-        text = msgspec.json.encode(
-            _Remembered(
-                bundle.pointer.to_json(),
-                bundle.published_at.isoformat(),
-                {index: bundle.items[index] for index in sorted(named)},
-                base64.b64encode(bundle.packed_popular).decode(),
-            )
+        """Remember a version; a full disk costs the memory alone."""
+        content = bundle.content
+        remembered = _Remembered(
+            bundle.pointer.to_json(),
+            bundle.published_at.isoformat(),
+            {index: content.texts[index].decode() for index in sorted(content.texts)},
+            None if content.rules_text is None else content.rules_text.decode(),
+            base64.b64encode(bundle.packed_popular).decode(),
         )
-        staged = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with staged.open("wb") as stream:
-                stream.write(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            staged.replace(self._path)
-        except OSError as error:
-            log.warning("snapshot_not_written version=%s why=%s", bundle.version, error)
+        write_whole(self._path, msgspec.json.encode(remembered))
 
     def read(self) -> Bundle | None:
         """The version that was remembered; None where there is no file, or a torn one."""
-        try:
-            digest, _, text = self._path.read_bytes().partition(b"\n")
-        except OSError:
-            return None
-        if hashlib.sha256(text).hexdigest().encode() != digest:
-            log.warning("snapshot_torn path=%s", self._path)
+        text = read_whole(self._path)
+        if text is None:
             return None
         try:
             found = msgspec.json.decode(text, type=_Remembered)
+            popular = base64.b64decode(found.popular)
+            rules = None if found.rules is None else found.rules.encode()
+            content = Content(rules, max(found.items, default=-1) + 1, needed_of(unpack(popular)))
+            content.fill((index, item.encode()) for index, item in found.items.items())
             return Bundle.of(
-                Pointer.from_json(found.pointer),
-                found.published_at,
-                found.items,
-                base64.b64decode(found.popular),
-                is_whole=False,
+                Pointer.from_json(found.pointer), found.published_at, content, popular, is_whole=False
             )
         except (ValueError, TypeError, KeyError) as error:
             log.warning("snapshot_unreadable path=%s why=%s", self._path, error)  # another release wrote it

@@ -14,7 +14,15 @@ import pyarrow as pa
 
 from contracts import names
 from contracts.settings import Settings
-from contracts.tables import RAW_CONSENTS, RAW_EVENTS, RAW_IDENTITIES, RAW_ITEMS, RAW_USERS, Table
+from contracts.tables import (
+    RAW_CONSENTS,
+    RAW_DECISIONS,
+    RAW_EVENTS,
+    RAW_IDENTITIES,
+    RAW_ITEMS,
+    RAW_USERS,
+    Table,
+)
 from jobs import transform
 from jobs.features import build, tasks
 from jobs.io import dbt
@@ -71,6 +79,7 @@ class Project:
         landed = {"raw.events": table_of(RAW_EVENTS, events), "raw.items": table_of(RAW_ITEMS, items)}
         landed |= {"raw.users": table_of(RAW_USERS, users)}
         landed |= {
+            "raw.decisions": table_of(RAW_DECISIONS, []),
             "raw.consents": table_of(RAW_CONSENTS, []),
             "raw.identities": table_of(RAW_IDENTITIES, []),
         }

@@ -32,7 +32,9 @@ def event(number: int, day: date = DAY, **changes: Any) -> dict[str, Any]:
 
 def decision(decision_id: str, day: date = DAY, num_items: int = 2) -> LoggedDecision:
     items = tuple(LoggedItem(f"i{place}", place, 0.5) for place in range(1, num_items + 1))
-    return LoggedDecision(decision_id, noon(day), "u1", "home", "v0001", "personal", None, items)
+    return LoggedDecision(
+        decision_id, noon(day), "u1", "home", "v0001", "personal", None, items, "personal", False
+    )
 
 
 async def ingested(home: Path, batches: Sequence[Any], day: date = DAY) -> list[Received]:

@@ -34,8 +34,8 @@ DAY = date(2011, 3, 1)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NUM_USERS, NUM_ITEMS, K, BUCKETS = 300, 41, 10, 16
 ITEMS = [f"i{number:03d}" for number in range(NUM_ITEMS)]
-#: The keys of a version: lists and users' features in every bucket, items' features in theirs, items, popular list, related items, catalogue, texts.
-NUM_KEYS = 2 * BUCKETS + len({names.bucket_of(item, BUCKETS) for item in ITEMS}) + 5
+#: The keys of a version: lists and users' features in every bucket, items' features in theirs, items, popular list, related items, rules, catalogue, texts.
+NUM_KEYS = 2 * BUCKETS + len({names.bucket_of(item, BUCKETS) for item in ITEMS}) + 6
 _SHARED = ("redis_url", "s3_endpoint_url", "s3_access_key", "s3_secret_key")
 
 
@@ -130,19 +130,19 @@ def score(
     state = State.of(settings)
     with state.lease(f"score-{day}", "score", 60, is_last=True) as lease:
         lake = Lake.of(settings, lease)
-        _replace(
+        replace_rows(
             lake, DIM_ITEMS.name, day,
             item_id=ITEMS, title=[f"{item} of {day}" for item in ITEMS], is_available=[True] * NUM_ITEMS,
         )  # fmt: skip
         pairs = neighbours(day)
-        _replace(
+        replace_rows(
             lake, COVISITATION.name, day,
             item_id=[item for item, _, _ in pairs], neighbour_id=[other for _, other, _ in pairs],
             weight=[weight for _, _, weight in pairs], neighbour_rank=[1] * len(pairs),
         )  # fmt: skip
         for table in online_tables():
-            _replace(lake, table.name, day, **columns_of(table, day))
-        _replace(
+            replace_rows(lake, table.name, day, **columns_of(table, day))
+        replace_rows(
             lake, lists_table(kind), day,
             user_id=[f"u{user:04d}" for user in range(NUM_USERS)],
             source=["personal"] * NUM_USERS,
@@ -195,7 +195,8 @@ def columns_of(table: Table, day: date) -> dict[str, list[Any]]:
     return columns
 
 
-def _replace(lake: Lake, table: str, day: date, **columns: Any) -> None:
+def replace_rows(lake: Lake, table: str, day: date, **columns: Any) -> None:
+    """A partition of these columns, and of nothing in the others."""
     schema = arrow_schema(TABLES[table])
     num_rows = len(next(iter(columns.values())))
     filled = {name: columns.get(name, [None] * num_rows) for name in schema.names}

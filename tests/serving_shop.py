@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from contracts.api_keys import SCOPES, keys_path, make_key, to_json
-from contracts.decisions import Item
-from contracts.lists import PERSONAL, POPULAR, Pointer, pack
-from serving.bundle import Bundle
+from contracts.lists import PERSONAL, POPULAR, Pointer, pack, unpack
+from contracts.published_items import PublishedItem
+from contracts.serving_rules import ServingRules, digest_of_rules
+from serving.bundle import Bundle, needed_of
+from serving.content import Content
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
-ITEMS = {index: Item(f"i{index}", f"item {index}") for index in range(6)}
+ITEMS = {index: PublishedItem(f"i{index}", f"item {index}") for index in range(6)}
 #: Item 5, then 3 because of 1 and 0, then 4.
 LIST = pack([5, 3, 4], [0.9, 0.5, 0.1], PERSONAL, False, len(ITEMS), [(2, 1), (2, 0)])
 POINTER = Pointer(
@@ -23,14 +28,19 @@ POINTER = Pointer(
 )  # fmt: skip
 
 
-def bundle(**changes: Any) -> Bundle:
+def bundle(
+    items: Mapping[int, PublishedItem] = ITEMS, rules: Mapping[str, Any] | None = None, **changes: Any
+) -> Bundle:
     """Version v0002, published an hour before NOW."""
+    text = ServingRules.model_validate(rules or {}).to_json().encode()
     values = {
-        "pointer": POINTER, "published_at": POINTER.published_at, "items": ITEMS,
+        "pointer": replace(POINTER, rules=digest_of_rules(text)), "published_at": POINTER.published_at,
         "related": {"i0": pack([3, 1], [0.75, 0.25], POPULAR, True, len(ITEMS)), "i1": pack([], [], POPULAR, True, len(ITEMS))},
-        "popular": pack([0, 1, 2, 3], [0.4, 0.3, 0.2, 0.1], POPULAR, False, len(ITEMS)), "is_whole": True,
-    }  # fmt: skip
-    return Bundle.of(**values | changes)
+        "popular": pack(list(items)[:4], [0.4, 0.3, 0.2, 0.1][: len(items)], POPULAR, False, len(items)), "is_whole": True,
+    } | changes  # fmt: skip
+    content = Content(text, len(items), needed_of(unpack(values["popular"])))
+    content.fill((index, msgspec.json.encode(item)) for index, item in items.items())
+    return Bundle.of(**values, content=content)
 
 
 def write_key(home: Path, *scopes: str) -> str:

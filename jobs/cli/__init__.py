@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from jobs.cli import api, feeds, loop, models, operating, project, quarantine, serving
+from jobs.cli import api, blocking, feeds, loop, models, operating, project, quarantine, serving
 from jobs.cli.doorway import main
 from jobs.cli.group import cli
 
-__all__ = ["api", "cli", "feeds", "loop", "main", "models", "operating", "project", "quarantine", "serving"]
+__all__ = [
+    "api",
+    "blocking",
+    "cli",
+    "feeds",
+    "loop",
+    "main",
+    "models",
+    "operating",
+    "project",
+    "quarantine",
+    "serving",
+]

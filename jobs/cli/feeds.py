@@ -47,7 +47,7 @@ def feed_is_complete_command(day: date) -> None:
     """Exit 0 when the day's delivery is complete or none is expected, 99 when it has to be waited for."""
     from jobs.feed_reader import is_delivery_complete
 
-    if not is_delivery_complete(load_settings(), day):
+    if not is_delivery_complete(load_settings(), day, datetime.now(UTC).date()):
         raise NothingToDo(f"the delivery of {day} is not complete yet (no _SUCCESS)")
     click.echo(f"the delivery of {day} is complete, or none is expected")
 

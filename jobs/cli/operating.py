@@ -55,6 +55,7 @@ def notify_command(kind: str, day: date | None, source: str, why: str, page: str
 @click.option("--without-airflow", is_flag=True, help="Start the stores and MLflow only.")
 def up_command(without_airflow: bool) -> None:
     """Start the embedded servers and leave them running; prints addresses and logins."""
+    from jobs.blocking import remind_store
     from jobs.dbt_docs import refresh_docs
     from jobs.reports import build_reports
     from jobs.services import connected, render, up
@@ -65,6 +66,7 @@ def up_command(without_airflow: bool) -> None:
     build_reports(settings, now=datetime.now(UTC))  # with a link to them
     click.echo(render(up(settings, airflow=not without_airflow)))
     settings = connected(settings)
+    remind_store(settings)
     write_start_page(settings, now=datetime.now(UTC))
     if has_docs:
         click.echo(f"{'dbt docs':<27} {settings.reports_url}/dbt/index.html")

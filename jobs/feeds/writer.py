@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import json
 import shutil
 from collections.abc import Iterable, Sequence
@@ -13,6 +10,7 @@ from pathlib import Path
 
 from contracts.errors import FeedInvalid
 from contracts.feed import SUCCESS, FeedDescription, delivery_folder
+from jobs.io.packed_csv import packed_csv
 
 FEED_JSON = "feed.json"
 
@@ -52,33 +50,20 @@ class FeedWriter:
         return sorted(date.fromisoformat(path.parent.name.removeprefix("received=")) for path in folders)
 
     def deliver(
-        self,
-        kind: str,
-        received: date,
-        columns: Sequence[str],
-        rows: Iterable[Sequence[object]],
-        *,
-        is_final: bool = False,
+        self, kind: str, received: date, columns: Sequence[str], rows: Iterable[Sequence[object]]
     ) -> None:
         """Write one delivery as a gzipped CSV file with ``_SUCCESS`` beside it.
 
         A delivery that lies there with the same bytes stays untouched; another one is replaced whole. A reader
         sees the old folder, none or the new one, never half a delivery.
-
-        Raises:
-            FeedInvalid: another one lies there, and what is delivered once ``is_final``.
         """
         place = self.feed / delivery_folder(kind, received)
-        content = _compressed(columns, rows)
+        content = packed_csv(columns, rows)
         file = place / f"{kind}.csv.gz"
         names = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
         if names == sorted([SUCCESS, file.name]) and file.read_bytes() == content:
             self.num_unchanged += 1
             return
-        if names and is_final:
-            raise FeedInvalid(
-                f"{place} holds another delivery ({', '.join(names)}), and a day has one. Deliver those files under another day"
-            )
         # Outside the folders that readers list; what an import that was killed left there goes first.
         staged = self.feed / ".incoming" / f"{kind}-{received}"
         shutil.rmtree(staged.parent, ignore_errors=True)
@@ -100,15 +85,3 @@ class FeedWriter:
             return str(json.loads(path.read_text(encoding="utf-8"))["shop"])
         except (ValueError, KeyError, TypeError) as error:
             raise FeedInvalid(f"{path} cannot be read ({error}): mend it or name another folder") from error
-
-
-def _compressed(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    """The rows as gzipped CSV; None is an empty field. No clock and no name goes into the header."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    packed = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0, compresslevel=6) as file:
-        file.write(text.getvalue().encode("utf-8"))
-    return packed.getvalue()

@@ -22,6 +22,7 @@ boundary: Callable[[str], None] = lambda name: None  # noqa: E731
 BOUNDARIES = (
     "journal:closed",
     "journal:delivered",
+    "feed:object_written",
     "journal:shipped",
     "journal:removed",
     "lake:staged",

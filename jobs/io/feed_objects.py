@@ -12,14 +12,15 @@ from typing import Any
 from contracts.errors import FeedInvalid
 from contracts.feed import KINDS, SUCCESS
 from contracts.settings import Settings
-from jobs.io.s3 import get_object, s3_client
+from jobs.io.commit import cross
+from jobs.io.s3 import get_object, put_new, s3_client
 
 SCHEME = "s3://"
 _FILE = re.compile(rf"(?:{'|'.join(KINDS)})/received=[^/]+/(?P<name>[^/]+)")
 
 
-def read_text(settings: Settings, location: str, name: str) -> str | None:
-    """A small object of the feed; None where there is none.
+def read(settings: Settings, location: str, name: str) -> bytes | None:
+    """An object of the feed; None where there is none.
 
     Raises:
         ServiceUnreachable, StoreUnfit: S3 does not answer, or refuses.
@@ -27,7 +28,7 @@ def read_text(settings: Settings, location: str, name: str) -> str | None:
     bucket, prefix = _bucket_and_prefix(location)
     with s3_client(settings, bucket) as client:
         found = get_object(client, bucket, prefix + name)
-    return None if found is None else found[0].decode("utf-8-sig")
+    return None if found is None else found[0]
 
 
 def complete_folders(settings: Settings, location: str) -> set[str]:
@@ -39,6 +40,30 @@ def complete_folders(settings: Settings, location: str) -> set[str]:
     bucket, prefix = _bucket_and_prefix(location)
     with s3_client(settings, bucket) as client:
         return _complete(name for name, _ in _objects(client, bucket, prefix))
+
+
+def deliver(settings: Settings, location: str, folder: str, name: str, content: bytes) -> list[str]:
+    """Put one file into a delivery's folder and then ``_SUCCESS``; what lies there is never overwritten.
+
+    Returns:
+        What else lies there, where anything does; then the delivery is not complete because of this.
+
+    Raises:
+        ServiceUnreachable, StoreUnfit: S3 does not answer, or refuses.
+    """
+    bucket, prefix = _bucket_and_prefix(location)
+    place = f"{prefix}{folder}/"
+    with s3_client(settings, bucket) as client:
+        there = sorted(found for found, _ in _objects(client, bucket, place))
+        if set(there) - {name, SUCCESS}:
+            return there
+        if not put_new(client, bucket, place + name, content):
+            found = get_object(client, bucket, place + name)
+            if found is None or found[0] != content:
+                return [name]
+        cross("feed:object_written")
+        put_new(client, bucket, place + SUCCESS, b"")
+    return []
 
 
 def _complete(names: Iterable[str]) -> set[str]:

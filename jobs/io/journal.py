@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import fcntl
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
 
+import msgspec
+
 from contracts.errors import JournalUnavailable, LeaseHeld
-from contracts.journal import DECISIONS, EVENTS, SCHEMA, journal_days, journal_folder, journal_path
+from contracts.journal import DECISIONS, EVENTS, KINDS, SCHEMA, journal_days, journal_folder, journal_path
 
 #: A group is written in milliseconds; whoever holds a file longer is stuck.
 _LOCK_SECONDS = 30.0
 _BESIDE = ("", "-wal", "-shm")
+_encode = msgspec.json.Encoder().encode
+
+
+class _Named(msgspec.Struct):
+    user_id: str | None = None
+
+
+_user_of = msgspec.json.Decoder(_Named).decode
 
 
 class Journal:
@@ -41,11 +51,11 @@ class Journal:
             yield
 
     def days(self) -> list[date]:
-        return sorted({*journal_days(self._home, EVENTS), *journal_days(self._home, DECISIONS)})
+        return sorted({day for kind in KINDS for day in journal_days(self._home, kind)})
 
     def close_day(self, day: date) -> None:
         """Let nothing more be written into a day; whatever arrives from now on is the next day's."""
-        for kind in (EVENTS, DECISIONS):
+        for kind in KINDS:
             with self._file(kind, day) as connection, connection:
                 connection.execute("begin immediate")
                 connection.execute("insert or ignore into closed values (1)")
@@ -56,17 +66,46 @@ class Journal:
             return
         with self._file(kind, day) as connection:
             for (lines,) in connection.execute("select lines from groups order by number"):
-                yield from lines.split(b"\n")
+                if lines:  # none where all were an erased person's
+                    yield from lines.split(b"\n")
 
-    def is_shipped(self, day: date) -> bool:
-        if not journal_path(self._home, EVENTS, day).exists():
-            return False
-        with self._file(EVENTS, day) as connection:
-            return bool(connection.execute("select exists (select 1 from shipped)").fetchone()[0])
+    def prepared(self, kind: str, day: date) -> str:
+        """The digest of what was last about to be shipped; "" where nothing was."""
+        return self._digest("prepared", kind, day) or ""
 
-    def mark_shipped(self, day: date, sha256: str) -> None:
-        with self._file(EVENTS, day) as connection, connection:
+    def prepare(self, kind: str, day: date, sha256: str) -> None:
+        """Remember what is about to be shipped."""
+        with self._file(kind, day) as connection, connection:
+            connection.execute("begin immediate")
+            connection.execute("delete from prepared")
+            connection.execute("insert into prepared values (?)", (sha256,))
+
+    def shipped(self, kind: str, day: date) -> str | None:
+        """The digest of what was shipped, "" where a day had nothing to ship; None where it is still to be shipped."""
+        return self._digest("shipped", kind, day)
+
+    def mark_shipped(self, kind: str, day: date, sha256: str) -> None:
+        with self._file(kind, day) as connection, connection:
             connection.execute("insert or ignore into shipped values (?)", (sha256,))
+
+    def remove_users(self, user_ids: Collection[str]) -> int:
+        """Take every record of these users out; the API may be at work. Returns how many there were.
+
+        A group that names one of them is written anew in a transaction of its own, so that nobody waits for long.
+
+        Raises:
+            LeaseHeld: somebody ships.
+        """
+        if not self.days():
+            return 0
+        sought = [_encode(each) for each in user_ids]
+        with self.alone():
+            return sum(
+                self._without(number, kind, day, frozenset(user_ids))
+                for day in self.days()
+                for kind in KINDS
+                for number in self._groups_with(sought, kind, day)
+            )
 
     def remove(self, day: date) -> None:
         """Remove a day. The file that says that it was shipped goes last."""
@@ -74,6 +113,38 @@ class Journal:
             path = journal_path(self._home, kind, day)
             for ending in _BESIDE:
                 path.with_name(path.name + ending).unlink(missing_ok=True)
+
+    def _digest(self, table: str, kind: str, day: date) -> str | None:
+        if not journal_path(self._home, kind, day).exists():
+            return None
+        with self._file(kind, day) as connection:
+            found = connection.execute(f"select sha256 from {table}").fetchone()
+        return None if found is None else str(found[0])
+
+    def _groups_with(self, sought: list[bytes], kind: str, day: date) -> list[int]:
+        if not journal_path(self._home, kind, day).exists():
+            return []
+        with self._file(kind, day) as connection:
+            groups = connection.execute("select number, lines from groups order by number")
+            return [number for number, lines in groups if any(each in lines for each in sought)]
+
+    def _without(self, number: int, kind: str, day: date, user_ids: frozenset[str]) -> int:
+        with self._file(kind, day) as connection, connection:
+            connection.execute("pragma secure_delete = on")
+            connection.execute("begin immediate")
+            ((lines, ids),) = connection.execute("select lines, ids from groups where number = ?", (number,))
+            records = lines.split(b"\n")
+            kept = [place for place, line in enumerate(records) if _user_of(line).user_id not in user_ids]
+            width = len(ids) // len(records)
+            connection.execute(
+                "update groups set lines = ?, ids = ? where number = ?",
+                (
+                    b"\n".join(records[place] for place in kept),
+                    b"".join(ids[place * width : (place + 1) * width] for place in kept),
+                    number,
+                ),
+            )
+        return len(records) - len(kept)
 
     @contextmanager
     def _file(self, kind: str, day: date) -> Iterator[sqlite3.Connection]:

@@ -14,12 +14,10 @@ from contracts.errors import FenceStale, StoreUnfit
 from contracts.lists import Pointer
 from contracts.settings import Settings
 from jobs.io.commit import cross, sha256_of_file
-from jobs.io.s3 import get_object, s3_client
+from jobs.io.s3 import RACED, get_object, s3_client
 
 MANIFEST = "manifest.json"
 DATA = "recs.parquet"
-#: Somebody else has written what we wanted to replace.
-_RACED = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
 
 
 @contextmanager
@@ -94,7 +92,7 @@ class Objects:
             try:
                 self._put(names.PUBLISHED_POINTER, pointer.to_json(), **condition)
             except ClientError as error:
-                if error.response["Error"]["Code"] in _RACED:
+                if error.response["Error"]["Code"] in RACED:
                     continue
                 raise
             cross("objects:pointer_written")

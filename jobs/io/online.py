@@ -17,7 +17,7 @@ from contracts import names
 from contracts.consent import ANYBODY, digest_of_user, why_withheld
 from contracts.errors import FenceStale, PartitionMissing, ServiceUnreachable, StoreUnfit
 from contracts.lists import PackedList, Pointer, unpack
-from contracts.online_features import USER, Rows
+from contracts.online_features import ITEM, USER, Rows
 from contracts.settings import Settings
 from jobs.io.commit import cross
 from jobs.io.online_content import Content, is_whole, keys_of
@@ -175,7 +175,7 @@ class OnlineStore:
         return pointer
 
     def is_whole(self, pointer: Pointer) -> bool:
-        """Does a version hold as many lists, items and features as were published?"""
+        """Does a version hold as many lists, items and features as were published, and the rules that were?"""
         return is_whole(self._client, pointer)
 
     # What readers have to know of consent
@@ -205,6 +205,20 @@ class OnlineStore:
     def mark_consent(self, sha256: str) -> None:
         """Both stores hold this table."""
         self._client.hset(names.CONSENT_KEY, names.CONSENT_MARK, sha256)
+
+    # What nobody may be shown
+
+    def tell_blocked(self, text: bytes) -> None:
+        """Put what ``contracts.blocked`` packs in the place of what readers look at."""
+        self._client.set(names.BLOCKED_KEY, text)
+
+    def knows_item(self, item_id: str) -> bool:
+        """Is an item of the catalogue that the live version was made of? Of a version without features nobody knows."""
+        pointer = self.pointer()
+        if pointer is None or pointer.features is None:
+            return True
+        bucket = names.bucket_of(item_id, pointer.num_buckets)
+        return bool(self._client.hexists(names.features_of_key(pointer.version, ITEM, bucket), item_id))
 
     # Writing a version that nobody reads yet
 
@@ -292,7 +306,7 @@ class OnlineStore:
         if not self.is_whole(pointer):
             raise StoreUnfit(
                 f"the online store does not hold the {pointer.num_users:,} lists and {pointer.num_items:,} items that were "
-                f"written, or not the related items, or not the features: {advice}"
+                f"written, or not the related items, or not the features or the rules: {advice}"
             )
         places = [names.bucket_of(user, pointer.num_buckets) for user in users]
         items = content.items
@@ -303,11 +317,19 @@ class OnlineStore:
             pipeline.hget(names.related_key(pointer.version), item)
         pipeline.get(names.popular_key(pointer.version))
         pipeline.hget(names.items_key(pointer.version), str(len(items) - 1))
+        pipeline.get(names.session_key(pointer.version))
+        for user, bucket in zip(users, places, strict=True):
+            pipeline.hget(names.histories_key(pointer.version, bucket), user)
         expected = [
             *(content.lists[bucket][user] for user, bucket in zip(users, places, strict=True)),
             *(content.related[item] for item in related),
             content.popular,
             items[-1] if items else None,
+            content.session,
+            *(
+                content.histories[bucket].get(user) if content.histories else None
+                for user, bucket in zip(users, places, strict=True)
+            ),
         ]
         wrong = [
             number
@@ -318,7 +340,7 @@ class OnlineStore:
             what = (
                 f"the list of user {users[wrong[0]]!r}"
                 if wrong[0] < len(users)
-                else "an item, what is related to one, or the popular list"
+                else "an item, what is related to one, a history, the popular list or the model for sessions"
             )
             raise StoreUnfit(f"{what} reads back differently from the online store: {advice}")
         for entity, rows in offline.items():

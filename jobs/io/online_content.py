@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from contracts import names
 from contracts.lists import Pointer
 from contracts.online_features import ENTITIES, Catalogue
+from contracts.serving_rules import digest_of_rules
 
 if TYPE_CHECKING:  # readers of the store need no NumPy
     from jobs.edition import Edition
     from jobs.feature_edition import FeatureEdition
+    from jobs.session_edition import SessionEdition
 
 #: What is gathered before it is sent.
 _KEYS_AT_ONCE = 32
@@ -29,13 +31,17 @@ class Content:
     items: Sequence[bytes]  # the JSON of each item of the vocabulary
     popular: bytes
     related: Mapping[str, bytes]  # packed lists by item
+    rules: str  # JSON
     features: Mapping[str, Buckets]  # by entity
     feature_texts: Mapping[str, str]
     catalogue: Catalogue
+    session: bytes | None  # the model that ranks sessions
+    histories: Buckets
 
     def write(self, version: str, pipeline: Any) -> None:
         """Send every key."""
         pipeline.set(names.popular_key(version), self.popular)
+        pipeline.set(names.rules_key(version), self.rules)
         if self.items:
             items = {str(index): item for index, item in enumerate(self.items)}
             pipeline.hset(names.items_key(version), mapping=items)
@@ -48,23 +54,31 @@ class Content:
             )
         if self.feature_texts:
             pipeline.hset(names.feature_texts_key(version), mapping=self.feature_texts)
+        if self.session is not None:
+            pipeline.set(names.session_key(version), self.session)
+            _hash_by_bucket(pipeline, self.histories, lambda bucket: names.histories_key(version, bucket))
         pipeline.set(names.features_key(version), self.catalogue.to_json())
         pipeline.execute()
 
 
-def content_of(edition: Edition, features: FeatureEdition, num_buckets: int) -> Content:
-    """Lists and features, each in the bucket of its id."""
+def content_of(
+    edition: Edition, features: FeatureEdition, session: SessionEdition | None, num_buckets: int
+) -> Content:
+    """Lists, features and histories, each in the bucket of its id."""
     return Content(
         lists=_in_buckets(edition.user_ids, edition.packed_U, num_buckets),
         items=edition.items,
         popular=edition.popular,
         related=edition.related,
+        rules=edition.rules,
         features={
             entity: _in_buckets(ids, features.packed[entity], num_buckets)
             for entity, ids in features.ids.items()
         },
         feature_texts=features.texts,
         catalogue=features.catalogue,
+        session=None if session is None else session.model,
+        histories=[] if session is None else _in_buckets(session.user_ids, session.packed_U, num_buckets),
     )
 
 
@@ -82,33 +96,43 @@ def keys_of(version: str, num_buckets: int) -> list[str]:
         names.items_key(version),
         names.popular_key(version),
         names.related_key(version),
+        names.rules_key(version),
         names.features_key(version),
         names.feature_texts_key(version),
+        names.session_key(version),
+        *(names.histories_key(version, bucket) for bucket in buckets),
         *(names.lists_key(version, bucket) for bucket in buckets),
         *(names.features_of_key(version, entity, bucket) for entity in ENTITIES for bucket in buckets),
     ]
 
 
 def is_whole(client: Any, pointer: Pointer) -> bool:
-    """Does a version hold as many lists, items, related items and features as were published?"""
+    """Does a version hold as many lists, items, related items, features and histories as were published, and the rules that were?"""
     version, buckets = pointer.version, range(pointer.num_buckets)
     pipeline = client.pipeline(transaction=False)
     pipeline.exists(names.popular_key(version))
+    pipeline.get(names.rules_key(version))
     pipeline.get(names.features_key(version))
     pipeline.hlen(names.items_key(version))
     pipeline.hlen(names.related_key(version))
+    pipeline.strlen(names.session_key(version))
     for bucket in buckets:
         pipeline.hlen(names.lists_key(version, bucket))
+    for bucket in buckets:
+        pipeline.hlen(names.histories_key(version, bucket))
     for entity in ENTITIES:
         for bucket in buckets:
             pipeline.hlen(names.features_of_key(version, entity, bucket))
-    has_popular, told, num_items, num_related, *counts = pipeline.execute()
-    num_lists, *num_features = (
+    has_popular, rules, told, num_items, num_related, session_bytes, *counts = pipeline.execute()
+    num_lists, num_histories, *num_features = (
         sum(counts[start : start + len(buckets)]) for start in range(0, len(counts), len(buckets))
     )
     if not has_popular or (num_items, num_lists) != (pointer.num_items, pointer.num_users):
         return False
-    if num_related != (pointer.num_related or 0):
+    if pointer.rules is not None and (rules is None or digest_of_rules(rules) != pointer.rules):
+        return False
+    expected = (pointer.num_related or 0, pointer.session_bytes, pointer.num_histories)
+    if (num_related, session_bytes, num_histories) != expected:
         return False
     if pointer.features is None:
         return True

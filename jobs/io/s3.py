@@ -10,6 +10,8 @@ from contracts.errors import ServiceUnreachable, StoreUnfit
 from contracts.settings import Settings
 
 _ABSENT = ("NoSuchKey", "NotFound", "404")
+#: Somebody else has written what a condition was about.
+RACED = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
 
 
 @contextmanager
@@ -64,3 +66,16 @@ def get_object(client: Any, bucket: str, key: str) -> tuple[bytes, str] | None:
             return None
         raise
     return found["Body"].read(), found["ETag"]
+
+
+def put_new(client: Any, bucket: str, key: str, body: bytes) -> bool:
+    """Write an object that is not there yet; False where one is, which stays as it is."""
+    from botocore.exceptions import ClientError
+
+    try:
+        client.put_object(Bucket=bucket, Key=key, Body=body, IfNoneMatch="*")
+    except ClientError as error:
+        if error.response["Error"]["Code"] in RACED:
+            return False
+        raise
+    return True

@@ -124,10 +124,14 @@ def draw(connection: duckdb.DuckDBPyConnection, settings: Settings, sample: Samp
             f"select {', '.join(table.columns)} from {_landed(lake, table, last_day)} where {wanted} "
             f"order by {', '.join(table.key)}"
         )
-    ops, events_name = names.WAREHOUSE_OPS, f"{names.WAREHOUSE_RAW}.{TABLES[names.RAW_EVENTS].short_name}"
+    ops = names.WAREHOUSE_OPS
+    events_name, decisions_name = (
+        f"{names.WAREHOUSE_RAW}.{TABLES[name].short_name}" for name in (names.RAW_EVENTS, names.RAW_DECISIONS)
+    )
     listed = ", ".join(f"(date '{day}')" for day in feature_days)
     connection.execute(
-        f"create or replace table {ops}.event_days as select distinct event_date from {events_name}"
+        f"create or replace table {ops}.event_days as "
+        f"select event_date from {events_name} union select event_date from {decisions_name}"
     )
     connection.execute(
         f"create or replace table {ops}.feature_days as select * from (values {listed}) as days (feature_date)"

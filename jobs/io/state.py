@@ -64,7 +64,11 @@ DEMOTIONS = (
 )
 HEARD = "heard"  # feature day → the later day by whose words about consent its features were built again
 RETRAININGS = "retrainings"  # day → reason and verdict
+BLOCKINGS = (
+    "blockings"  # item → what was said about it: blocked or not, when, by whom, why; the last word holds
+)
 ROLLBACKS = "rollbacks"  # fence → from which version to which
+PASSED = "passed"  # table/day → the content and the suite with which a partition passed the gate of its day
 VERDICTS = "verdicts"  # day → the drift monitor's verdict
 REFUSALS = "refusals"  # kind/day → the step that said no last, and why; gone once it has passed
 DURATIONS = "durations"  # kind/day → the seconds that each step of the run took

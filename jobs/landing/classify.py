@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.feed import COLUMNS, FeedDescription
 from jobs.feed_reader import Delivery
+from jobs.landing.decision_rules import classify_decisions
 from jobs.landing.outcomes import ASIDE, DUPLICATE, GOOD, NO_CONSENT, QUARANTINED
 from jobs.landing.reading import Unshaped, read_delivery
 from jobs.landing.rules import (
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _RULES = {
     "events": classify_events,
+    "decisions": classify_decisions,
     "items": classify_items,
     "users": classify_users,
     "consents": classify_consents,

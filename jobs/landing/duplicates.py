@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from contracts import names
-from contracts.feed import KINDS
+from contracts.feed import HAPPENED, KINDS
 from jobs.io.commit import digest_of
 from jobs.io.state import DELIVERIES
 from jobs.landing.account import Account
@@ -50,15 +49,15 @@ def merge(
         parts = []
         for each in classified:
             if each.delivery.kind == kind:
-                is_told = kind == "events" or each.delivery.key in returned
+                is_told = kind in HAPPENED or each.delivery.key in returned
                 rows = each.rows if is_told else _not_yet_described(each, accounts, context)
                 received = pa.array([each.delivery.received] * rows.num_rows, pa.date32())
                 parts.append(rows.append_column("received_date", received))
         if parts:
             merged[kind] = pa.concat_tables(parts)
-    if "events" in merged:
-        left = [each for each in returned if each.startswith("events/")]
-        merged["events"] = _without_duplicates(merged["events"], classified, accounts, context, left)
+    for kind in HAPPENED.keys() & merged.keys():
+        left = [each for each in returned if each.startswith(f"{kind}/")]
+        merged[kind] = _without_duplicates(kind, merged[kind], classified, accounts, context, left)
     for account in accounts.values():
         account.check()
     return merged, accounts
@@ -84,25 +83,30 @@ def _not_yet_described(each: Classified, accounts: dict[str, Account], context: 
 
 
 def _without_duplicates(
-    events: pa.Table,
+    kind: str,
+    rows: pa.Table,
     classified: Sequence[Classified],
     accounts: dict[str, Account],
     context: StepContext,
     returned: Sequence[str],
 ) -> pa.Table:
-    """Events whose id neither an earlier delivery nor the lake has; the first word counts."""
+    """Events, or decisions, whose id neither an earlier delivery nor the lake has; the first word counts."""
     import duckdb
 
+    id_column = HAPPENED[kind]
     connection = duckdb.connect(config={"threads": context.settings.threads})
     try:
-        connection.register("events", events)
+        connection.register("arriving", rows)
+        connection.execute(
+            f"create temp view events as select {id_column} as event_id, * exclude ({id_column}) from arriving"
+        )
         connection.execute(
             f"""
             create temp table told as
             select event_id, body_hash, received_date, source_file, line, false as is_landed from events
             union all
             select event_id, body_hash, received_date, '', 0, true
-            from ({_landed_ids(context)}) as landed semi join events using (event_id)
+            from ({_landed_ids(kind, context)}) as landed semi join events using (event_id)
             where not {_left_by_a_killed_landing(returned)}
             """
         )
@@ -110,22 +114,22 @@ def _without_duplicates(
         lost = connection.execute("select * from lost order by received_date, source_file, line").fetchall()
         if lost:
             kept = connection.sql(
-                "select * from events anti join lost using (received_date, source_file, line)"
+                "select * from arriving anti join lost using (received_date, source_file, line)"
             ).to_arrow_table()
         else:
-            kept = events
+            kept = rows
     finally:
         connection.close()
     by_key = {each.delivery.key: each for each in classified}
     for received, source_file, line, event_id, is_same in lost:
-        key = f"events/{received}"
+        key = f"{kind}/{received}"
         account = accounts[key]
         account.good -= 1
         if is_same:
             account.duplicate += 1
             continue
         account.quarantined["ID_CONFLICT"] = account.quarantined.get("ID_CONFLICT", 0) + 1
-        row = {"event_id": event_id}
+        row = {id_column: event_id}
         by_key[key].rejected.append(
             {
                 "source_file": source_file,
@@ -149,16 +153,15 @@ def _left_by_a_killed_landing(returned: Sequence[str]) -> str:
     ))"""
 
 
-def _landed_ids(context: StepContext) -> str:
+def _landed_ids(kind: str, context: StepContext) -> str:
     """A query of the ids in the lake, without leftovers of landings that were never recorded."""
-    days = context.lake.days(names.RAW_EVENTS)
+    table = TABLES[kind].name
+    days = context.lake.days(table)
     received = sorted(
-        record["received_date"]
-        for record in context.state.all(DELIVERIES).values()
-        if record["kind"] == "events"
+        record["received_date"] for record in context.state.all(DELIVERIES).values() if record["kind"] == kind
     )
     if not days or not received:
         return "select '' as event_id, '' as body_hash, current_date as received_date limit 0"
-    files = ", ".join(literal(str(path)) for path in context.lake.files(names.RAW_EVENTS, days))
+    files = ", ".join(literal(str(path)) for path in context.lake.files(table, days))
     among = ", ".join(f"date '{each}'" for each in received)
-    return f"select event_id, body_hash, received_date from read_parquet([{files}], hive_partitioning = false) where received_date in ({among})"
+    return f"select {HAPPENED[kind]} as event_id, body_hash, received_date from read_parquet([{files}], hive_partitioning = false) where received_date in ({among})"

@@ -9,7 +9,7 @@ GOOD, QUARANTINED, DUPLICATE, ASIDE = "good", "quarantined", "duplicate", "set_a
 
 #: Malformed rows: kept in quarantine under one of these.
 REASONS = (
-    "RAGGED", "NO_JSON", "DUP_KEY", "BAD_UTF8", "NO_ITEM", "NO_USER", "NO_ALIAS", "NO_PURPOSE", "SELF_LINK", "BAD_ID", "ID_TOO_LONG", "CTRL_CHAR", "PLACEHOLDER_ID",
+    "RAGGED", "NO_JSON", "DUP_KEY", "BAD_UTF8", "NO_ITEM", "NO_USER", "NO_ALIAS", "NO_PURPOSE", "NO_DECISION", "SELF_LINK", "BAD_ID", "ID_TOO_LONG", "CTRL_CHAR", "PLACEHOLDER_ID",
     "UNKNOWN_TYPE", "NO_TS", "TS_UNIT", "TS_RANGE", "NO_TZ", "BAD_DATE", "FUTURE", "LATE", "TYPE", "NON_FINITE", "RANGE", "ID_CONFLICT",
 )  # fmt: skip
 #: The person has not consented; a later word may bring such rows back.

@@ -7,7 +7,16 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from contracts import names
-from contracts.tables import RAW_CONSENTS, RAW_EVENTS, RAW_IDENTITIES, RAW_ITEMS, RAW_USERS, Table
+from contracts.feed import HAPPENED
+from contracts.tables import (
+    RAW_CONSENTS,
+    RAW_DECISIONS,
+    RAW_EVENTS,
+    RAW_IDENTITIES,
+    RAW_ITEMS,
+    RAW_USERS,
+    Table,
+)
 from jobs.io.commit import digest_of
 from jobs.io.lake import Lake
 from jobs.io.schemas import arrow_schema
@@ -21,12 +30,13 @@ if TYPE_CHECKING:
 
 TABLES = {
     "events": RAW_EVENTS,
+    "decisions": RAW_DECISIONS,
     "items": RAW_ITEMS,
     "users": RAW_USERS,
     "consents": RAW_CONSENTS,
     "identities": RAW_IDENTITIES,
 }
-DAY_COLUMN = {kind: "event_date" if kind == "events" else "received_date" for kind in TABLES}
+DAY_COLUMN = {kind: "event_date" if kind in HAPPENED else "received_date" for kind in TABLES}
 
 
 def replace_partitions(
@@ -35,7 +45,7 @@ def replace_partitions(
     context: StepContext,
     left: Mapping[str, Collection[date]] | None = None,
 ) -> list[date]:
-    """Replace every partition that new rows belong to; returns the event days of new rows.
+    """Replace every partition that new rows belong to; returns the days on which something new happened.
 
     ``rows`` are by kind, ``known`` is the first day whose run may see the rows of a delivery, by its key; ``left`` are the
     days, by kind, of other partitions that a killed landing may have written.
@@ -45,7 +55,7 @@ def replace_partitions(
     import duckdb
     import pyarrow as pa
 
-    touched: list[date] = []
+    touched: set[date] = set()
     recorded = context.state.all(DELIVERIES).values()
     connection = duckdb.connect(config={"threads": context.settings.threads})
     try:
@@ -67,11 +77,11 @@ def replace_partitions(
                     warehouse.replace(
                         names.WAREHOUSE_RAW, table, column, days, pa.concat_tables(partitions), context.lease
                     )
-                if kind == "events":
-                    touched = arrived
+                if kind in HAPPENED:
+                    touched.update(arrived)
     finally:
         connection.close()
-    return touched
+    return sorted(touched)
 
 
 def _nothing_of(table: Table) -> pa.Table:

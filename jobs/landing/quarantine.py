@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 #: One partition a day of delivery.
 TABLES = {
     "events": names.QUARANTINE_EVENTS,
+    "decisions": names.QUARANTINE_DECISIONS,
     "items": names.QUARANTINE_ITEMS,
     "users": names.QUARANTINE_USERS,
     "consents": names.QUARANTINE_CONSENTS,

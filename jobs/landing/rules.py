@@ -67,7 +67,7 @@ def hear(connection: duckdb.DuckDBPyConnection, people: People | None) -> None:
     connection.execute("create or replace temp table erased as select * from heard")
 
 
-def _without_consent(connection: duckdb.DuckDBPyConnection, description: FeedDescription, at: str) -> str:
+def without_consent(connection: duckdb.DuckDBPyConnection, description: FeedDescription, at: str) -> str:
     """The condition that a row of a user must not be used; of nobody's row it never holds."""
     is_denied = description.missing_consent == "denied"
     excepted = []
@@ -91,7 +91,7 @@ def classify_events(
     connection: duckdb.DuckDBPyConnection, delivery: Delivery, description: FeedDescription
 ) -> None:
     services = ", ".join(literal(item) for item in description.service_items) or "null"
-    no_consent = _without_consent(connection, description, "typed.occurred_at")
+    no_consent = without_consent(connection, description, "typed.occurred_at")
     checks = [
         *id_checks("item_id", "NO_ITEM"),
         *id_checks("user_id"),
@@ -103,8 +103,8 @@ def classify_events(
             "UNKNOWN_TYPE",
         ),
         *instant_checks("occurred_at", is_required=True),
-        (_is_future(delivery), "FUTURE"),
-        (_is_late(delivery), "LATE"),
+        (is_future(delivery), "FUTURE"),
+        (is_late(delivery), "LATE"),
         *integer_checks("quantity"),
         *number_checks("unit_price", lowest=0),
         *number_checks("value"),
@@ -159,15 +159,15 @@ def classify_events(
         select * exclude (reason) from decided
         """
     )
-    _first_word_counts(connection)
+    first_word_counts(connection, "event_id")
 
 
-def _is_future(delivery: Delivery) -> str:
+def is_future(delivery: Delivery) -> str:
     """The condition that something is later than the day of its delivery, give or take a clock that is a little fast."""
     return f"instant > timestamp {literal(f'{delivery.received} 23:59:59.999999')} + interval {CLOCK_SKEW.total_seconds():.0f} second"
 
 
-def _is_late(delivery: Delivery) -> str:
+def is_late(delivery: Delivery) -> str:
     """The condition that an event happened longer ago than a delivery may tell of; a feed's first one tells of its history."""
     return (
         "false"
@@ -176,18 +176,18 @@ def _is_late(delivery: Delivery) -> str:
     )
 
 
-def _first_word_counts(connection: duckdb.DuckDBPyConnection) -> None:
-    """Of good events with one id the later ones are duplicates, or conflict; only ids that repeat are ranked."""
+def first_word_counts(connection: duckdb.DuckDBPyConnection, key: str) -> None:
+    """Of good rows with one id the later ones are duplicates, or conflict; only ids that repeat are ranked."""
     connection.execute(
         f"""
         create or replace temp table copies as
         with repeated as (
-            select event_id from classified where outcome = '{GOOD}' group by event_id having count(*) > 1
+            select {key} from classified where outcome = '{GOOD}' group by {key} having count(*) > 1
         ), ranked as (
-            select source_file, line, event_id, body_hash,
-                row_number() over (partition by event_id order by source_file, line) as copy,
-                first_value(body_hash) over (partition by event_id order by source_file, line) as first_body
-            from classified semi join repeated using (event_id)
+            select source_file, line, {key}, body_hash,
+                row_number() over (partition by {key} order by source_file, line) as copy,
+                first_value(body_hash) over (partition by {key} order by source_file, line) as first_body
+            from classified semi join repeated using ({key})
             where outcome = '{GOOD}'
         )
         select source_file, line, body_hash = first_body as is_same from ranked where copy > 1
@@ -230,7 +230,7 @@ def classify_users(
     checks = [*id_checks("user_id", "NO_USER"), *instant_checks("created_at"), *json_checks("attributes")]
     connection.execute(given("given", USER_COLUMNS, instants=("created_at",), ids=("user_id",)))
     # What counts is the last word, whenever the row was told.
-    aside = _without_consent(connection, description, f"timestamp '{END - timedelta(days=1)}'")
+    aside = without_consent(connection, description, f"timestamp '{END - timedelta(days=1)}'")
     _keep_last(
         connection,
         "user_id",
@@ -250,7 +250,7 @@ def classify_consents(
         *id_checks("purpose", "NO_PURPOSE"),
         *boolean_checks("granted"),
         *instant_checks(at, is_required=True),
-        (_is_future(delivery), "FUTURE"),
+        (is_future(delivery), "FUTURE"),
     ]
     columns_given = [at if name == "at" else name for name in CONSENT_COLUMNS]
     connection.execute(given("given", columns_given, instants=(at,), ids=("user_id", "purpose")))
@@ -266,7 +266,7 @@ def classify_identities(
         *id_checks("user_id", "NO_USER"),
         ("alias_id = user_id", "SELF_LINK"),
         *instant_checks("linked_at", is_required=True),
-        (_is_future(delivery), "FUTURE"),
+        (is_future(delivery), "FUTURE"),
     ]
     connection.execute(given("given", IDENTITY_COLUMNS, instants=("linked_at",), ids=("alias_id", "user_id")))
     columns = "alias_id, user_id, instant as linked_at"

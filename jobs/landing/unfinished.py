@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from contracts.feed import HAPPENED
 from jobs.attribution import owe_event_days
 from jobs.io.state import UNFINISHED
 from jobs.io.warehouse import open_warehouse
@@ -50,9 +51,11 @@ def begin_to_write(rows: Mapping[str, pa.Table], deliveries: Collection[str], co
         "partitions": {kind: sorted(days) for kind, days in partitions.items()},
     }
     context.state.put(UNFINISHED, _KEY, body)
-    if left.partitions.get("events"):  # a run of an earlier day may have built facts of them
-        with open_warehouse(context.settings) as warehouse:
-            owe_event_days(warehouse, left.partitions["events"])
+    if owed := {day for kind in HAPPENED for day in left.partitions.get(kind, ())}:
+        with open_warehouse(
+            context.settings
+        ) as warehouse:  # a run of an earlier day may have built facts of them
+            owe_event_days(warehouse, owed)
     return left
 
 

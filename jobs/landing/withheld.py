@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("foretaste.land")
 
 #: One partition a day of delivery.
-TABLES = {"events": names.WITHHELD_EVENTS, "users": names.WITHHELD_USERS}
+TABLES = {
+    "events": names.WITHHELD_EVENTS,
+    "decisions": names.WITHHELD_DECISIONS,
+    "users": names.WITHHELD_USERS,
+}
 COLUMNS = {
     "source_file": "text",
     "line": "bigint",

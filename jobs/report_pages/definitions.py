@@ -109,6 +109,29 @@ GROUPS: tuple[tuple[str, tuple[Definition, ...]], ...] = (
                 "as of each number",
                 f"{_KPIS}; features/feat_user_daily",
             ),
+            Definition(
+                "answers",
+                "What the API answered",
+                "Decisions of known people who have consented. Clicked, bought: of those of which an item is known to have "
+                "been shown, the share of which one was then viewed, or bought, on the same day; counted from the day on which "
+                "it is known.",
+                "share of decisions",
+                "decisions of which an item was shown",
+                _CLUSTERED,
+                "features/fct_decisions; data/answers.parquet",
+            ),
+            Definition(
+                "rung",
+                "Rung of the ladder",
+                "Where an answer comes from: the user's own list of the live version (personal) or of the one before "
+                "(previous), the version's popular items, or the snapshot that a process remembers while the store cannot "
+                "be asked; the reason says why it is no higher one (docs/serving.md). People choose their rung by who they are: "
+                "a difference between two is no effect.",
+                "–",
+                "as of each number",
+                "as of each number",
+                "features/fct_decisions; data/answers.parquet",
+            ),
         ),
     ),
     (

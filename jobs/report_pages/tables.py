@@ -82,6 +82,22 @@ KPIS = Table(
         "high": "double precision",
     },
 )
+ANSWERS = Table(
+    "answers",
+    "One row per day, version, rung of the ladder and reason: what the API answered.",
+    ("day", "version", "source", "fallback"),
+    {
+        "day": "date",
+        "version": "text",
+        "source": "text",
+        "fallback": "text",
+        "num_decisions": "bigint",
+        "num_short": "bigint",
+        "num_shown": "bigint",
+        "num_clicked": "bigint",
+        "num_purchased": "bigint",
+    },
+)
 RETRAININGS = Table(
     "retrainings",
     "One row per retraining and model that it judged; one without a model where none was judged yet.",
@@ -115,6 +131,7 @@ def rows_of(site: Site) -> dict[str, tuple[Table, list[Record]]]:
         "days": (DAYS, [day_row(day) for day in days]),
         "measures": (MEASURES, [row for day in days for row in _measures(day)]),
         "kpis": (KPIS, [row for day in days for row in _kpis(day)]),
+        "answers": (ANSWERS, [row for day in days for row in _answers(day)]),
         "retrainings": (RETRAININGS, [row for day in days for row in _retraining(day)]),
     }
 
@@ -159,6 +176,17 @@ def _kpis(day: DayView) -> Iterator[Record]:
     for sliced_by, slice_name, kpis in slices_of(day.kpis):
         for name in RATIOS:
             yield {"day": day.day, "sliced_by": sliced_by, "slice": slice_name, "name": name, **kpis[name]}
+
+
+def _answers(day: DayView) -> Iterator[Record]:
+    for found in day.answers:
+        yield {
+            "day": day.day,
+            **{name: found[name] for name in ("version", "source", "fallback", "num_decisions", "num_short")},
+            "num_shown": found["clicked"]["n"],
+            "num_clicked": found["clicked"]["numerator"],
+            "num_purchased": found["purchased"]["numerator"],
+        }
 
 
 def slices_of(kpis: Mapping[str, Any]) -> Iterator[tuple[str, str, Record]]:

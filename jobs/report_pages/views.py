@@ -100,6 +100,11 @@ class DayView:
         return (self.verdict or {}).get("kpis") or {}
 
     @property
+    def answers(self) -> list[Record]:
+        """What the API answered, by version, rung and reason."""
+        return (self.verdict or {}).get("answers") or []
+
+    @property
     def moved(self) -> Record:
         return (self.verdict or {}).get("moved") or {}
 

@@ -14,7 +14,15 @@ import pytest
 from contracts import names
 from contracts.feed import EVENT_TYPES
 from contracts.settings import load_settings
-from contracts.tables import RAW_CONSENTS, RAW_EVENTS, RAW_IDENTITIES, RAW_ITEMS, RAW_USERS, TABLES
+from contracts.tables import (
+    RAW_CONSENTS,
+    RAW_DECISIONS,
+    RAW_EVENTS,
+    RAW_IDENTITIES,
+    RAW_ITEMS,
+    RAW_USERS,
+    TABLES,
+)
 from jobs import transform
 from jobs.io import dbt
 
@@ -65,6 +73,7 @@ def test_columns_of_an_exported_table_are_those_of_the_contract(name: str, model
     ("model_name", "table"),
     [
         ("stg_shop__events", RAW_EVENTS),
+        ("stg_shop__decisions", RAW_DECISIONS),
         ("stg_shop__items", RAW_ITEMS),
         ("stg_shop__users", RAW_USERS),
         ("stg_shop__consents", RAW_CONSENTS),

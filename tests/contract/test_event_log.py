@@ -47,7 +47,7 @@ def test_any_order_repetition_and_batching_gives_the_same_rows(sent: list[Any], 
         answers = asyncio.run(ingested(home, sent[:middle])) + asyncio.run(ingested(home, sent[middle:]))
         assert sum(each.accepted for each in answers) == len(SENT)
         assert not any(each.conflicts or each.refused for each in answers)
-        rows = sorted(map(str, Shipment(Journal(home), DAY).rows()))
+        rows = sorted(map(str, Shipment(Journal(home), DAY).events()))
         assert rows == EXPECTED
     finally:
         shutil.rmtree(home)
@@ -237,6 +237,7 @@ def test_a_decision_is_logged_as_it_was_made(tmp_path: Path) -> None:
         "decision_id": "v0001:a", "decided_at": "2026-01-05T12:00:00Z", "user_id": "u1", "surface": "home", "version": "v0001",
         "source": "personal", "fallback": None,
         "items": [{"item_id": "i1", "position": 1, "propensity": 0.5}, {"item_id": "i2", "position": 2, "propensity": 0.5}],
+        "made_from": "personal", "is_short": False, "rules_applied": [], "rules_dropped": [],
     }  # fmt: skip
 
 

@@ -20,11 +20,13 @@ from contracts import names
 from contracts.errors import GateRefused, PartitionMissing, PartitionTorn
 from contracts.settings import load_settings
 from contracts.tables import TABLES
+from expectations import features
 from jobs import validate
 from jobs.gate import Gate
 from jobs.io.commit import digest_of
 from jobs.io.schemas import arrow_schema
 from jobs.io.state import LANDINGS, RUNS, State
+from jobs.passed import keep_passed, num_rows_passed
 from jobs.runs import StepContext, run_key, settings_of_run
 from tests.declared import valid_features
 
@@ -505,3 +507,39 @@ def test_a_gate_imports_no_backend_that_it_judges_nothing_with() -> None:
         cwd=REPOSITORY, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (told.returncode, told.stdout.strip()) == (0, ""), told.stderr[-2000:]
+
+
+def test_what_passed_on_its_own_day_is_not_judged_again_until_it_or_its_bounds_change(
+    shop: StepContext,
+) -> None:
+    """The worlds of cut-offs were judged when they were built; only what is new can be wrong."""
+    cutoff, table = CUTOFFS[0], names.COVISITATION
+
+    def judged() -> dict[str, tuple[int, bool]]:
+        validate.run_training(DAY, shop)
+        folder = shop.settings.reports_path / "validation" / "2011-03-01"
+        told = json.loads((folder / "training.json").read_text())["tables"]
+        return {each["table"]: (each["num_rows"], bool(each["expectations"])) for each in told}
+
+    before, name = judged(), f"{table} ({cutoff})"
+    keep_passed(shop, cutoff, {table: features.neighbours(table)})
+    assert judged() == {**before, name: (before[name][0], False)}
+    page = (shop.settings.reports_path / "validation" / "2011-03-01" / "training.html").read_text()
+    assert f"Passed gate features of {cutoff}, and is the same now." in page
+    keep_passed(shop, cutoff, {table: features.neighbours(names.COPURCHASE)})
+    assert judged() == before
+    keep_passed(shop, cutoff, {table: features.neighbours(table)})
+    change(shop, table, put("weight", 0), cutoff)
+    with pytest.raises(GateRefused, match=rf"{table} \({cutoff}\), weight"):
+        validate.run_training(DAY, shop)
+
+
+def test_the_gate_of_a_day_remembers_what_passed_and_not_what_it_refused(shop: StepContext) -> None:
+    validate.run_features(DAY, shop)
+    suite = features.neighbours(names.COVISITATION)
+    num_rows = shop.lake.read(names.COVISITATION, DAY).num_rows
+    assert num_rows_passed(shop, names.COVISITATION, DAY, suite) == num_rows > 0
+    change(shop, names.COVISITATION, put("weight", 0))
+    with pytest.raises(GateRefused):
+        validate.run_features(DAY, shop)
+    assert num_rows_passed(shop, names.COVISITATION, DAY, suite) is None

@@ -26,7 +26,7 @@ from jobs.io.warehouse import open_warehouse
 from jobs.landing.outcomes import REASONS, SET_ASIDE
 from jobs.landing.quarantine import list_quarantine
 from jobs.runs import StepContext, why_not_live
-from tests.shop import DAY, HEADER, NEXT, Shop, event
+from tests.shop import DAY, HEADER, NEXT, THIRD, Shop, event
 
 pytestmark = pytest.mark.contract
 
@@ -247,8 +247,8 @@ def test_a_missing_delivery_stops_the_day_unless_the_shop_is_closed(shop: Shop) 
     shop.describe(calendar={"closed_weekdays": ["saturday"], "closed_days": ["2011-03-02"]})
     with pytest.raises(DayRefused, match="the delivery of 2011-03-01 is missing"):
         shop.land(DAY)
-    assert not is_delivery_complete(shop.settings, DAY)
-    assert is_delivery_complete(shop.settings, NEXT)
+    assert not is_delivery_complete(shop.settings, DAY, THIRD)
+    assert is_delivery_complete(shop.settings, NEXT, THIRD)
     assert shop.land(NEXT)["read"] == 0
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from contracts.settings import load_settings
-from jobs.io.state import ALARMS, LANDINGS, PUBLICATIONS, RETRAININGS, VERDICTS, State
+from jobs.io.state import ALARMS, BLOCKINGS, LANDINGS, PUBLICATIONS, RETRAININGS, VERDICTS, State
 from jobs.services import ServiceStatus
 from jobs.start_page import outcome_of, render, write_start_page
 from jobs.status import status, why_stale
@@ -47,6 +47,16 @@ def page_of(home: Path, servers: list[ServiceStatus] = SERVERS) -> str:
     state.put(PUBLICATIONS, "v0003", {"day": "2026-01-20", "kind": "daily"})
     state.put(RETRAININGS, "2026-01-20", RETRAINING)
     state.put(VERDICTS, "2026-01-20", {"verdict": "drift", "reasons": ["moved <far>"], "rings": True})
+    words = [
+        {
+            "item_id": "i7",
+            "is_blocked": True,
+            "at": "2026-01-20T09:00:00+00:00",
+            "by": "ada",
+            "why": "recalled",
+        }
+    ]
+    state.put(BLOCKINGS, "i7", {"words": words})
     rung = {"kind": "drift", "source": "foretaste_daily", "day": "2026-01-20", "why": "moved", "told_at": "2026-01-21T04:00:00+00:00"}  # fmt: skip
     state.put(ALARMS, "drift/foretaste_daily", {**rung, "held_back": 0})
     return render(settings, status(settings, NOW), servers, NOW)
@@ -70,6 +80,7 @@ def test_it_tells_the_state_of_the_loop(tmp_path: Path) -> None:
     for told in (
         "the verdict of 2026-01-20 is drift (moved &lt;far&gt;)",
         "Challenger 4 of 2026-01-20 waits for a person.",
+        "Nobody is shown 1 blocked items, the last i7, by ada: recalled.",
         'href="http://127.0.0.1:8080/required_actions"',
         "drift alarm of 2026-01-20: moved",
         "<td>v0003</td>",

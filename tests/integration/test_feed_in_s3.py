@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from contracts import names
 from contracts.errors import FeedInvalid, ServiceUnreachable, StoreUnfit
 from contracts.settings import Settings, load_settings
 from jobs.feed_reader import (
@@ -16,6 +18,10 @@ from jobs.feed_reader import (
     later_delivery,
     read_description,
 )
+from jobs.io import commit
+from jobs.io.lake import Lake
+from jobs.ship import ship
+from tests import event_log
 from tests.publishing import reset_stores, s3_of
 from tests.shop import DAY, NEXT, Shop, event
 
@@ -57,6 +63,32 @@ def land(settings: Settings, day: date, shop: Shop) -> Shop:
     return there
 
 
+def test_what_the_api_took_is_shipped_into_s3_once_and_lands_from_there(
+    in_s3: Settings, folder: Shop
+) -> None:
+    day = event_log.DAY
+    asyncio.run(event_log.decided(in_s3.home, [event_log.decision("v0001:a")]))
+    asyncio.run(event_log.ingested(in_s3.home, [event_log.event(5000)]))
+    client, bucket, place = s3_of(in_s3), in_s3.s3_bucket, f"{PREFIX}/events/received={day}"
+    client.put_object(Bucket=bucket, Key=f"{place}/events.csv", Body=b"item_id\n")  # the shop is at it
+    with pytest.raises(FeedInvalid, match=r"holds another delivery \(events\.csv\)"):
+        ship(in_s3, day)
+    client.delete_object(Bucket=bucket, Key=f"{place}/events.csv")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(commit, "boundary", lambda name: 1 / 0 if name == "feed:object_written" else None)
+        with pytest.raises(ZeroDivisionError):
+            ship(in_s3, day)
+    found = complete_deliveries(in_s3, in_s3.feed_location)
+    # The file of events is there, but not _SUCCESS.
+    assert [each.kind for each in found if each.received == day] == ["decisions"]
+    assert [each["shown"] for each in ship(in_s3, day)] == [2]
+    assert ship(in_s3, day) == []
+    land(in_s3, day, folder)
+    lake = Lake.of(in_s3)
+    assert lake.read(names.RAW_EVENTS, day).num_rows == 3
+    assert lake.read(names.RAW_DECISIONS, day).column("decision_id").to_pylist() == ["v0001:a"]
+
+
 def test_what_lands_from_s3_is_what_lands_from_a_folder(in_s3: Settings, folder: Shop) -> None:
     assert check_feed(in_s3.feed_location, in_s3) == []
     folder.land(DAY)
@@ -65,13 +97,13 @@ def test_what_lands_from_s3_is_what_lands_from_a_folder(in_s3: Settings, folder:
 
 def test_a_delivery_counts_once_its_success_stands(in_s3: Settings, folder: Shop) -> None:
     assert read_description(in_s3).shop == "Tiny shop"
-    assert is_delivery_complete(in_s3, DAY)
-    assert not is_delivery_complete(in_s3, NEXT)
+    assert is_delivery_complete(in_s3, DAY, DAY)
+    assert not is_delivery_complete(in_s3, NEXT, DAY)
     assert later_delivery(in_s3, DAY) is None
     assert [each.key for each in complete_deliveries(in_s3, in_s3.feed_location)] == [f"events/{DAY}"]
     (folder.feed / "events" / f"received={NEXT}" / "_SUCCESS").touch()
     upload(in_s3, folder.feed)
-    assert is_delivery_complete(in_s3, NEXT)
+    assert is_delivery_complete(in_s3, NEXT, DAY)
     assert later_delivery(in_s3, DAY) == NEXT
     assert [each.received for each in complete_deliveries(in_s3, in_s3.feed_location)] == [DAY, NEXT]
     assert [each.received for each in complete_deliveries(in_s3, in_s3.feed_location, until=DAY)] == [DAY]

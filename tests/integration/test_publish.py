@@ -226,7 +226,7 @@ def test_a_store_without_room_is_refused_before_anything_is_written(shop: Settin
 
 
 class Spoiler(OnlineStore):
-    """A store that loses or changes one list, the features of one user or what goes with one item while nobody looks."""
+    """A store that loses or changes one list, the features of one user, what goes with one item or the rules while nobody looks."""
 
     def __init__(self, client: Any, spoil: str) -> None:
         super().__init__(client)
@@ -236,6 +236,9 @@ class Spoiler(OnlineStore):
         super().write_version(version, content)
         bucket = names.bucket_of("u0007", BUCKETS)
         what, where = self.spoil.split()
+        if where == "rules":
+            self._client.set(names.rules_key(version), "{}")
+            return
         key, of = {
             "list": (names.lists_key(version, bucket), "u0007"),
             "features": (names.features_of_key(version, "user_id", bucket), "u0007"),
@@ -261,6 +264,7 @@ class Spoiler(OnlineStore):
         ("changed related", "what is related to one"),
         ("changed features", "the features of user_id 'u0007' are"),
         ("no catalogue", "or not the features"),
+        ("other rules", "or not the features or the rules"),
     ],
 )
 def test_what_reads_back_differently_never_becomes_live_and_leaves_nothing(

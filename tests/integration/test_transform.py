@@ -16,7 +16,7 @@ from contracts import names
 from contracts.errors import GateRefused, PartitionMissing
 from contracts.feed import days_between
 from contracts.settings import Settings, load_settings
-from contracts.tables import RAW_CONSENTS, RAW_EVENTS, RAW_ITEMS, RAW_USERS, TABLES, Table
+from contracts.tables import RAW_CONSENTS, RAW_DECISIONS, RAW_EVENTS, RAW_ITEMS, RAW_USERS, TABLES, Table
 from jobs import transform
 from jobs.dbt_docs import refresh_docs
 from jobs.io import dbt
@@ -54,7 +54,17 @@ def event(
 
 EVENTS = [
     # ann buys two cups after looking closely, sends one back, and her mug is reported two days late
-    event("a0", "ann", "cup", "impression", "03-01 09:00", surface="home", position=1, propensity=0.5),
+    event(
+        "a0",
+        "ann",
+        "cup",
+        "impression",
+        "03-01 09:00",
+        surface="home",
+        position=1,
+        propensity=0.5,
+        decision_id="v1:ann",
+    ),
     event("a1", "ann", "cup", "view", "03-01 10:00", dwell_ms=40_000),
     event("a2", "ann", "cup", "cart", "03-01 10:05"),
     event("a3", "ann", "cup", "purchase", "03-01 10:10", quantity=2, unit_price_cents=1000),
@@ -69,7 +79,7 @@ EVENTS = [
     # dan pays a fee: no item of the catalogue
     event("d1", "dan", "fee", "purchase", "03-02 16:00", quantity=1, unit_price_cents=250),
     # eve is shown a mug; her click becomes known two days later
-    event("e1", "eve", "mug", "impression", "03-02 17:00", surface="home", position=2),
+    event("e1", "eve", "mug", "impression", "03-02 17:00", surface="home", position=2, decision_id="v1:eve"),
     event("e2", "eve", "mug", "view", "03-02 17:01", known=D4),
     # nobody we know
     event("n1", None, "cup", "view", "03-02 18:00"),
@@ -114,6 +124,25 @@ ITEMS = [
     item("cup", "tableware", 1200, D3, brand="acme"),
     item("pen", "stationery", 200, D4, available_from=datetime(2011, 3, 2)),
 ]
+
+
+def decision(user: str, at: str, known: date | None = None, **more: Any) -> dict[str, Any]:
+    decided = datetime.fromisoformat(f"2011-{at}:00")
+    known_date = known or decided.date()
+    return {
+        "decision_id": f"v1:{user}", "user_id": user, "decided_at": decided, "event_date": decided.date(), "surface": "home",
+        "version": "v1", "source": "personal", "made_from": "personal", "num_items": 1, "is_short": False,
+        "received_date": known_date, "known_date": known_date, **more,
+    }  # fmt: skip
+
+
+# What ann and eve are shown was answered by us; so was lea, as became known late, and jon, who saw nothing of it.
+DECISIONS = [
+    decision("ann", "03-01 09:00"),
+    decision("eve", "03-02 17:00", source="popular", made_from="popular", fallback="unknown_user"),
+    decision("lea", "03-01 12:59", known=D3, source="snapshot", made_from="popular", fallback="store_away"),
+    decision("jon", "03-03 11:00", num_items=0, is_short=True),
+]
 USERS = [{"user_id": "ann", "created_at": datetime(2011, 1, 30, 7), "received_date": D1, "known_date": D1}]
 
 # The tests' hands: land and transform
@@ -140,10 +169,13 @@ def land(
     """What landing leaves behind: rows that become known on these days, and a record of the days they touch."""
     with context_of(settings) as context, open_warehouse(settings) as warehouse:
         for day in days:
-            touched = sorted({row["event_date"] for row in events if row["known_date"] == day})
-            rows = [row for row in events if row["event_date"] in touched and row["known_date"] <= day]
+            happened = ((RAW_EVENTS, events), (RAW_DECISIONS, DECISIONS))
+            new = [row for _, rows in happened for row in rows if row["known_date"] == day]
+            touched = sorted({row["event_date"] for row in new})
             replace = warehouse.replace
-            replace("raw", RAW_EVENTS, "event_date", touched, table_of(RAW_EVENTS, rows), context.lease)
+            for table, told in happened:
+                rows = [row for row in told if row["event_date"] in touched and row["known_date"] <= day]
+                replace("raw", table, "event_date", touched, table_of(table, rows), context.lease)
             for table, delivered in ((RAW_ITEMS, items), (RAW_USERS, USERS)):
                 known = [row for row in delivered if row["known_date"] == day]
                 if known:
@@ -388,6 +420,34 @@ def test_impressions_say_what_followed_and_when_that_was_known(bulk: Settings) -
     assert (mug["event_id"], mug["is_clicked"], mug["clicked_known_date"]) == ("e1", True, D4)
     assert (mug["is_purchased"], mug["purchased_known_date"]) == (False, None)
     assert (mug["propensity"], mug["is_carted"], mug["carted_known_date"]) == (None, False, None)
+
+
+def test_decisions_say_what_followed_any_of_their_items_and_when_that_was_known(bulk: Settings) -> None:
+    ann, lea = rows_of(bulk, names.FCT_DECISIONS, D1)
+    assert (ann["decision_id"], ann["source"], ann["fallback"], ann["known_date"]) == (
+        "v1:ann",
+        "personal",
+        None,
+        D1,
+    )
+    assert (ann["is_shown"], ann["is_clicked"], ann["is_carted"], ann["is_purchased"]) == (
+        True,
+        True,
+        True,
+        True,
+    )
+    assert ann["purchased_known_date"] == D1
+    assert (lea["source"], lea["known_date"], lea["is_shown"], lea["is_clicked"]) == (
+        "snapshot",
+        D3,
+        False,
+        False,
+    )
+    (eve,) = rows_of(bulk, names.FCT_DECISIONS, D2)
+    assert (eve["fallback"], eve["shown_known_date"], eve["clicked_known_date"]) == ("unknown_user", D2, D4)
+    assert (eve["is_purchased"], eve["purchased_known_date"]) == (False, None)
+    (jon,) = rows_of(bulk, names.FCT_DECISIONS, D3)
+    assert (jon["num_items"], jon["is_short"], jon["is_shown"]) == (0, True, False)
 
 
 # Days in any order

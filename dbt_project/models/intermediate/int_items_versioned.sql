@@ -35,7 +35,8 @@ compared as (
         lag(brand) over (partition by item_id order by known_date) as brand_before,
         lag(price_cents) over (partition by item_id order by known_date) as price_before,
         lag(available_from) over (partition by item_id order by known_date) as available_from_before,
-        lag(available_until) over (partition by item_id order by known_date) as available_until_before
+        lag(available_until) over (partition by item_id order by known_date) as available_until_before,
+        lag(attributes) over (partition by item_id order by known_date) as attributes_before
     from in_order
     where newest_received_before is null or newest_received_before < received_date
 
@@ -52,6 +53,7 @@ delivered as (
         price_cents,
         available_from,
         available_until,
+        attributes,
         cast('9999-12-31' as date) as superseded_date
     from compared
     where
@@ -62,6 +64,7 @@ delivered as (
         or price_cents is distinct from price_before
         or available_from is distinct from available_from_before
         or available_until is distinct from available_until_before
+        or attributes is distinct from attributes_before
 
 ),
 
@@ -85,6 +88,7 @@ seen as (
         cast(null as bigint) as price_cents,
         cast(null as timestamp) as available_from,
         cast(null as timestamp) as available_until,
+        cast(null as text) as attributes,
         catalogue.first_known_date as superseded_date
     from {{ ref('int_events_attributed') }} as events
     inner join catalogue
@@ -134,5 +138,6 @@ select
     brand,
     price_cents,
     available_from,
-    available_until
+    available_until,
+    attributes
 from closed

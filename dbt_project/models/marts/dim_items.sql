@@ -7,6 +7,9 @@ select
     items.category,
     items.brand,
     items.price_cents,
+    items.available_from,
+    items.available_until,
+    items.attributes,
     -- The instant at which the day ends; an item is for sale from its first instant up to, not at, its last.
     coalesce(items.available_from <= cast(days.feature_date + 1 as timestamp), true)
     and coalesce(items.available_until > cast(days.feature_date + 1 as timestamp), true) as is_available

@@ -53,9 +53,6 @@ def test_what_is_packed_is_unpacked(data: st.DataObject, num_items: int, source:
         is_short,
     )
     assert list(found.reasons) == reasons
-    head = unpack(packed, most=3)
-    assert (head.indices, head.scores, head.source) == (found.indices[:3], found.scores[:3], source)
-    assert list(head.reasons) == [each for each in reasons if each[0] <= 3]
 
 
 def test_a_packed_list_is_the_documented_bytes() -> None:

@@ -21,6 +21,7 @@ from contracts.tables import (
     HISTORIES,
     LISTS,
     RAW_CONSENTS,
+    RAW_DECISIONS,
     RAW_EVENTS,
     RAW_IDENTITIES,
     RAW_ITEMS,
@@ -71,6 +72,16 @@ def events() -> pd.DataFrame:
     table = table.select(list(landed.EVENT_COLUMNS))
     partition = pa.chunked_array([pa.array([DAY] * 3, pa.date32())])
     return landed.events_frame(table, partition, pa.chunked_array([["lamp"]]))
+
+
+def decisions() -> pd.DataFrame:
+    decision = {
+        "user_id": "anna", "decided_at": NOON, "event_date": DAY, "surface": "home", "version": "v0001", "source": "personal",
+        "made_from": "personal", "num_items": 10, "is_short": False, "received_date": DAY, "known_date": DAY,
+    }  # fmt: skip
+    popular = {**decision, "decision_id": "2", "source": "popular", "made_from": "popular", "num_items": 0}
+    table = rows(RAW_DECISIONS, {**decision, "decision_id": "1"}, popular)
+    return as_frame(table.select(list(landed.DECISION_COLUMNS)))
 
 
 def items() -> pd.DataFrame:
@@ -321,6 +332,27 @@ CASES: dict[str, tuple[rules.Suite, Callable[[], pd.DataFrame], dict[tuple[str, 
             (BETWEEN, "scroll_depth"): put("scroll_depth", 1.01),
             (BETWEEN, "propensity"): put("propensity", 1.01),
             (SET, "is_item_known"): put_all("is_item_known", False),
+        },
+    ),
+    "landed decisions": (
+        landed.decisions(DAY),
+        decisions,
+        NO_ROWS
+        | missing(*landed.DECISION_COLUMNS)
+        | {
+            (IDS, "decision_id"): put("decision_id", " "),
+            (IDS, "user_id"): put("user_id", "NaN"),
+            (IDS, "surface"): put("surface", "a\x00b"),
+            (IDS, "version"): put("version", ""),
+            (UNIQUE, "decision_id"): twice,
+            (SET, "source"): put("source", "guessed"),
+            (SET, "made_from"): put("made_from", "guessed"),
+            (BETWEEN, "event_date"): put("event_date", TOMORROW),
+            (BETWEEN, "received_date"): put("received_date", TOO_EARLY),
+            (BETWEEN, "known_date"): put("known_date", TOMORROW),
+            (BETWEEN, "decided_at"): put("decided_at", TOO_EARLY),
+            (ABOVE, "known_date, received_date"): put("known_date", day(BEFORE)),
+            (BETWEEN, "num_items"): put("num_items", 101),
         },
     ),
     "landed items": (

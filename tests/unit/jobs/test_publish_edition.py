@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -13,19 +14,32 @@ from hypothesis import strategies as st
 
 from contracts.errors import GateRefused
 from contracts.lists import PERSONAL, POPULAR, SESSION, SOURCES, list_digest, pack, unpack
+from contracts.serving_rules import ServingRules
 from contracts.tables import LISTS
 from jobs.edition import Edition, edition_of, pack_all, popular_list, read_lists
 from jobs.io.schemas import arrow_schema
 
 Row = dict[str, Any]
 LENGTH = 3
+RULES = ServingRules()
 #: z is the most popular and not for sale; e has never been bought.
 CATALOGUE = pa.table(
     {
         "item_id": ["d", "c", "b", "a", "z", "e"],
         "title": ["Dish", "Cup", None, "Äpfel", "Zither", "Egg"],
         "category": ["c"] * 6,
+        "brand": ["b", None, "b", "b", "b", "b"],
         "price_cents": [100, 200, 300, None, 500, 600],
+        "available_from": pa.nulls(6, pa.timestamp("us")),
+        "available_until": pa.array([datetime(2011, 3, 2), *[None] * 5], pa.timestamp("us")),
+        "attributes": [
+            '{"margin": 0.2, "season": ["winter", 4], "colour": "red"}',
+            "[]",
+            None,
+            None,
+            None,
+            None,
+        ],
         "is_available": [True, True, True, True, False, True],
     }
 )
@@ -54,10 +68,9 @@ def row(user: str, items: str = "abc", **changes: Any) -> Row:
     }
 
 
-def edition(rows: list[Row]) -> Edition:
-    return edition_of(
-        pa.Table.from_pylist(rows, schema=arrow_schema(LISTS)), CATALOGUE, POPULARITY, NEIGHBOURS, LENGTH
-    )
+def edition(rows: list[Row], rules: ServingRules = RULES, length: int = LENGTH) -> Edition:
+    table = pa.Table.from_pylist(rows, schema=arrow_schema(LISTS))
+    return edition_of(table, CATALOGUE, POPULARITY, NEIGHBOURS, length, rules)
 
 
 def test_an_edition_holds_every_list_and_the_items_they_name() -> None:
@@ -65,7 +78,10 @@ def test_an_edition_holds_every_list_and_the_items_they_name() -> None:
     items = [json.loads(item) for item in made.items]
     # What no list names, and is related to nothing, is no part of the version; the popular list names b.
     assert [item["item_id"] for item in items] == ["a", "b", "c", "d"]
-    assert items[0] == {"item_id": "a", "title": "Äpfel", "category": "c", "price_cents": None}
+    assert items[0] == {
+        "item_id": "a", "title": "Äpfel", "category": "c", "brand": "b", "price_cents": None, "available_from": None,
+        "available_until": None, "popularity": 2.0, "margin": None, "attributes": {},
+    }  # fmt: skip
     assert made.related.keys() == set("abcdez")
     goes_with = unpack(made.related["z"])  # sold out, but not without what goes with it
     assert [items[index]["item_id"] for index in goes_with.indices] == ["b", "c"]
@@ -97,13 +113,32 @@ def test_strangers_get_what_is_popular_and_for_sale_ties_by_id() -> None:
     found = unpack(edition([row("u1", "abc")]).popular)
     assert (found.indices, found.source, found.is_short) == ((1, 0, 2), POPULAR, False)
     assert found.scores == pytest.approx([0.05, 0.02, 0.02])
-    places, shares = popular_list(pa.array(["a", "b"]), POPULARITY.slice(0, 0), 5)
+    places, shares = popular_list(np.zeros(2), POPULARITY.slice(0, 0), 5)
     assert (places.tolist(), shares.tolist()) == ([0, 1], [0.0, 0.0])
 
 
 def test_a_catalogue_of_fewer_items_than_a_list_makes_a_popular_list_that_says_it_is_short() -> None:
     rows = pa.Table.from_pylist([row("u1", "a")], schema=arrow_schema(LISTS))
-    assert unpack(edition_of(rows, CATALOGUE.slice(3, 2), POPULARITY, NEIGHBOURS, LENGTH).popular).is_short
+    assert unpack(
+        edition_of(rows, CATALOGUE.slice(3, 2), POPULARITY, NEIGHBOURS, LENGTH, RULES).popular
+    ).is_short
+
+
+def test_an_item_is_published_with_what_rules_look_at() -> None:
+    rules = ServingRules.model_validate(
+        {"default": {"filters": [{"name": "cold", "keep": {"attributes": {"season": ["winter"]}}}]}}
+    )
+    (dish,) = [json.loads(item) for item in edition([row("u1", "d")], rules).items if b'"d"' in item]
+    assert dish["available_until"] == "2011-03-02T00:00:00Z"
+    assert (dish["margin"], dish["popularity"]) == (0.2, 0.0)
+    assert dish["attributes"] == {"season": ["winter", "4"]}  # no rule names the colour
+
+
+def test_an_item_that_a_rule_gives_a_place_is_published_though_no_list_names_it() -> None:
+    pins = [{"name": "hero", "item": "e", "position": 1}]
+    rules = ServingRules.model_validate({"surfaces": {"home": {"pins": pins}}})
+    assert any(b'"e"' in item for item in edition([row("u1")], rules).items)
+    assert not any(b'"e"' in item for item in edition([row("u1")]).items)
 
 
 @st.composite
@@ -156,9 +191,7 @@ def test_packing_and_digesting_many_is_packing_and_digesting_each(rows: list[Row
 def test_the_digest_of_an_edition_is_the_contracts(rows: list[Row]) -> None:
     for each in rows:
         each["is_short"] = len(each["item_ids"]) < 5
-    made = edition_of(
-        pa.Table.from_pylist(rows, schema=arrow_schema(LISTS)), CATALOGUE, POPULARITY, NEIGHBOURS, 5
-    )
+    made = edition(rows, length=5)
     assert made.digest == list_digest((each["user_id"], each["item_ids"], each["scores"]) for each in rows)
 
 
@@ -206,7 +239,7 @@ def test_one_list_that_nobody_may_be_given_stops_the_publication(wrong: Row, mes
 def test_lists_that_were_scored_before_there_was_a_column_are_refused_by_its_name() -> None:
     rows = pa.Table.from_pylist([row("u1")], schema=arrow_schema(LISTS)).drop_columns(["reason_places"])
     with pytest.raises(GateRefused, match="the lists have no column reason_places"):
-        edition_of(rows, CATALOGUE, POPULARITY, NEIGHBOURS, LENGTH)
+        edition_of(rows, CATALOGUE, POPULARITY, NEIGHBOURS, LENGTH, RULES)
 
 
 def test_a_list_of_nobody_and_no_list_at_all_are_refused() -> None:

@@ -21,7 +21,7 @@ from jobs.report_pages.charts import bar_of, charts_of
 from jobs.report_pages.compare import combined
 from jobs.report_pages.definitions import DEFINITIONS
 from jobs.report_pages.intervals import intervals_of
-from jobs.report_pages.tables import csv_text
+from jobs.report_pages.tables import csv_text, rows_of
 from jobs.report_pages.views import DayView, Gate, Site, accounts_of
 from jobs.reports import csvs_of, pages_of
 
@@ -407,6 +407,23 @@ def test_a_figure_stands_with_its_interval_its_n_and_a_link_to_what_it_means() -
     assert "group heavy 7.0 %" in page
     assert 'href="../definitions.html#ctr"' in found["days/2011-03-01.html"]
     assert "Click-through rate 5.0 % 4.0 % to 6.0 %, n 9 000" in text_of(found["index.html"])
+
+
+def test_answers_from_a_lower_rung_are_seen_with_their_reason() -> None:
+    share, nothing = ratio(0.25, 400), {"value": None, "low": None, "high": None, "numerator": 0, "n": 0}
+    answers = [
+        {"version": "v0003", "source": "personal", "fallback": None, "num_decisions": 900, "num_short": 0,
+         "clicked": share, "purchased": share},
+        {"version": "v0003", "source": "snapshot", "fallback": "store_away", "num_decisions": 70, "num_short": 7,
+         "clicked": nothing, "purchased": nothing},
+    ]  # fmt: skip
+    found = pages(day_view(verdict=told(answers=answers)))["days/2011-03-01.html"]
+    assert "rung of the ladder and reason: 970 together" in text_of(found)
+    assert "personal – v0003 900 0 25.0 %" in text_of(found)
+    assert "snapshot store_away v0003 70 7 – –" in text_of(found)
+    assert "What the API answered" not in pages(day_view(verdict=told()))["days/2011-03-01.html"]
+    (row, other) = rows_of(Site("A shop", [day_view(verdict=told(answers=answers))], [], {}))["answers"][1]
+    assert (row["num_shown"], row["num_clicked"], other["fallback"]) == (400, 100, "store_away")
 
 
 def test_what_moved_is_told_before_and_after() -> None:

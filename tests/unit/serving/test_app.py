@@ -19,7 +19,7 @@ from serving.exchange import Answer, Route
 from serving.published import View
 from serving.snapshot import Snapshot
 from tests.event_log import stored
-from tests.serving_shop import Request, ask, bundle, write_key
+from tests.serving_shop import NOW, Request, ask, bundle, write_key
 
 ASKED = {"surface": "home", "user_id": "ada"}
 EVENT = {
@@ -78,7 +78,8 @@ def test_a_restarted_process_without_a_store_answers_from_its_disk(tmp_path: Pat
 
 
 def test_a_decision_is_in_the_journal_before_it_is_answered(tmp_path: Path) -> None:
-    Snapshot(tmp_path / "serving" / "snapshot").write(bundle())
+    hide = {"filters": [{"name": "no-i0", "hide": {"items": ["i0"]}}]}
+    Snapshot(tmp_path / "serving" / "snapshot").write(bundle(rules={"default": hide}))
     key = write_key(tmp_path)
 
     async def asked() -> Any:
@@ -90,7 +91,8 @@ def test_a_decision_is_in_the_journal_before_it_is_answered(tmp_path: Path) -> N
     decision, [logged] = run(asked())
     assert decision["is_logged"]
     assert decision["decision_id"].startswith(f"{decision['version']}:")
-    for name in ("decision_id", "surface", "version", "source", "fallback"):
+    assert decision["rules_applied"] == ["filter:no-i0"]
+    for name in ("decision_id", "surface", "version", "source", "fallback", "rules_applied", "rules_dropped"):
         assert logged[name] == decision[name], name
     assert logged["user_id"] == "ada"
     assert logged["items"] == [
@@ -232,6 +234,7 @@ def test_figures_count_answers_and_decisions(tmp_path: Path) -> None:
         'foretaste_decisions_total{fallback="store_away",source="snapshot"} 1.0',
         'foretaste_request_latency_seconds_count{route="/v1/decisions"} 1.0',
         "foretaste_store_up 0.0",
+        "foretaste_blocked_items 0.0",
         "foretaste_version_age_seconds ",
     ):
         assert line in told, line
@@ -279,6 +282,13 @@ def test_a_question_for_related_items_is_refused_with_its_field(
     found, _, problem = run(ask(serving(tmp_path), path, key=write_key(tmp_path)))
     assert (found, problem.get("field")) == (status, field)
     assert problem["hint"]
+
+
+def test_what_is_blocked_goes_with_nothing(tmp_path: Path) -> None:
+    app = app_of(tmp_path)
+    app._published.view = lambda: View(bundle().under({"i3"}, NOW.timestamp()), True, None, "")  # type: ignore[method-assign]
+    told = run(ask(app, "/v1/items/i0/related", key=write_key(tmp_path)))[2]
+    assert [(item["position"], item["item_id"]) for item in told["items"]] == [(1, "i1")]
 
 
 @pytest.mark.parametrize("is_whole", [True, False])

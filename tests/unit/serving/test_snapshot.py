@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from serving.arrange import arrange
 from serving.snapshot import Snapshot
 from tests.serving_shop import bundle
 
@@ -24,6 +25,15 @@ def test_the_popular_list_and_its_items_are_remembered(path: Path) -> None:
     assert found.popular == written.popular
     assert found.items == {index: written.items[index] for index in written.popular.indices}
     assert not found.is_whole
+
+
+def test_the_rules_are_remembered_and_what_they_give_a_place(path: Path) -> None:
+    pins = [{"name": "hero", "item": "i5", "position": 1}]
+    Snapshot(path).write(bundle(rules={"default": {"pins": pins}}))
+    found = Snapshot(path).read()
+    assert found is not None
+    assert found.items[5].item_id == "i5"  # no popular item
+    assert arrange(found.popular.indices, found.rules.of("home"), 2).indices == [5, 0]
 
 
 def test_no_file_is_no_memory(tmp_path: Path) -> None:

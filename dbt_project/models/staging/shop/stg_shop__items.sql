@@ -6,6 +6,7 @@ select
     price_cents,
     available_from,
     available_until,
+    attributes,
     received_date,
     known_date
 from {{ source('shop', 'items') }}

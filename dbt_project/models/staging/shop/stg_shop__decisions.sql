@@ -1,0 +1,14 @@
+select
+    decision_id,
+    user_id,
+    decided_at,
+    event_date,
+    known_date,
+    surface,
+    version,
+    source,
+    made_from,
+    fallback,
+    num_items,
+    is_short
+from {{ source('shop', 'decisions') }}
