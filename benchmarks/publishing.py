@@ -22,7 +22,7 @@ from benchmarks.figure import Figure, figure
 from contracts.lists import EXPLAINED_PLACES, PERSONAL, REASONS_PER_PLACE, Pointer
 from contracts.serving_rules import ServingRules
 from contracts.settings import Settings, load_settings
-from contracts.tables import LISTS, Table
+from contracts.tables import LISTS, MAX_NEIGHBOURS, Table
 from jobs.edition import Edition, edition_of
 from jobs.feature_edition import FeatureEdition, feature_edition_of, further_key, online_tables
 from jobs.io.online import open_online_store
@@ -66,13 +66,15 @@ def _publish(settings: Settings, version: str, edition: Edition, features: Featu
     pointer = Pointer(
         version=version, day=str(DAY), kind="daily", fence=1, sha256=edition.digest, num_users=len(edition.user_ids),
         num_items=len(edition.items), num_buckets=settings.list_buckets, champion=None, repeats_allowed=True, published_at="",
-        features=features.catalogue.digest,
+        features=features.catalogue.digest, num_related=len(edition.related),
     )  # fmt: skip
     content = content_of(edition, features, None, settings.list_buckets)
     offline = {entity: features.offline(entity, ids[::_SAMPLE]) for entity, ids in features.ids.items()}
     with open_online_store(settings) as store:
         store.write_version(version, content)
-        store.verify_version(pointer, content, edition.user_ids[::_SAMPLE], offline)
+        store.verify_version(
+            pointer, content, edition.user_ids[::_SAMPLE], [*edition.related][::_SAMPLE], offline
+        )
 
 
 def features_of(table: Table, rng: np.random.Generator) -> pa.Table:
@@ -92,8 +94,8 @@ def _values(rng: np.random.Generator, num: int) -> npt.NDArray[np.int64]:
     return np.exp(rng.normal(3, 2, num)).astype(np.int64)
 
 
-def lists_of_all(rng: np.random.Generator) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """Everybody's list with its reasons, the catalogue, and how popular its items are."""
+def lists_of_all(rng: np.random.Generator) -> tuple[pa.Table, pa.Table, pa.Table, pa.Table]:
+    """Everybody's list with its reasons, the catalogue, how popular its items are, and what goes with them."""
     first = rng.integers(0, NUM_ITEMS, NUM_USERS)
     places = (first[:, None] + np.arange(LENGTH)) % NUM_ITEMS
     offsets = pa.array(np.arange(NUM_USERS + 1) * LENGTH, pa.int32())
@@ -117,4 +119,15 @@ def lists_of_all(rng: np.random.Generator) -> tuple[pa.Table, pa.Table, pa.Table
         }
     )  # fmt: skip
     popularity = pa.table({"item_id": pa.array(ITEMS, pa.string()), "popularity_7d": list(range(NUM_ITEMS))})
-    return pa.table(rows, schema=arrow_schema(LISTS)), catalogue, popularity
+    return pa.table(rows, schema=arrow_schema(LISTS)), catalogue, popularity, _neighbours_of_all()
+
+
+def _neighbours_of_all() -> pa.Table:
+    """As many neighbours of every item as an item may have."""
+    steps = np.tile(np.arange(1, MAX_NEIGHBOURS + 1), NUM_ITEMS)
+    of_item = np.repeat(np.arange(NUM_ITEMS), MAX_NEIGHBOURS)
+    ids = pa.array(ITEMS, pa.string())
+    others = pa.array((of_item + steps) % NUM_ITEMS)
+    return pa.table(
+        {"item_id": ids.take(pa.array(of_item)), "neighbour_id": ids.take(others), "weight": steps}
+    )

@@ -84,6 +84,7 @@ def publish(settings: Settings) -> None:
         version=VERSION, day=str(DAY), kind="daily", fence=1, sha256=edition.digest, num_users=len(edition.user_ids),
         num_items=len(edition.items), num_buckets=settings.list_buckets, champion=None, repeats_allowed=True,
         published_at=datetime.now(UTC).isoformat(timespec="seconds"), features=no_features.catalogue.digest,
+        num_related=len(edition.related),
         rules=digest_of_rules(edition.rules),
     )  # fmt: skip
     with open_online_store(settings) as store:

@@ -37,9 +37,9 @@ from benchmarks.serving import (
 )
 from contracts.api_keys import ADMIN, DECIDE
 from contracts.lists import PERSONAL, Pointer
-from contracts.serving_rules import digest_of_rules
+from contracts.serving_rules import ServingRules, digest_of_rules
 from contracts.settings import Settings, load_settings
-from contracts.tables import HISTORIES, LISTS, MAX_NEIGHBOURS
+from contracts.tables import COVISITATION, HISTORIES, LISTS, MAX_NEIGHBOURS
 from jobs.api_keys import create_key
 from jobs.edition import edition_of
 from jobs.feature_edition import feature_edition_of, online_tables
@@ -47,7 +47,6 @@ from jobs.io.online import open_online_store
 from jobs.io.online_content import content_of
 from jobs.io.schemas import arrow_schema
 from jobs.services import down, running, status
-from jobs.serving_rules import load_serving_rules
 from jobs.session_edition import SessionEdition, pack_histories
 from models.blended_scores import BlendedScores, in_ties
 from models.neighbours import Neighbours
@@ -95,7 +94,13 @@ def session(folder: Path) -> Iterator[Figure]:
 
 def publish(settings: Settings, rng: np.random.Generator) -> None:
     """Everybody's list and history, and a transformer to rank sessions by, live."""
-    edition = edition_of(*_lists(rng), LENGTH, load_serving_rules(), pa.array(_ITEMS, pa.string()))
+    edition = edition_of(
+        *_lists(rng),
+        arrow_schema(COVISITATION).empty_table(),
+        LENGTH,
+        ServingRules(),
+        pa.array(_ITEMS, pa.string()),
+    )
     nobodys = feature_edition_of(
         datetime.now(UTC).date(),
         {table.short_name: arrow_schema(table).empty_table() for table in online_tables()},
@@ -115,7 +120,8 @@ def publish(settings: Settings, rng: np.random.Generator) -> None:
     pointer = Pointer(
         version=VERSION, day=str(datetime.now(UTC).date() - timedelta(days=1)), kind="daily", fence=1, sha256=edition.digest,
         num_users=NUM_USERS, num_items=NUM_ITEMS, num_buckets=settings.list_buckets, champion="1", repeats_allowed=True,
-        published_at=datetime.now(UTC).isoformat(timespec="seconds"), features=nobodys.catalogue.digest, rules=digest_of_rules(edition.rules),
+        published_at=datetime.now(UTC).isoformat(timespec="seconds"), features=nobodys.catalogue.digest,
+        num_related=len(edition.related), rules=digest_of_rules(edition.rules),
         session=sessions.digest, session_bytes=len(sessions.model), num_histories=len(sessions.user_ids),
     )  # fmt: skip
     with open_online_store(settings) as store:

@@ -14,6 +14,8 @@ from contracts.lists import SOURCES
 
 #: Items that one answer holds at most.
 MOST_ITEMS = 100
+#: Items that are published as related to one.
+MOST_RELATED = 20
 
 # Where an answer comes from, the rungs of a ladder from the top.
 PREVIOUS: Final = "previous"
@@ -98,6 +100,13 @@ class DecisionRequest(Struct, forbid_unknown_fields=True, frozen=True):
     context: Context | UnsetType = UNSET
 
 
+class RelatedRequest(Struct, forbid_unknown_fields=True, frozen=True):
+    """To which item others are wanted."""
+
+    item_id: Annotated[Id, Meta(description="The shop's id of the item, for sale or not.")]
+    count: Annotated[int, Meta(ge=1, le=MOST_RELATED, description="How many items are wanted.")] = 10
+
+
 class Item(Struct, frozen=True, gc=False):
     """What is told of an item."""
 
@@ -163,3 +172,32 @@ class Decision(Struct, frozen=True):
     is_logged: Annotated[
         bool, Meta(description="Can be learnt from it? False where the disk is full, failing or slow.")
     ] = False
+
+
+class RelatedItem(Struct, frozen=True, gc=False):
+    """An item that goes with another."""
+
+    position: Annotated[int, Meta(ge=1, description="The place in this answer, from 1.")]
+    item_id: str
+    title: str | None
+    share: Annotated[
+        float, Meta(ge=0, le=1, description="Of all that people took together with the other item.")
+    ]
+
+
+class Related(Struct, frozen=True):
+    """What people take together with an item, of what is for sale, most often first."""
+
+    item_id: str
+    version: Annotated[str, Meta(description="The one version that everything here is taken from.")]
+    day: Annotated[str, Meta(description="The last day of events that the version knows of.")]
+    age_seconds: Annotated[int, Meta(ge=0, description="Since the version was first published.")]
+    fallback: Annotated[
+        Fallback | None,
+        Meta(
+            description="Why this may not be what is live. version_not_whole: it is of the version before; store_away and "
+            "store_empty: it is what this process remembers."
+        ),
+    ]
+    is_short: Annotated[bool, Meta(description="Are there fewer items than were asked for?")]
+    items: list[RelatedItem]

@@ -4,7 +4,7 @@ A list is little-endian: one byte of flags and width (bit 0: personal, bit 1: sh
 that is not personal comes from, bit 4: reasons are told, bit 7: 4-byte indices instead of 2), then n indices into
 the version's vocabulary, then n float32 scores; n follows from the length. Where reasons are told, two bytes after
 the flags say n, and after the scores come the reasons: the place of each, from 1, as one byte, then the index of
-each. The vocabulary is the version's ``items`` hash: index → JSON of the item.
+each. What is related to an item is packed likewise, as nobody's list. The vocabulary is the version's ``items`` hash: index → JSON of the item.
 
 A reader takes the version from ``ft:live`` once for each answer and reads nothing of another one. A version
 that has been let go stays readable for a minute; a reader that finds its keys gone starts again at the pointer.
@@ -150,6 +150,7 @@ class Pointer:
     session: str | None = None  # the digest of the model that ranks sessions; None: it was published without
     session_bytes: int = 0  # how large that is
     num_histories: int = 0  # users whose recent history it can read
+    num_related: int | None = None  # items whose related items it holds; None: it was published without
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)

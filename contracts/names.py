@@ -140,6 +140,11 @@ def popular_key(version: str) -> str:
     return f"ft:{version}:popular"
 
 
+def related_key(version: str) -> str:
+    """Hash of packed lists by item id: what people take together with it."""
+    return f"ft:{version}:related"
+
+
 def rules_key(version: str) -> str:
     """JSON of the rules under which a version is shown, see ``contracts.serving_rules``."""
     return f"ft:{version}:rules"

@@ -21,6 +21,7 @@ from contracts.lists import EXPLAINED_PLACES, POPULAR, SOURCES, flags, index_typ
 from contracts.serving_rules import ServingRules
 from contracts.tables import LISTS
 from jobs.item_texts import item_texts
+from jobs.related import related_items
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -67,13 +68,14 @@ class Edition:
     item_ids: pa.Array  # the vocabulary, in the order of its indices
     items: list[bytes]  # JSON of each item of the vocabulary
     popular: bytes  # the packed list for whoever has none
+    related: dict[str, bytes]  # by item of the catalogue, the packed list of what goes with it
     rules: str  # JSON of the rules under which all this is shown
     digest: str
 
     @property
     def num_bytes(self) -> int:
         """What the store has to hold, without what it needs for itself."""
-        texts = (self.user_ids, self.packed_U, self.items)
+        texts = (self.user_ids, self.packed_U, self.items, self.related, self.related.values())
         return sum(len(text) for column in texts for text in column) + len(self.popular) + len(self.rules)
 
 
@@ -81,6 +83,7 @@ def edition_of(
     lists: pa.Table,
     catalogue: pa.Table,
     popularity: pa.Table,
+    neighbours: pa.Table,
     length: int,
     rules: ServingRules,
     ranked_over: pa.Array | None = None,
@@ -91,6 +94,7 @@ def edition_of(
         lists: rows of ``contracts.tables.LISTS``.
         catalogue: the day's items, with :data:`jobs.item_texts.COLUMNS` and whether they are for sale.
         popularity: ``item_id`` and ``popularity_7d``, what strangers get ranked by.
+        neighbours: rows of ``contracts.tables.COVISITATION``.
         length: how long a list is that does not say it is short.
         rules: under which the lists are shown.
         ranked_over: ids of items that sessions are ranked over, which no list has to name.
@@ -107,11 +111,14 @@ def edition_of(
     popularity_N = popularity_of(item_ids, popularity)
     best, shares = popular_list(popularity_N[for_sale], popularity, length)
     best = for_sale[best]
-    # The vocabulary holds what a list names, or gives as a reason, or a rule gives a place, or a session may be answered with.
+    related = related_items(neighbours, item_ids, is_for_sale_N)
+    # The vocabulary holds what a list names, or gives as a reason, or is related to an item, or a rule gives a place, or a session
+    # may be answered with.
     is_named_N = _numpy(pc.is_in(item_ids, pa.array(sorted(rules.pinned), item_ids.type))).astype(bool)
     if ranked_over is not None:
         is_named_N |= _numpy(pc.is_in(item_ids, ranked_over))
     is_named_N[found.items_T] = is_named_N[found.reason_items_X] = is_named_N[best] = True
+    is_named_N[related.items_T] = True
     index_N = np.cumsum(is_named_N) - 1
     shown = catalogue.filter(pa.array(is_named_N))
     return Edition(
@@ -120,6 +127,7 @@ def edition_of(
         item_ids=shown["item_id"].combine_chunks(),
         items=item_texts(shown, popularity_N[is_named_N], rules),
         popular=pack(index_N[best].tolist(), shares.tolist(), POPULAR, len(best) < length, shown.num_rows),
+        related=dict(zip(item_ids.to_pylist(), related.packed(index_N, shown.num_rows), strict=True)),
         rules=rules.to_json(),
         digest=digest(found, item_ids),
     )

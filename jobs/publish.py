@@ -109,7 +109,9 @@ def run(
             }
         else:
             online.clear_attempts()
-            num_fields = len(edition.user_ids) + len(edition.items) + features.num_fields
+            num_fields = (
+                len(edition.user_ids) + len(edition.items) + len(edition.related) + features.num_fields
+            )
             num_bytes = edition.num_bytes + features.num_bytes
             if session is not None:
                 num_fields, num_bytes = num_fields + len(session.user_ids), num_bytes + session.num_bytes
@@ -128,6 +130,7 @@ def run(
                 repeats_allowed=repeats_allowed,
                 published_at=stamp,
                 features=features.catalogue.digest,
+                num_related=len(edition.related),
                 rules=digest_of_rules(edition.rules),
             )
             if session is not None:
@@ -157,8 +160,9 @@ def _edition(
     refuse_unknown(rules, catalogue)
     rules = published_rules(rules, catalogue, lake, day)
     popularity = lake.read(names.FEAT_ITEM_DAILY, day, ["item_id", "popularity_7d"])
+    neighbours = lake.read(names.COVISITATION, day)
     ranked_over = None if sessions is None else sessions.item_ids
-    edition = edition_of(lists, catalogue, popularity, length, rules, ranked_over)
+    edition = edition_of(lists, catalogue, popularity, neighbours, length, rules, ranked_over)
     return edition, common_reasons(lists, catalogue)
 
 
@@ -242,7 +246,9 @@ def _write(
     content = content_of(edition, features, session, pointer.num_buckets)
     online.write_version(pointer.version, content)
     offline = {entity: features.offline(entity, _sample(ids)) for entity, ids in features.ids.items()}
-    online.verify_version(pointer, content, _sample(edition.user_ids), offline)
+    online.verify_version(
+        pointer, content, _sample(edition.user_ids), _sample(list(edition.related)), offline
+    )
 
 
 def _sample(ids: list[str]) -> list[str]:

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import UNSET
 
 from contracts.api_keys import ADMIN, DECIDE, INGEST, keys_path
-from contracts.decisions import MOST_ITEMS, Decision, DecisionRequest
+from contracts.decisions import MOST_ITEMS, Decision, DecisionRequest, Related, RelatedRequest
 from contracts.events import Event, EventBatch, Received
 from contracts.settings import Settings, load_settings
 from serving.blocked import Blocked
@@ -30,7 +30,8 @@ from serving.metrics import Metrics
 from serving.online import Online
 from serving.openapi import document
 from serving.problems import Problem
-from serving.published import Published
+from serving.published import Published, View
+from serving.related import related
 from serving.session_events import bought_of
 from serving.sessions import Sessions
 from serving.snapshot import Snapshot
@@ -103,6 +104,15 @@ class App:
                 takes=(Event, EventBatch),
                 most_bytes=_EVENT_BYTES,
             ),
+            "/v1/items/{item_id}/related": Route(
+                "related",
+                "GET",
+                "What people take together with an item, of what is for sale.",
+                DECIDE,
+                self._tell_related,
+                {HTTPStatus.OK: ("The items, most often taken together first.", JSON, Related)},
+                asks=RelatedRequest,
+            ),
             "/v1/health": Route(
                 "health",
                 "GET",
@@ -141,12 +151,7 @@ class App:
         user_id = _who(request)
         view = self._published.view()
         if view.bundle is None:
-            raise Problem(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                f"no version was ever seen: {view.problem}",
-                "Ask again after the seconds of Retry-After; an operator looks with: foretaste doctor",
-                headers={"retry-after": "1"},
-            )
+            raise _nothing_seen(view)
         now = datetime.fromtimestamp(time.time(), UTC)
         fresh = self._sessions.fresh(request, user_id, now.timestamp())
         told = await self._published.ask(view, user_id, with_history=bool(fresh) and view.ranker is not None)
@@ -180,6 +185,13 @@ class App:
                 headers={"retry-after": "1"},
             )
         return await self._feedback.take(body, datetime.fromtimestamp(time.time(), UTC))
+
+    async def _tell_related(self, request: RelatedRequest) -> Answer:
+        view = self._published.view()
+        if view.bundle is None:
+            raise _nothing_seen(view)
+        now = datetime.fromtimestamp(time.time(), UTC)
+        return Answer(_encode(related(request, view.bundle, fallback=view.fallback, now=now)))
 
     async def _tell_health(self, body: bytes) -> Answer:
         now = datetime.fromtimestamp(time.time(), UTC)
@@ -236,6 +248,15 @@ def _who(request: DecisionRequest) -> str:
         "one of user_id and anonymous_id is needed, and not both",
         "Send user_id of who is logged in, else anonymous_id.",
         field="user_id",
+    )
+
+
+def _nothing_seen(view: View) -> Problem:
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        f"no version was ever seen: {view.problem}",
+        "Ask again after the seconds of Retry-After; an operator looks with: foretaste doctor",
+        headers={"retry-after": "1"},
     )
 
 

@@ -23,10 +23,20 @@ class Bundle:
     popular: PackedList
     is_whole: bool  # False: there are the items of the popular list, and those that rules give a place, alone
     rules: ActiveRules
+    related: (
+        Mapping[str, bytes] | None
+    )  # by item, the packed list of what goes with it; None: it is not known
 
     @classmethod
     def of(
-        cls, pointer: Pointer, published_at: str, content: Content, popular: bytes, *, is_whole: bool
+        cls,
+        pointer: Pointer,
+        published_at: str,
+        content: Content,
+        popular: bytes,
+        related: Mapping[str, bytes] | None = None,
+        *,
+        is_whole: bool,
     ) -> Bundle:
         """The bundle of what was read; nothing is blocked yet.
 
@@ -38,7 +48,7 @@ class Bundle:
             raise ValueError(f"its popular list names item {min(missing)}, which is not there")
         since = datetime.fromisoformat(published_at)
         rules = content.activate(frozenset(), frozenset(), since.timestamp())
-        return cls(pointer, since, content, popular, found, is_whole, rules)
+        return cls(pointer, since, content, popular, found, is_whole, rules, related)
 
     @property
     def version(self) -> str:

@@ -9,11 +9,12 @@ from contextlib import AbstractContextManager
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 import msgspec
 
-from contracts.decisions import Decision, DecisionRequest
+from contracts.decisions import Decision, DecisionRequest, Related
 from contracts.errors import ForetasteError
 from contracts.events import MOST_EVENTS, Event, EventBatch, Received, Refusal
 from serving.problems import ProblemDetails
@@ -69,6 +70,16 @@ class Foretaste(AbstractContextManager["Foretaste"]):
             RequestRefused: mend what it names.
         """
         return self._answer(self._post("/v1/decisions", DecisionRequest(surface, **asked)), Decision)
+
+    def related(self, item_id: str, count: int = 10) -> Related:
+        """What people take together with an item; it is tried once.
+
+        Raises:
+            ApiAway: show what you would show without us.
+            RequestRefused: the item is not known, or mend what it names.
+        """
+        path = f"/v1/items/{quote(item_id, safe='')}/related"
+        return self._answer(self._asked("GET", path, params={"count": count}), Related)
 
     def send(self, events: Sequence[Event]) -> Received:
         """Report what people did: every event is durable when this returns, but for those that it names as refused.

@@ -34,6 +34,7 @@ from serving.item_columns import BoolArray, Columns, FloatArray, IntArray
 
 #: Of the numbers that say what hides an item, the bit of what the user has bought: nobody knows it before.
 BOUGHT_BIT = 1 << 2
+_BLOCKED_BIT, _AVAILABILITY_BIT = 1, 1 << 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,10 @@ class ActiveRules:
     def of(self, surface: str) -> CompiledRules:
         return self.surfaces.get(surface, self.default)
 
+    def hides(self, index: int) -> bool:
+        """Is an item blocked, or not for sale at this instant, whatever the surface?"""
+        return bool(self.default.hidden_N[index] & (_BLOCKED_BIT | _AVAILABILITY_BIT))
+
 
 def activate(
     rules: PublishedRules,
@@ -134,8 +139,8 @@ def activate(
         now: seconds since 1970.
     """
     always_N = np.zeros(len(columns), np.int64)
-    always_N[list(blocked)] |= 1
-    always_N |= np.where((columns.from_N <= now) & (now < columns.until_N), 0, 1 << 1)
+    always_N[list(blocked)] |= _BLOCKED_BIT
+    always_N |= np.where((columns.from_N <= now) & (now < columns.until_N), 0, _AVAILABILITY_BIT)
     default, *others = (
         _compile(each, rules.slots.get(place, ()), columns, index_of, always_N, now)
         for place, each in rules.all().items()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol
 
 from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]  # it has no __all__
 from msgspec import Struct
@@ -17,6 +18,7 @@ from msgspec import Struct
 from serving.keys import Gate
 from serving.metrics import Metrics
 from serving.problems import Problem
+from serving.strict_json import decode_parameters
 
 log = logging.getLogger("foretaste.serving")
 
@@ -29,6 +31,7 @@ _MOST_AT_ONCE = 512
 _LATE = "the body is late"
 _CLOSE = {"connection": "close"}
 _ALWAYS = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
+_PARAMETER = re.compile(r"\{(\w+)\}")
 _BROKEN_OFF = (ProtocolClosed, ProtocolError)
 
 
@@ -47,6 +50,8 @@ class Scope(Protocol):
     def method(self) -> str: ...
     @property
     def path(self) -> str: ...
+    @property
+    def query_string(self) -> str: ...
     @property
     def headers(self) -> Headers: ...
 
@@ -80,6 +85,7 @@ class Route:
         name: of the operation.
         scope: that a key must have; None: anybody may ask.
         takes: the types that a body may have; without any none is read.
+        asks: the type that the parameters of the path and of the query make; None: there are none.
         most_bytes: of a body.
     """
 
@@ -87,9 +93,10 @@ class Route:
     method: str
     summary: str
     scope: str | None
-    answer: Callable[[bytes], Awaitable[Answer]]
+    answer: Callable[[Any], Awaitable[Answer]]  # asked with what the parameters make, or else the body
     gives: Mapping[HTTPStatus, Given]
     takes: tuple[type, ...] = ()
+    asks: type | None = None
     most_bytes: int = 0
 
     @property
@@ -104,19 +111,22 @@ class Exchange:
 
     def __init__(self, routes: Mapping[str, Route], gate: Gate, metrics: Metrics) -> None:
         self._routes, self._gate, self._metrics = routes, gate, metrics
+        self._with_parameters = {
+            path: re.compile(_PARAMETER.sub(r"(?P<\1>.+)", path)) for path in routes if "{" in path
+        }
         self._num_open = 0
 
     async def __call__(self, scope: Scope, transport: Transport) -> None:
         begun = perf_counter()
-        path = scope.path
+        path, of_path = self._found(scope.path)
         route = self._routes.get(path)
         self._num_open += 1
         try:
-            answer = await self._answer(route, scope, transport)
+            answer = await self._answer(route, of_path, scope, transport)
         except Problem as problem:
             answer = _told(problem)
         except Exception:  # the outer edge: whoever asks gets an answer, and we the trace
-            log.exception("request_failed path=%s", ascii(path)[:200])
+            log.exception("request_failed path=%s", ascii(scope.path)[:200])
             answer = _told(
                 Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "this is a fault of ours", "Look at the API's log.")
             )
@@ -125,7 +135,17 @@ class Exchange:
         _send(transport, answer)
         self._metrics.answered(path if route else "unknown", answer.status, perf_counter() - begun)
 
-    async def _answer(self, route: Route | None, scope: Scope, transport: Transport) -> Answer:
+    def _found(self, path: str) -> tuple[str, Mapping[str, str]]:
+        """The path of the route that a request's path is of, and the parameters in it."""
+        if path not in self._routes:
+            for each, pattern in self._with_parameters.items():
+                if found := pattern.fullmatch(path):
+                    return each, found.groupdict()
+        return path, {}
+
+    async def _answer(
+        self, route: Route | None, of_path: Mapping[str, str], scope: Scope, transport: Transport
+    ) -> Answer:
         if route is None:
             raise Problem(
                 HTTPStatus.NOT_FOUND, "there is no such route", "See /openapi.json for those that there are."
@@ -148,6 +168,8 @@ class Exchange:
             )
         headers = scope.headers
         self._gate.admit(headers.get("authorization", ""), route.scope)
+        if route.asks is not None:
+            return await route.answer(decode_parameters(of_path, scope.query_string, route.asks))
         if not route.takes:
             return await route.answer(b"")
         if headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:

@@ -100,7 +100,7 @@ class Online:
         return None if found is None else Pointer.from_json(found)
 
     async def load(self, pointer: Pointer, held: Bundle | None) -> Bundle:
-        """A version's items, popular list and rules; requests go on meanwhile.
+        """A version's items, what goes with them, popular list and rules; requests go on meanwhile.
 
         Args:
             held: the version as it was loaded before: its content never changes.
@@ -126,7 +126,8 @@ class Online:
                 content.fill(zip(part, texts, strict=True))
                 await asyncio.sleep(0)
             first = await self.kept(pointer.version)
-            return Bundle.of(pointer, (first or pointer).published_at, content, popular, is_whole=True)
+            published_at, related = (first or pointer).published_at, await self._related(pointer)
+            return Bundle.of(pointer, published_at, content, popular, related, is_whole=True)
         except _AWAY as error:
             raise StoreAway(said(error)) from error
         except (ValueError, TypeError) as error:
@@ -151,12 +152,24 @@ class Online:
         for bucket in range(pointer.num_buckets):
             pipeline.hlen(names.lists_key(pointer.version, bucket))
         pipeline.hlen(names.items_key(pointer.version))
-        *lists, num_items = await pipeline.execute()
-        if (sum(lists), num_items) != (pointer.num_users, pointer.num_items):
+        pipeline.hlen(names.related_key(pointer.version))
+        *lists, num_items, num_related = await pipeline.execute()
+        expected = (pointer.num_users, pointer.num_items, pointer.num_related or 0)
+        if (sum(lists), num_items, num_related) != expected:
             raise VersionNotWhole(
-                f"{pointer.version} holds {sum(lists):,} of {pointer.num_users:,} lists and {num_items:,} of "
-                f"{pointer.num_items:,} items"
+                f"{pointer.version} holds {sum(lists):,} of {expected[0]:,} lists, {num_items:,} of {expected[1]:,} items and what "
+                f"goes with {num_related:,} of {expected[2]:,} items"
             )
+
+    async def _related(self, pointer: Pointer) -> dict[str, bytes] | None:
+        if pointer.num_related is None:
+            return None
+        found: dict[str, bytes] = {}
+        async for item_id, packed in self._patient.hscan_iter(
+            names.related_key(pointer.version), count=_ITEMS_AT_ONCE
+        ):
+            found[item_id.decode()] = packed
+        return found
 
     async def policy(self) -> str:
         """What the store does when its memory is full.

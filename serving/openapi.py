@@ -46,14 +46,17 @@ def document(version: str, routes: Mapping[str, Route]) -> dict[str, Any]:
             "description": "Ranked items for a user and a surface. A route with a scope needs a key that has it; an operator "
             "makes one: `foretaste keys create`.",
         },
-        "paths": {path: {route.method.lower(): _operation(route)} for path, route in routes.items()},
+        "paths": {path: {route.method.lower(): _operation(path, route)} for path, route in routes.items()},
         "components": {"schemas": schemas, "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
     }
 
 
-def _operation(route: Route) -> dict[str, Any]:
+def _operation(path: str, route: Route) -> dict[str, Any]:
     told: dict[str, Any] = {"operationId": route.name, "summary": route.summary}
     problems: tuple[HTTPStatus, ...] = ()
+    if route.asks is not None:
+        told["parameters"] = _parameters(route.asks, path)
+        problems += (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
     if route.scope is not None:
         told |= {"description": f"Needs the scope {route.scope}.", "security": [{"key": []}]}
         problems += _KEYED
@@ -74,6 +77,20 @@ def _operation(route: Route) -> dict[str, Any]:
         },
     }
     return told
+
+
+def _parameters(type_: type, path: str) -> list[dict[str, Any]]:
+    _, schemas = msgspec.json.schema_components([type_])
+    schema = schemas[type_.__name__]
+    return [
+        {
+            "name": name,
+            "in": "path" if f"{{{name}}}" in path else "query",
+            "required": name in schema["required"],
+            "schema": of_it,
+        }
+        for name, of_it in schema["properties"].items()
+    ]
 
 
 def _content(media_type: str, *types: type) -> dict[str, Any]:

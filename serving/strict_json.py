@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NoReturn, TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -43,6 +45,20 @@ def decode(body: bytes, wanted: type[_T]) -> _T:
         value = _read_slowly(body)
     try:
         return msgspec.convert(value, wanted)
+    except msgspec.ValidationError as error:
+        raise _misfit(str(error), value) from error
+
+
+def decode_parameters(of_path: Mapping[str, str], query: str, wanted: type[_T]) -> _T:
+    """The value that the parameters of a path and of a query make.
+
+    Raises:
+        Problem: they are not what is wanted, or one stands twice.
+    """
+    pairs = [*of_path.items(), *parse_qsl(query, keep_blank_values=True)]
+    value = _object(pairs, "a parameter stands twice", "Send each parameter once.")
+    try:
+        return msgspec.convert(value, wanted, strict=False)
     except msgspec.ValidationError as error:
         raise _misfit(str(error), value) from error
 
@@ -103,12 +119,16 @@ def _read_slowly(body: bytes) -> Any:
         raise _unreadable(f"the body is no JSON: {error}", "Send one JSON object.") from error
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(
+    pairs: list[tuple[str, Any]],
+    wrong: str = "a key stands twice in one object",
+    hint: str = "Send each key once.",
+) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise _unreadable("a key stands twice in one object", "Send each key once.", field=twice)
+        raise _unreadable(wrong, hint, field=twice)
     return found
 
 

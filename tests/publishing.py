@@ -13,12 +13,14 @@ from typing import Any
 
 import boto3
 import pyarrow as pa
+import pytest
 import redis
 
 from contracts import names
+from contracts.decisions import MOST_RELATED
 from contracts.lists import Pointer, unpack
 from contracts.settings import Settings, load_settings
-from contracts.tables import DIM_ITEMS, FEAT_ITEM_DAILY, TABLES, Table
+from contracts.tables import COVISITATION, DIM_ITEMS, FEAT_ITEM_DAILY, TABLES, Table
 from jobs import publish
 from jobs.feature_edition import further_key, online_tables
 from jobs.io.lake import Lake
@@ -32,8 +34,8 @@ DAY = date(2011, 3, 1)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NUM_USERS, NUM_ITEMS, K, BUCKETS = 300, 41, 10, 16
 ITEMS = [f"i{number:03d}" for number in range(NUM_ITEMS)]
-#: The keys of a version: lists and users' features in every bucket, items' features in theirs, items, popular list, rules, catalogue, texts.
-NUM_KEYS = 2 * BUCKETS + len({names.bucket_of(item, BUCKETS) for item in ITEMS}) + 5
+#: The keys of a version: lists and users' features in every bucket, items' features in theirs, items, popular list, related items, rules, catalogue, texts.
+NUM_KEYS = 2 * BUCKETS + len({names.bucket_of(item, BUCKETS) for item in ITEMS}) + 6
 _SHARED = ("redis_url", "s3_endpoint_url", "s3_access_key", "s3_secret_key")
 
 
@@ -105,6 +107,22 @@ def reasons(user: int, day: date) -> list[str]:
     return [ITEMS[(user + day.toordinal() + step) % NUM_ITEMS] for step in range(3)]
 
 
+def neighbours(day: date) -> list[tuple[str, str, int]]:
+    """Items, what goes with them, and how much: the even ones with thirty each, some as much as others; the others with nothing."""
+    return [
+        (ITEMS[item], ITEMS[(item + step) % NUM_ITEMS], 1 + (step * day.toordinal()) % 7)
+        for item in range(0, NUM_ITEMS, 2)
+        for step in range(1, 31)
+    ]
+
+
+def related(item: str, day: date) -> list[tuple[str, float]]:
+    """What goes with an item on a day, and its share, the heaviest first and ties by id."""
+    of_item = {other: weight for each, other, weight in neighbours(day) if each == item}
+    best = sorted(of_item, key=lambda other: (-of_item[other], other))[:MOST_RELATED]
+    return [(other, of_item[other] / sum(of_item.values())) for other in best]
+
+
 def score(
     settings: Settings, day: date, kind: str = names.DAILY, champion: str = "1", bonus: float = 0.0
 ) -> None:
@@ -115,6 +133,12 @@ def score(
         replace_rows(
             lake, DIM_ITEMS.name, day,
             item_id=ITEMS, title=[f"{item} of {day}" for item in ITEMS], is_available=[True] * NUM_ITEMS,
+        )  # fmt: skip
+        pairs = neighbours(day)
+        replace_rows(
+            lake, COVISITATION.name, day,
+            item_id=[item for item, _, _ in pairs], neighbour_id=[other for _, other, _ in pairs],
+            weight=[weight for _, _, weight in pairs], neighbour_rank=[1] * len(pairs),
         )  # fmt: skip
         for table in online_tables():
             replace_rows(lake, table.name, day, **columns_of(table, day))
@@ -216,6 +240,14 @@ def everything_live(settings: Settings) -> tuple[Pointer, dict[str, list[str]]]:
         f"u{user:04d}": list(zip((1, 2, 2), reasons(user, day), strict=True)) for user in range(NUM_USERS)
     }
     assert lists == {f"u{user:04d}": listed(user, day) for user in range(NUM_USERS)}
+    held = store.hgetall(names.related_key(pointer.version))
+    for item in ITEMS:
+        goes_with = unpack(held.pop(item.encode()))
+        assert [titles[index]["item_id"] for index in goes_with.indices] == [
+            other for other, _ in related(item, day)
+        ]
+        assert goes_with.scores == pytest.approx([share for _, share in related(item, day)])
+    assert not held
     assert_features_are_of(pointer, OnlineStore(store))
     return pointer, lists
 

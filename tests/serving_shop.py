@@ -35,6 +35,7 @@ def bundle(
     text = PublishedRules.model_validate(rules or {}).to_json().encode()
     values = {
         "pointer": replace(POINTER, rules=digest_of_rules(text)), "published_at": POINTER.published_at,
+        "related": {"i0": pack([3, 1], [0.75, 0.25], POPULAR, True, len(ITEMS)), "i1": pack([], [], POPULAR, True, len(ITEMS))},
         "popular": pack(list(items)[:4], [0.4, 0.3, 0.2, 0.1][: len(items)], POPULAR, False, len(items)), "is_whole": True,
     } | changes  # fmt: skip
     content = Content(text, len(items), needed_of(unpack(values["popular"])))

@@ -289,12 +289,14 @@ class OnlineStore:
         pointer: Pointer,
         content: Content,
         users: Sequence[str],
+        related: Sequence[str],
         offline: Mapping[str, Mapping[str, Rows]],
     ) -> None:
         """Compare what was written with what should be: every count, and what samples read back.
 
         Args:
             users: whose lists are compared, byte by byte.
+            related: items of which that is compared which goes with them.
             offline: by entity and id, what the feature tables say; compared value by value as readers get them.
 
         Raises:
@@ -304,13 +306,15 @@ class OnlineStore:
         if not self.is_whole(pointer):
             raise StoreUnfit(
                 f"the online store does not hold the {pointer.num_users:,} lists and {pointer.num_items:,} items that were "
-                f"written, or not the features or the rules: {advice}"
+                f"written, or not the related items, or not the features or the rules: {advice}"
             )
         places = [names.bucket_of(user, pointer.num_buckets) for user in users]
         items = content.items
         pipeline = self._client.pipeline(transaction=False)
         for user, bucket in zip(users, places, strict=True):
             pipeline.hget(names.lists_key(pointer.version, bucket), user)
+        for item in related:
+            pipeline.hget(names.related_key(pointer.version), item)
         pipeline.get(names.popular_key(pointer.version))
         pipeline.hget(names.items_key(pointer.version), str(len(items) - 1))
         pipeline.get(names.session_key(pointer.version))
@@ -318,6 +322,7 @@ class OnlineStore:
             pipeline.hget(names.histories_key(pointer.version, bucket), user)
         expected = [
             *(content.lists[bucket][user] for user, bucket in zip(users, places, strict=True)),
+            *(content.related[item] for item in related),
             content.popular,
             items[-1] if items else None,
             content.session,
@@ -335,7 +340,7 @@ class OnlineStore:
             what = (
                 f"the list of user {users[wrong[0]]!r}"
                 if wrong[0] < len(users)
-                else "an item, a history, the popular list or the model for sessions"
+                else "an item, what is related to one, a history, the popular list or the model for sessions"
             )
             raise StoreUnfit(f"{what} reads back differently from the online store: {advice}")
         for entity, rows in offline.items():

@@ -30,6 +30,7 @@ class Content:
     lists: Buckets
     items: Sequence[bytes]  # the JSON of each item of the vocabulary
     popular: bytes
+    related: Mapping[str, bytes]  # packed lists by item
     rules: str  # JSON
     features: Mapping[str, Buckets]  # by entity
     feature_texts: Mapping[str, str]
@@ -44,6 +45,8 @@ class Content:
         if self.items:
             items = {str(index): item for index, item in enumerate(self.items)}
             pipeline.hset(names.items_key(version), mapping=items)
+        if self.related:
+            pipeline.hset(names.related_key(version), mapping=self.related)
         _hash_by_bucket(pipeline, self.lists, lambda bucket: names.lists_key(version, bucket))
         for entity, buckets in self.features.items():
             _hash_by_bucket(
@@ -66,6 +69,7 @@ def content_of(
         lists=_in_buckets(edition.user_ids, edition.packed_U, num_buckets),
         items=edition.items,
         popular=edition.popular,
+        related=edition.related,
         rules=edition.rules,
         features={
             entity: _in_buckets(ids, features.packed[entity], num_buckets)
@@ -91,6 +95,7 @@ def keys_of(version: str, num_buckets: int) -> list[str]:
     return [
         names.items_key(version),
         names.popular_key(version),
+        names.related_key(version),
         names.rules_key(version),
         names.features_key(version),
         names.feature_texts_key(version),
@@ -102,13 +107,14 @@ def keys_of(version: str, num_buckets: int) -> list[str]:
 
 
 def is_whole(client: Any, pointer: Pointer) -> bool:
-    """Does a version hold as many lists, items, features and histories as were published, and the rules that were?"""
+    """Does a version hold as many lists, items, related items, features and histories as were published, and the rules that were?"""
     version, buckets = pointer.version, range(pointer.num_buckets)
     pipeline = client.pipeline(transaction=False)
     pipeline.exists(names.popular_key(version))
     pipeline.get(names.rules_key(version))
     pipeline.get(names.features_key(version))
     pipeline.hlen(names.items_key(version))
+    pipeline.hlen(names.related_key(version))
     pipeline.strlen(names.session_key(version))
     for bucket in buckets:
         pipeline.hlen(names.lists_key(version, bucket))
@@ -117,7 +123,7 @@ def is_whole(client: Any, pointer: Pointer) -> bool:
     for entity in ENTITIES:
         for bucket in buckets:
             pipeline.hlen(names.features_of_key(version, entity, bucket))
-    has_popular, rules, told, num_items, session_bytes, *counts = pipeline.execute()
+    has_popular, rules, told, num_items, num_related, session_bytes, *counts = pipeline.execute()
     num_lists, num_histories, *num_features = (
         sum(counts[start : start + len(buckets)]) for start in range(0, len(counts), len(buckets))
     )
@@ -125,7 +131,8 @@ def is_whole(client: Any, pointer: Pointer) -> bool:
         return False
     if pointer.rules is not None and (rules is None or digest_of_rules(rules) != pointer.rules):
         return False
-    if (session_bytes, num_histories) != (pointer.session_bytes, pointer.num_histories):
+    expected = (pointer.num_related or 0, pointer.session_bytes, pointer.num_histories)
+    if (num_related, session_bytes, num_histories) != expected:
         return False
     if pointer.features is None:
         return True

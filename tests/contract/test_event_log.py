@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from jobs.shown import Shipment
 from serving.decision_log import LOGGED, UNLOGGED, DecisionLog
 from serving.events import Events
 from serving.group_commit import GroupCommit
-from serving.journal import NEW
+from serving.journal import NEW, DecisionJournal, Record
 from tests.event_log import DAY, NEXT, decided, decision, event, ingested, noon, stored
 
 pytestmark = pytest.mark.contract
@@ -216,6 +217,25 @@ def test_what_is_written_lazily_reaches_the_disk_also_while_more_arrives(
     assert 2 <= num_rests < 20
 
 
+def test_nobody_waits_for_what_reaches_the_disk_lazily(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.group_commit._REST_SECONDS", 0.01)
+    is_resting, is_free = threading.Event(), threading.Event()
+
+    def rest() -> None:
+        is_resting.set()
+        is_free.wait(10)
+
+    async def while_it_rests() -> list[int]:
+        commits = GroupCommit[int, int](list, rest, most_waiting=9, patience=1)
+        assert await asyncio.to_thread(is_resting.wait, 10)
+        written = await commits.add([1])
+        is_free.set()
+        await commits.close()
+        return list(written)
+
+    assert asyncio.run(while_it_rests()) == [1]
+
+
 def test_who_stops_waiting_takes_nothing_from_the_others() -> None:
     async def one_leaves() -> None:
         commits = GroupCommit[int, str](
@@ -239,6 +259,16 @@ def test_a_decision_is_logged_as_it_was_made(tmp_path: Path) -> None:
         "items": [{"item_id": "i1", "position": 1, "propensity": 0.5}, {"item_id": "i2", "position": 2, "propensity": 0.5}],
         "made_from": "personal", "is_short": False, "rules_applied": ["filter:no-wine"], "rules_dropped": ["pin:card"], "variant": None, "shadow": [],
     }  # fmt: skip
+
+
+def test_what_is_decided_after_a_day_was_closed_is_the_next_days(tmp_path: Path) -> None:
+    journal = DecisionJournal(tmp_path)
+    journal.commit([Record(DAY, b'{"decision_id": "v0001:a"}')])
+    Journal(tmp_path).close_day(DAY)
+    journal.commit([Record(DAY, b'{"decision_id": "v0001:b"}')])
+    journal.close()
+    for day, decision_id in ((DAY, "v0001:a"), (NEXT, "v0001:b")):
+        assert [each["decision_id"] for each in stored(tmp_path, day, kind=DECISIONS)] == [decision_id]
 
 
 def test_a_decision_that_could_not_be_logged_is_told_and_counted(tmp_path: Path) -> None:

@@ -226,7 +226,7 @@ def test_a_store_without_room_is_refused_before_anything_is_written(shop: Settin
 
 
 class Spoiler(OnlineStore):
-    """A store that loses or changes one list, the features of one user or the rules while nobody looks."""
+    """A store that loses or changes one list, the features of one user, what goes with one item or the rules while nobody looks."""
 
     def __init__(self, client: Any, spoil: str) -> None:
         super().__init__(client)
@@ -236,21 +236,22 @@ class Spoiler(OnlineStore):
         super().write_version(version, content)
         bucket = names.bucket_of("u0007", BUCKETS)
         what, where = self.spoil.split()
-        key = (
-            names.lists_key(version, bucket)
-            if where == "list"
-            else names.features_of_key(version, "user_id", bucket)
-        )
         if where == "rules":
             self._client.set(names.rules_key(version), "{}")
             return
+        key, of = {
+            "list": (names.lists_key(version, bucket), "u0007"),
+            "features": (names.features_of_key(version, "user_id", bucket), "u0007"),
+            "related": (names.related_key(version), "i008"),
+            "catalogue": (names.features_key(version), ""),
+        }[where]
         if what == "lost":
-            self._client.hdel(key, "u0007")
+            self._client.hdel(key, of)
         elif what == "changed":
-            packed = self._client.hget(key, "u0007")
-            self._client.hset(key, "u0007", packed[:-1] + bytes([packed[-1] ^ 1]))
+            packed = self._client.hget(key, of)
+            self._client.hset(key, of, packed[:-1] + bytes([packed[-1] ^ 1]))
         else:
-            self._client.delete(names.features_key(version))
+            self._client.delete(key)
 
 
 @pytest.mark.parametrize(
@@ -259,6 +260,8 @@ class Spoiler(OnlineStore):
         ("lost list", "does not hold the 300 lists"),
         ("changed list", "'u0007' reads back"),
         ("lost features", "or not the features"),
+        ("lost related", "or not the related items"),
+        ("changed related", "what is related to one"),
         ("changed features", "the features of user_id 'u0007' are"),
         ("no catalogue", "or not the features"),
         ("other rules", "or not the features or the rules"),

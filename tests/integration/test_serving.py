@@ -12,9 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
 
 from contracts import names
 from contracts.consent import NEVER, digest_of_user
+from contracts.decisions import MOST_RELATED, Related
 from contracts.events import Event
 from contracts.settings import Settings
 from jobs.rollback import rollback
@@ -31,6 +36,7 @@ from tests.publishing import (
     publish_new,
     reasons,
     redis_of,
+    related,
 )
 from tests.serving_process import Caller, free_port, running_api, start_api, wait_for
 
@@ -75,6 +81,55 @@ def test_the_client_asks_and_reports(api: Caller) -> None:
         assert [shop.send([event]).accepted, shop.send([event]).duplicates] == [1, 1]
         with pytest.raises(RequestRefused, match="count: 0"):
             shop.decide("home", user_id="u0001", count=0)
+
+
+def test_what_goes_with_an_item_is_of_the_version_that_the_answer_names_and_as_documented(
+    shop: Settings, api: Caller
+) -> None:
+    told = schemathesis.openapi.from_url(f"http://127.0.0.1:{api.port}/openapi.json")
+    operation = told["/v1/items/{item_id}/related"]["GET"]
+    for item, count, status in (
+        (ITEMS[0], 7, 200),
+        (ITEMS[1], 7, 200),
+        ("nothing", 7, 404),
+        (ITEMS[0], 0, 422),
+    ):
+        case = operation.Case(path_parameters={"item_id": item}, query={"count": count})
+        answer = case.call_and_validate(headers={"Authorization": f"Bearer {api.key}"})
+        assert answer.status_code == status
+
+    @settings(max_examples=30, deadline=None, database=None, suppress_health_check=[*HealthCheck])
+    @given(st.one_of([operation.as_strategy(generation_mode=mode) for mode in GenerationMode]))
+    def ask_anything(case: schemathesis.Case) -> None:
+        case.call_and_validate(headers={"Authorization": f"Bearer {api.key}"})
+
+    ask_anything()
+    with Foretaste(f"http://127.0.0.1:{api.port}", api.key, timeout=5) as client:
+        assert_related(client.related(ITEMS[0], MOST_RELATED), DAY)
+        publish_new(shop, NEXT_DAY)
+        wait_for(lambda: client.related(ITEMS[0]).version == "v0002", 5)
+        assert_related(client.related(ITEMS[0], MOST_RELATED), NEXT_DAY)
+        rollback(shop, None, NOW)
+        wait_for(lambda: client.related(ITEMS[0]).version == "v0001", 5)
+        assert_related(client.related(ITEMS[0], MOST_RELATED), DAY)
+
+
+def test_a_version_that_has_lost_related_items_is_not_served(shop: Settings, api: Caller) -> None:
+    publish_new(shop, NEXT_DAY)
+    redis_of(shop).hdel(names.related_key("v0002"), ITEMS[0])
+    with (
+        running_api(shop) as another,
+        Foretaste(f"http://127.0.0.1:{another.port}", another.key, timeout=5) as client,
+    ):
+        found = client.related(ITEMS[0], MOST_RELATED)
+        assert (found.version, found.fallback) == ("v0001", "version_not_whole")
+        assert_related(found, DAY)
+
+
+def assert_related(found: Related, day: date) -> None:
+    assert found.day == str(day)
+    assert [item.item_id for item in found.items] == [other for other, _ in related(ITEMS[0], day)]
+    assert {item.title for item in found.items} == {f"{item.item_id} of {day}" for item in found.items}
 
 
 def test_a_stranger_and_who_has_withdrawn_consent_get_popular_items_and_are_told_why(

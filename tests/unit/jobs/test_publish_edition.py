@@ -45,6 +45,14 @@ CATALOGUE = pa.table(
 )
 POPULARITY = pa.table({"item_id": ["a", "b", "c", "z", "gone"], "popularity_7d": [2, 5, 2, 90, 1]})
 
+NEIGHBOURS = pa.table(
+    {
+        "item_id": ["z", "z", "z", "gone"],
+        "neighbour_id": ["c", "z", "b", "a"],
+        "weight": [1, 5, 2, 9],
+    }
+)
+
 
 def row(user: str, items: str = "abc", **changes: Any) -> Row:
     scores = [float(len(items) - place) for place in range(len(items))]
@@ -62,18 +70,23 @@ def row(user: str, items: str = "abc", **changes: Any) -> Row:
 
 def edition(rows: list[Row], rules: ServingRules = RULES, length: int = LENGTH) -> Edition:
     table = pa.Table.from_pylist(rows, schema=arrow_schema(LISTS))
-    return edition_of(table, CATALOGUE, POPULARITY, length, rules)
+    return edition_of(table, CATALOGUE, POPULARITY, NEIGHBOURS, length, rules)
 
 
 def test_an_edition_holds_every_list_and_the_items_they_name() -> None:
     made = edition([row("u1", "dca"), row("u2", "", source=POPULAR), row("u3", "a", source=SESSION)])
     items = [json.loads(item) for item in made.items]
-    # What no list names is no part of the version; the popular list names b.
+    # What no list names, and is related to nothing, is no part of the version; the popular list names b.
     assert [item["item_id"] for item in items] == ["a", "b", "c", "d"]
     assert items[0] == {
         "item_id": "a", "title": "Äpfel", "category": "c", "brand": "b", "price_cents": None, "available_from": None,
         "available_until": None, "popularity": 2.0, "margin": None, "attributes": {},
     }  # fmt: skip
+    assert made.related.keys() == set("abcdez")
+    goes_with = unpack(made.related["z"])  # sold out, but not without what goes with it
+    assert [items[index]["item_id"] for index in goes_with.indices] == ["b", "c"]
+    assert goes_with.scores == pytest.approx([2 / 8, 1 / 8])
+    assert unpack(made.related["a"]).indices == ()
     lists = {user: unpack(packed) for user, packed in zip(made.user_ids, made.packed_U, strict=True)}
     assert {user: [items[index]["item_id"] for index in found.indices] for user, found in lists.items()} == {
         "u1": ["d", "c", "a"], "u2": [], "u3": ["a"],
@@ -106,7 +119,9 @@ def test_strangers_get_what_is_popular_and_for_sale_ties_by_id() -> None:
 
 def test_a_catalogue_of_fewer_items_than_a_list_makes_a_popular_list_that_says_it_is_short() -> None:
     rows = pa.Table.from_pylist([row("u1", "a")], schema=arrow_schema(LISTS))
-    assert unpack(edition_of(rows, CATALOGUE.slice(3, 2), POPULARITY, LENGTH, RULES).popular).is_short
+    assert unpack(
+        edition_of(rows, CATALOGUE.slice(3, 2), POPULARITY, NEIGHBOURS, LENGTH, RULES).popular
+    ).is_short
 
 
 def test_an_item_is_published_with_what_rules_look_at() -> None:
@@ -224,7 +239,7 @@ def test_one_list_that_nobody_may_be_given_stops_the_publication(wrong: Row, mes
 def test_lists_that_were_scored_before_there_was_a_column_are_refused_by_its_name() -> None:
     rows = pa.Table.from_pylist([row("u1")], schema=arrow_schema(LISTS)).drop_columns(["reason_places"])
     with pytest.raises(GateRefused, match="the lists have no column reason_places"):
-        edition_of(rows, CATALOGUE, POPULARITY, LENGTH, RULES)
+        edition_of(rows, CATALOGUE, POPULARITY, NEIGHBOURS, LENGTH, RULES)
 
 
 def test_a_list_of_nobody_and_no_list_at_all_are_refused() -> None:

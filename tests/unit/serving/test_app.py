@@ -16,9 +16,10 @@ from contracts.journal import DECISIONS, journal_folder
 from contracts.settings import load_settings
 from serving.app import App
 from serving.exchange import Answer, Route
+from serving.published import View
 from serving.snapshot import Snapshot
 from tests.event_log import stored
-from tests.serving_shop import Request, ask, bundle, write_key
+from tests.serving_shop import NOW, Request, ask, bundle, write_key
 
 ASKED = {"surface": "home", "user_id": "ada"}
 EVENT = {
@@ -37,7 +38,7 @@ def run(asked: Coroutine[Any, Any, Any]) -> Any:
 
 @pytest.mark.parametrize(
     ("path", "scope"),
-    [("/v1/decisions", DECIDE), ("/v1/events", INGEST), ("/metrics", ADMIN), ("/v1/health", None), ("/openapi.json", None)],
+    [("/v1/decisions", DECIDE), ("/v1/events", INGEST), ("/v1/items/i0/related", DECIDE), ("/metrics", ADMIN), ("/v1/health", None), ("/openapi.json", None)],
 )  # fmt: skip
 def test_a_route_is_open_to_its_scope_alone(tmp_path: Path, path: str, scope: str | None) -> None:
     app, body = app_of(tmp_path), {"/v1/decisions": ASKED, "/v1/events": EVENT}.get(path)
@@ -246,3 +247,62 @@ def test_figures_count_answers_and_decisions(tmp_path: Path) -> None:
         "foretaste_version_age_seconds ",
     ):
         assert line in told, line
+
+
+def serving(home: Path, **changes: Any) -> App:
+    """An application that holds a version in memory."""
+    app = app_of(home)
+    app._published.view = lambda: View(bundle(**changes), True, None, "")  # type: ignore[method-assign]
+    return app
+
+
+def test_what_goes_with_an_item_comes_from_one_version_and_is_counted(tmp_path: Path) -> None:
+    app, key = serving(tmp_path), write_key(tmp_path)
+    status, _, told = run(ask(app, "/v1/items/i0/related", key=key))
+    assert (status, told["version"], told["fallback"], told["is_short"]) == (200, "v0002", None, True)
+    assert told["items"] == [
+        {"position": 1, "item_id": "i3", "title": "item 3", "share": 0.75},
+        {"position": 2, "item_id": "i1", "title": "item 1", "share": 0.25},
+    ]
+    status, _, told = run(ask(app, "/v1/items/i0/related?count=1", key=key))
+    assert [item["item_id"] for item in told["items"]] == ["i3"]
+    assert run(ask(app, "/v1/items/i1/related", key=key))[2]["items"] == []
+    figures = run(ask(app, "/metrics", key=key))[2]
+    assert 'foretaste_requests_total{route="/v1/items/{item_id}/related",status="200"} 3.0' in figures
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "field"),
+    [
+        ("/v1/items/nothing/related", 404, "item_id"),
+        ("/v1/items/a/b/related", 404, "item_id"),
+        ("/v1/items//related", 404, None),
+        ("/v1/items/i0/related?count=0", 422, "count"),
+        ("/v1/items/i0/related?count=ten", 422, "count"),
+        ("/v1/items/i0/related?count=1&count=2", 400, "count"),
+        ("/v1/items/i0/related?item_id=i1", 400, "item_id"),
+        ("/v1/items/i0/related?more=1", 422, "more"),
+        ("/v1/items/a\x00b/related", 422, "item_id"),
+    ],
+)
+def test_a_question_for_related_items_is_refused_with_its_field(
+    tmp_path: Path, path: str, status: int, field: str | None
+) -> None:
+    found, _, problem = run(ask(serving(tmp_path), path, key=write_key(tmp_path)))
+    assert (found, problem.get("field")) == (status, field)
+    assert problem["hint"]
+
+
+def test_what_is_blocked_goes_with_nothing(tmp_path: Path) -> None:
+    app = app_of(tmp_path)
+    app._published.view = lambda: View(bundle().under({"i3"}, NOW.timestamp()), True, None, "")  # type: ignore[method-assign]
+    told = run(ask(app, "/v1/items/i0/related", key=write_key(tmp_path)))[2]
+    assert [(item["position"], item["item_id"]) for item in told["items"]] == [(1, "i1")]
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_where_nothing_of_related_items_is_known_it_says_so(tmp_path: Path, is_whole: bool) -> None:
+    app = serving(tmp_path, related=None, is_whole=is_whole)
+    status, headers, problem = run(ask(app, "/v1/items/i0/related", key=write_key(tmp_path)))
+    assert (status, headers["retry-after"]) == (503, "1")
+    assert ("published without" in problem["detail"]) == is_whole
