@@ -70,6 +70,11 @@ class CompiledRules:
     hidden_N: Sequence[int]
     order: Order | None
 
+    @property
+    def pinned(self) -> list[int]:
+        """The items that have a place whatever the list names."""
+        return [] if self.order is None else [index for _, index in self.order.pins.values()]
+
 
 @dataclass(frozen=True, slots=True)
 class ActiveRules:

@@ -99,10 +99,11 @@ def _choose(
 
 def _arranged(bundle: Bundle, found: PackedList, request: DecisionRequest, bought: Set[str]) -> Arranged:
     """What of a list is shown, in its order; bought items are out where the feed has no repeats."""
-    candidates, again = found.indices, frozenset[int]()
+    rules, again = bundle.rules.of(request.surface), frozenset[int]()
     if bought and not bundle.pointer.repeats_allowed:
-        again = frozenset(index for index in candidates if bundle.items[index].item_id in bought)
-    return arrange(candidates, bundle.rules.of(request.surface), request.count, again)
+        shown = (*found.indices, *rules.pinned)
+        again = frozenset(index for index in shown if bundle.items[index].item_id in bought)
+    return arrange(found.indices, rules, request.count, again)
 
 
 def _ranked(bundle: Bundle, found: PackedList, arranged: Arranged) -> list[RankedItem]:
