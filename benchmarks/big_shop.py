@@ -179,13 +179,20 @@ class BigShop:
             self.land_day(connection, day)
 
     def land_day(self, connection: duckdb.DuckDBPyConnection, day: date) -> None:
-        """Write the events of one day."""
+        """Write the events of one day, and the decisions that its lists are the answers of."""
         connection.register("drawn", self.events_of(day))
         connection.execute(
             f"insert into raw.events by name select {_columns(day)}, known_date as received_date, "
             f"nullif(dwell, -1) as dwell_ms, if(type = {IMPRESSION}, 'home', null) as surface, "
             f"nullif(place, -1)::int as position, if(list < 0, null, 'd{day}-' || list) as decision_id "
             f"from (select *, {_known('known')} as known_date from drawn)"
+        )
+        connection.execute(
+            "insert into raw.decisions by name select decision_id, any_value(user_id) as user_id, min(occurred_at) as decided_at, "
+            "event_date, surface, 'v0001' as version, 'personal' as source, 'personal' as made_from, count(*)::int as num_items, "
+            f"false as is_short, event_date as received_date, event_date as known_date from raw.events "
+            f"where event_type = 'impression' and event_date = date '{day}' and user_id is not null "
+            "group by decision_id, event_date, surface"
         )
         connection.unregister("drawn")
 

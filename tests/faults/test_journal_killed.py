@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,68 +12,34 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.kills import event_of, killed_under_load, stored_ids
 from contracts.errors import JournalUnavailable
-from contracts.journal import DECISIONS, EVENTS
+from contracts.journal import EVENTS
 from jobs.io.journal import Journal
 from jobs.ship import ship
 from serving.events import Events
 from tests.event_log import DAY, decided, decision, event, ingested, noon, stored
-from tests.faults.conftest import REPOSITORY, Run
+from tests.faults.conftest import Run
 from tests.faults.failing_disk import fail_every_fsync, let_no_file_grow_beyond
 from tests.shop import Shop
 
 pytestmark = pytest.mark.faults
 
 
-def killed_under_load(home: Path, name: str, seconds: float) -> tuple[set[str], set[str]]:
-    """The ids that were sent and those that were acknowledged by a process that is killed so long after its first answer."""
-    process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).parent / "ingesting.py"), str(home), name],
-        cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if line.startswith("acked"):
-            break
-    time.sleep(seconds)  # what it says meanwhile stands in the pipe
-    process.send_signal(signal.SIGKILL)
-    lines += process.stdout.readlines()
-    process.stdout.close()
-    assert process.wait() == -signal.SIGKILL
-    words = [line.split() for line in lines if line.endswith("\n")]
-    return {each for word, each in words if word == "sent"}, {each for word, each in words if word == "acked"}
-
-
-@pytest.mark.parametrize("kills", [10, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("num_kills", [10, pytest.param(100, marks=pytest.mark.slow)])
 def test_kills_under_load_lose_nothing_that_was_acknowledged_and_invent_nothing(
-    tmp_path: Path, kills: int
+    tmp_path: Path, num_kills: int
 ) -> None:
-    rng = random.Random(kills)
-    sent: set[str] = set()
-    acked: set[str] = set()
-    for number in range(kills):
-        now_sent, now_acked = killed_under_load(tmp_path, f"run{number}", rng.random() * 0.05)
-        sent |= now_sent
-        acked |= now_acked
-    events = stored(tmp_path)
-    ids = [each["event_id"] for each in events]
-    ids += [each["decision_id"] for each in stored(tmp_path, kind=DECISIONS)]
+    told = killed_under_load(tmp_path, num_kills)
+    ids = stored_ids(tmp_path)
     assert len(ids) == len(set(ids))
-    assert acked <= set(ids) <= sent
-    assert len(acked) > 20 * kills
-    assert all(
-        each == event(int(each["event_id"].rpartition("-")[2]), event_id=each["event_id"]) for each in events
-    )
+    assert told.acked <= set(ids) <= told.sent
+    assert len(told.acked) > 20 * num_kills
+    assert all(each == event_of(each["event_id"]) for each in stored(tmp_path))
     # Who sends again what was not acknowledged loses nothing, and what was is known.
-    again = sorted(each for each in sent if each.startswith("run"))
+    again = sorted(each for each in told.sent if each.startswith("run"))
     batches = [
-        {
-            "events": [
-                event(int(each.rpartition("-")[2]), event_id=each) for each in again[begin : begin + 500]
-            ]
-        }
+        {"events": [event_of(each) for each in again[begin : begin + 500]]}
         for begin in range(0, len(again), 500)
     ]
     answers = asyncio.run(ingested(tmp_path, batches))

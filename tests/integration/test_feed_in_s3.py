@@ -68,7 +68,7 @@ def test_what_the_api_took_is_shipped_into_s3_once_and_lands_from_there(
 ) -> None:
     day = event_log.DAY
     asyncio.run(event_log.decided(in_s3.home, [event_log.decision("v0001:a")]))
-    asyncio.run(event_log.ingested(in_s3.home, [event_log.event(1)]))
+    asyncio.run(event_log.ingested(in_s3.home, [event_log.event(5000)]))
     client, bucket, place = s3_of(in_s3), in_s3.s3_bucket, f"{PREFIX}/events/received={day}"
     client.put_object(Bucket=bucket, Key=f"{place}/events.csv", Body=b"item_id\n")  # the shop is at it
     with pytest.raises(FeedInvalid, match=r"holds another delivery \(events\.csv\)"):
