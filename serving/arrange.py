@@ -16,10 +16,6 @@ from contracts.serving_rules import BLOCKED, DIVERSITY, WEIGHTS
 from serving.compiled_rules import BOUGHT_BIT, CompiledRules, Order
 from serving.item_columns import UNKNOWN, BoolArray, FloatArray, IntArray
 
-#: What a place in the list is worth, from the first on: the discount of discounted cumulative gain
-#: (Järvelin and Kekäläinen, 2002). Scores themselves are comparable within one list only.
-_DISCOUNTS = 1 / np.log2(np.arange(2, 1002))
-
 
 class Arranged(Struct, frozen=True, gc=False):
     """The items to show by index, and the labels of the rules that acted on the list, or could not."""
@@ -35,7 +31,7 @@ def arrange(
     """The first ``count`` items of a list as rules have it.
 
     Args:
-        candidates: the list's items by index, best first, none twice; 1000 at most.
+        candidates: the list's items by index, best first, none twice.
         bought: those of them, and of the items that rules give a place, that must not be shown again.
     """
     hidden = list(map(rules.hidden_N.__getitem__, candidates))
@@ -74,7 +70,10 @@ def _ordered(
     pinned = {index for _, index in pins.values()}
     left = [place for place in left if candidates[place] not in pinned]
     items_K = np.array([candidates[place] for place in left], np.int64)
-    score_K = (order.relevance * _DISCOUNTS[left] + order.more_N[items_K]) * order.factor_N[items_K]
+    # What a place is worth is the discount of discounted cumulative gain (Järvelin and Kekäläinen, 2002): scores themselves
+    # are comparable within one list only.
+    worth_K = 1 / np.log2(np.array(left, np.int64) + 2)
+    score_K = (order.relevance * worth_K + order.more_N[items_K]) * order.factor_N[items_K]
     chosen = _choose(items_K, score_K, order, {place: index for place, (_, index) in pins.items()}, count)
     if order.is_weighted:
         applied.append(WEIGHTS)
