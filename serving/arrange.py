@@ -6,6 +6,8 @@ K items of the list that are left
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from functools import reduce
+from operator import or_
 
 import numpy as np
 from msgspec import Struct
@@ -13,10 +15,6 @@ from msgspec import Struct
 from contracts.serving_rules import BLOCKED, DIVERSITY, WEIGHTS
 from serving.compiled_rules import BOUGHT_BIT, CompiledRules, Order
 from serving.item_columns import UNKNOWN, BoolArray, FloatArray, IntArray
-
-#: What a place in the list is worth, from the first on: the discount of discounted cumulative gain
-#: (Järvelin and Kekäläinen, 2002). Scores themselves are comparable within one list only.
-_DISCOUNTS = 1 / np.log2(np.arange(2, 1002))
 
 
 class Arranged(Struct, frozen=True, gc=False):
@@ -33,11 +31,10 @@ def arrange(
     """The first ``count`` items of a list as rules have it.
 
     Args:
-        candidates: the list's items by index, best first, none twice; 1000 at most.
-        bought: those of them that must not be shown again.
+        candidates: the list's items by index, best first, none twice.
+        bought: those of them, and of the items that rules give a place, that must not be shown again.
     """
-    hidden_N = rules.hidden_N
-    hidden = [hidden_N[index] for index in candidates]
+    hidden = list(map(rules.hidden_N.__getitem__, candidates))
     if not bought and rules.order is None and not any(hidden):
         return Arranged(candidates[:count], (), ())
     for place, index in enumerate(candidates):
@@ -47,29 +44,46 @@ def arrange(
     dropped: list[str] = []
     left, ignored = _left(hidden, rules.labels, applied, dropped)
     if rules.order is None:
-        return Arranged([candidates[place] for place in left[:count]], applied, dropped)
-    order, pins = rules.order, dict[int, tuple[str, int]]()
-    for position, (label, index) in rules.order.pins.items():
-        is_hidden = hidden_N[index] & ~ignored or index in bought
-        if is_hidden:
-            dropped.append(label)
-        else:
-            pins[position] = (label, index)
+        chosen = [candidates[place] for place in left[:count]]
+    else:
+        pins: dict[int, tuple[str, int]] = {}
+        for position, (label, index) in rules.order.pins.items():
+            hides = rules.hidden_N[index] | (BOUGHT_BIT if index in bought else 0)
+            if hides & ~ignored:
+                dropped.append(label)
+            else:
+                pins[position] = (label, index)
+        chosen = _ordered(candidates, left, rules.order, pins, count, applied, dropped)
+    return Arranged(chosen, applied, dropped)
+
+
+def _ordered(
+    candidates: Sequence[int],
+    left: Sequence[int],
+    order: Order,
+    pins: Mapping[int, tuple[str, int]],
+    count: int,
+    applied: list[str],
+    dropped: list[str],
+) -> list[int]:
+    """What is left, put in order; tells the labels of what did it."""
     pinned = {index for _, index in pins.values()}
     left = [place for place in left if candidates[place] not in pinned]
     items_K = np.array([candidates[place] for place in left], np.int64)
-    score_K = order.relevance * _DISCOUNTS[left] + order.more_N[items_K]
-    score_K *= order.factor_N[items_K]
+    # What a place is worth is the discount of discounted cumulative gain (Järvelin and Kekäläinen, 2002): scores themselves
+    # are comparable within one list only.
+    worth_K = 1 / np.log2(np.array(left, np.int64) + 2)
+    score_K = (order.relevance * worth_K + order.more_N[items_K]) * order.factor_N[items_K]
+    chosen = _choose(items_K, score_K, order, {place: index for place, (_, index) in pins.items()}, count)
     if order.is_weighted:
         applied.append(WEIGHTS)
     applied += [label for label, fits_N in order.boosts if fits_N[items_K].any()]
-    chosen = _choose(items_K, score_K, order, {place: index for place, (_, index) in pins.items()}, count)
     applied += [label for label, index in pins.values() if index in chosen]
     for label, code_N, most, first in order.caps:
         (applied if _keeps(chosen[:first], code_N, most) else dropped).append(label)
     if order.diversity:
         applied.append(DIVERSITY)
-    return Arranged(chosen, applied, dropped)
+    return chosen
 
 
 def _left(
@@ -77,8 +91,11 @@ def _left(
 ) -> tuple[list[int], int]:
     """Places that are left, and the bits of the rules that were dropped; each rule has to leave something but blocking."""
     left, ignored = list(range(len(hidden))), 0
+    met = reduce(or_, hidden, 0)
     for number, label in enumerate(labels):
         bit = 1 << number
+        if not met & bit:
+            continue
         kept = [place for place in left if not hidden[place] & bit]
         if len(kept) == len(left):
             continue

@@ -92,6 +92,11 @@ class Plan:
     variant: str | None = None
     shadow: CompiledRules | None = None
 
+    @property
+    def pinned(self) -> list[int]:
+        """The items that have a place whatever the list names."""
+        return [] if self.order is None else [index for _, index in self.order.pins.values()]
+
 
 @dataclass(frozen=True, slots=True)
 class ActiveRules:

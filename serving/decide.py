@@ -175,7 +175,8 @@ def _arranged(
     """What of a list is shown, in its order, but for the item beside which it is shown; bought items are out where the feed has no repeats."""
     candidates, again, beside = found.indices, frozenset[int](), _beside(request)
     if bought and not bundle.pointer.repeats_allowed:
-        again = frozenset(index for index in candidates if bundle.items[index].item_id in bought)
+        shown = (*candidates, *rules.pinned)
+        again = frozenset(index for index in shown if bundle.items[index].item_id in bought)
     if beside:
         candidates = tuple(index for index in candidates if bundle.items[index].item_id != beside)
     return arrange(candidates, rules, request.count, again)

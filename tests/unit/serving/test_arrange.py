@@ -176,6 +176,12 @@ def test_a_boost_lifts_an_item_by_the_worth_of_places() -> None:
     assert boosted(0.01).index("tent") == 5
 
 
+def test_a_list_may_be_as_long_as_the_catalogue() -> None:
+    items = {index: PublishedItem(f"i{index}") for index in range(1500)}
+    boosts = [{"name": "b", "where": {"items": ["i1499"]}, "factor": 100}]
+    assert arranged({"default": {"boosts": boosts}}, range(1500), items=items).indices[:2] == [1499, 0]
+
+
 def test_weights_trade_relevance_for_margin_and_novelty() -> None:
     def weighted(**weights: float) -> list[str]:
         return ids(arranged({"default": {"weights": weights}}, [0, 1, 2, 3]))

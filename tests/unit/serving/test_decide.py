@@ -117,6 +117,16 @@ def test_what_was_bought_since_is_out_where_the_feed_has_no_repeats() -> None:
         assert shown(decision) == expected
 
 
+def test_what_was_bought_is_not_even_pinned() -> None:
+    pins = [{"name": "hero", "item": "i2", "position": 1}]  # on no list of hers
+    version = bundle(pointer=replace(POINTER, repeats_allowed=False), rules={"default": {"pins": pins}})
+    request = DecisionRequest(surface="home", user_id="ada", count=3)
+    decision = decide(
+        request, version, KNOWN, fallback=None, decision_id="d1", now=NOW, bought=frozenset({"i2"})
+    )
+    assert (shown(decision), decision.rules_dropped) == (["i5", "i3", "i4"], ["pin:hero"])
+
+
 def test_a_list_of_the_version_before_says_so() -> None:
     decision = decided(KNOWN, fallback="version_not_whole")
     assert (decision.source, decision.fallback) == ("previous", "version_not_whole")
