@@ -49,8 +49,12 @@ DECISION_COLUMNS = (
     "fallback",
     "num_items",
     "is_short",
+    "rules_applied",
+    "rules_dropped",
 )
-DECISION_COLUMNS_REQUIRED = tuple(name for name in DECISION_COLUMNS if name != "fallback")
+DECISION_COLUMNS_REQUIRED = tuple(
+    name for name in DECISION_COLUMNS if name not in ("fallback", "rules_applied", "rules_dropped")
+)
 ITEM_COLUMNS = (
     "item_id",
     "title",

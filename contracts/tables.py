@@ -77,6 +77,8 @@ RAW_DECISIONS = Table(
         "fallback": "text",
         "num_items": "integer",
         "is_short": "boolean",
+        "rules_applied": "text",
+        "rules_dropped": "text",
         "received_date": "date",
         "known_date": "date",
         "body_hash": "text",
@@ -194,6 +196,8 @@ FCT_DECISIONS = Table(
         "made_from": "text",  # what the list itself was made from, one of contracts.lists.SOURCES
         "num_items": "integer",
         "is_short": "boolean",
+        "rules_applied": "text",  # labels of the rules that acted on the list, a space between them; null where none did
+        "rules_dropped": "text",  # likewise of those that could not be kept
         "is_shown": "boolean",
         "is_clicked": "boolean",
         "is_carted": "boolean",

@@ -48,6 +48,8 @@ class Shipment:
                 decision.fallback,
                 len(decision.items),
                 str(decision.is_short).lower(),
+                " ".join(decision.rules_applied),
+                " ".join(decision.rules_dropped),
             ]
 
     def events(self) -> Iterator[list[Any]]:

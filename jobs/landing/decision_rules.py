@@ -58,6 +58,7 @@ def classify_decisions(
         with typed as (
             select decision_id, user_id, instant as decided_at, instant::date as event_date, surface, version, source, made_from,
                 fallback, {as_integer("num_items")}::integer as num_items, {as_boolean("is_short")} as is_short,
+                rules_applied, rules_dropped,
                 sha256(concat_ws(chr(31), {content})) as body_hash, source_file, line, {case(checks)} as reason
             from given
         ), judged as (

@@ -64,12 +64,17 @@ def step(shop: Shop, function: Any, *arguments: Any) -> Any:
 
 def test_a_decision_lands_in_lake_and_warehouse_with_all_that_was_logged(shop: Shop) -> None:
     popular = {"source": "popular", "made_from": "popular", "fallback": "unknown_user", "is_short": "true"}
-    deliver(shop, [row(1), row(2, **popular, num_items="0")])
+    popular |= {"rules_applied": "pin:card filter:wine", "rules_dropped": ""}
+    deliver(
+        shop,
+        [row(2, **popular, num_items="0"), {**row(1), "rules_applied": "", "rules_dropped": "filter:cheap"}],
+    )
     shop.land(DAY)
     found = landed(shop)["v0001:2"]
     assert (found["source"], found["fallback"], found["num_items"], found["is_short"]) == (
         "popular", "unknown_user", 0, True,
     )  # fmt: skip
+    assert (found["rules_applied"], found["rules_dropped"]) == ("pin:card filter:wine", None)
     assert (found["event_date"], found["known_date"], landed(shop)["v0001:1"]["fallback"]) == (DAY, DAY, None)
     with open_warehouse(shop.settings) as warehouse:
         query = "select decision_id from raw.decisions order by 1"

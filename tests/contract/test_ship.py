@@ -77,7 +77,13 @@ def test_a_shipped_day_lands_like_the_same_events_in_a_file(shop: Shop, tmp_path
 
 def test_a_decision_is_delivered_as_it_was_logged(shop: Shop) -> None:
     low = msgspec.structs.replace(
-        decision("v0001:b"), source="popular", made_from="popular", fallback="unknown_user", is_short=True
+        decision("v0001:b"),
+        source="popular",
+        made_from="popular",
+        fallback="unknown_user",
+        is_short=True,
+        rules_applied=("pin:card", "filter:wine"),
+        rules_dropped=("filter:cheap",),
     )
     asyncio.run(decided(shop.settings.home, [decision("v0001:a", num_items=5), low]))
     ship(shop.settings, DAY)
@@ -85,12 +91,12 @@ def test_a_decision_is_delivered_as_it_was_logged(shop: Shop) -> None:
     assert first == {
         "decision_id": "v0001:a", "user_id": "u1", "decided_at": "2026-01-05T12:00:00+00:00", "surface": "home",
         "version": "v0001", "source": "personal", "made_from": "personal", "fallback": "", "num_items": "5",
-        "is_short": "false",
+        "is_short": "false", "rules_applied": "", "rules_dropped": "",
     }  # fmt: skip
     changed = [(name, value) for name, value in second.items() if value != first[name]]
     assert changed == [
         ("decision_id", "v0001:b"), ("source", "popular"), ("made_from", "popular"), ("fallback", "unknown_user"),
-        ("num_items", "2"), ("is_short", "true"),
+        ("num_items", "2"), ("is_short", "true"), ("rules_applied", "pin:card filter:wine"), ("rules_dropped", "filter:cheap"),
     ]  # fmt: skip
 
 

@@ -16,7 +16,9 @@ select
     decisions.made_from,
     decisions.fallback,
     decisions.num_items,
-    decisions.is_short
+    decisions.is_short,
+    decisions.rules_applied,
+    decisions.rules_dropped
 from {{ ref('stg_shop__decisions') }} as decisions
 left join {{ ref('int_identities_resolved') }} as ids on decisions.user_id = ids.alias_id
 left join {{ ref('int_consents_resolved') }} as consents

@@ -39,6 +39,8 @@ select
     decisions.made_from,
     decisions.num_items,
     decisions.is_short,
+    decisions.rules_applied,
+    decisions.rules_dropped,
     followed.shown_known_date is not null as is_shown,
     followed.clicked_known_date is not null as is_clicked,
     followed.carted_known_date is not null as is_carted,

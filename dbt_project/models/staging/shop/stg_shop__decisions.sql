@@ -10,5 +10,7 @@ select
     made_from,
     fallback,
     num_items,
-    is_short
+    is_short,
+    rules_applied,
+    rules_dropped
 from {{ source('shop', 'decisions') }}
