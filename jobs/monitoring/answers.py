@@ -5,6 +5,7 @@ A rung that is answered from more often than it should be is an outage that peop
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -65,19 +66,10 @@ def day_answers(lake: Lake, day: date, *, threads: int) -> list[Answers]:
         )
         .fetchall()
     )
-    return [
-        Answers(
-            version,
-            rung,
-            fallback,
-            *map(int, counts),
-            clicked=_share(*x, *clicked),
-            purchased=_share(*x, *purchased),
-        )
-        for version, rung, fallback, *figures in rows
-        for counts, x, clicked, purchased in [(figures[:4], figures[4:7], figures[7:10], figures[10:])]
-    ]
+    return [_answers(version, rung, fallback, figures) for version, rung, fallback, *figures in rows]
 
 
-def _share(people: int, x: int, xx: int, y: int, xy: int, yy: int) -> Ratio:
-    return share(Sums(*map(int, (people, x, y, xx, xy, yy))))
+def _answers(version: str, rung: str, fallback: str | None, figures: Sequence[int]) -> Answers:
+    decisions, short, ruled, dropping, people, x, xx, *outcomes = map(int, figures)
+    clicked, purchased = (share(Sums(people, x, y, xx, xy, yy)) for y, xy, yy in (outcomes[:3], outcomes[3:]))
+    return Answers(version, rung, fallback, decisions, short, ruled, dropping, clicked, purchased)
