@@ -27,6 +27,7 @@ from benchmarks import (
     rescoring,
     scoring,
     serving,
+    sessions,
     training,
     training_speed,
 )
@@ -57,6 +58,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "score.million": scoring.million,
     "publish.features": publishing.publish_features,
     "serve.precomputed": serving.precomputed,
+    "serve.session": sessions.session,
     "ranking.preparation": preparation.preparation,
     "events.single": events.events,
     "events.batched": events.events,

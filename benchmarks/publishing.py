@@ -68,7 +68,7 @@ def _publish(settings: Settings, version: str, edition: Edition, features: Featu
         num_items=len(edition.items), num_buckets=settings.list_buckets, champion=None, repeats_allowed=True, published_at="",
         features=features.catalogue.digest,
     )  # fmt: skip
-    content = content_of(edition, features, settings.list_buckets)
+    content = content_of(edition, features, None, settings.list_buckets)
     offline = {entity: features.offline(entity, ids[::_SAMPLE]) for entity, ids in features.ids.items()}
     with open_online_store(settings) as store:
         store.write_version(version, content)

@@ -38,7 +38,7 @@ from jobs.serving_rules import load_serving_rules
 CONNECTIONS, SECONDS, ROUNDS = 32, 5.0, 3
 VERSION, REDIS_PORT, API_PORT, EMPTY_PORT = "v0001", 16_379, 18_008, 18_009
 _NUM_ASKED = 5_000
-_COLUMNS = ("server", "requests/s", "median ms", "p99 ms", "CPU µs a request", "refused or broken off")
+COLUMNS = ("server", "requests/s", "median ms", "p99 ms", "CPU µs a request", "refused or broken off")
 
 Measured = dict[str, float]
 
@@ -54,26 +54,23 @@ def precomputed(folder: Path) -> Iterator[Figure]:
     try:
         with running(settings, only={"valkey"}) as connected:
             publish(connected)
-            with running(settings, only={"valkey", "api"}), _empty_route() as empty:
+            with running(settings, only={"valkey", "api"}), empty_route() as empty:
                 key, _ = create_key(settings, "benchmark", [DECIDE], datetime.now(UTC))
                 [pid] = [server.pids[0] for server in status(settings) if server.name == "api"]
                 for _ in range(ROUNDS):
-                    measured["empty route"].append(_load(EMPTY_PORT, empty, key, asked))
-                    measured["decisions"].append(_load(API_PORT, pid, key, asked))
+                    measured["empty route"].append(loaded(EMPTY_PORT, empty, key, asked, CONNECTIONS))
+                    measured["decisions"].append(loaded(API_PORT, pid, key, asked, CONNECTIONS))
     finally:
         down(settings)
-    ours, reference = (_median(measured[name]) for name in ("decisions", "empty route"))
-    rows = tuple(
-        (name, *(f"{each[column]:,.1f}" for column in ("per_second", "p50_ms", "p99_ms", "cpu_us", "failed")))
-        for name, each in (("decisions", ours), ("empty route", reference))
-    )
+    ours, reference = (median(measured[name]) for name in ("decisions", "empty route"))
+    rows = rows_of({"decisions": ours, "empty route": reference})
     about = f"medians of {ROUNDS} rounds of {SECONDS:g} s, {CONNECTIONS} connections"
     unit = f"decisions/s (p99 {ours['p99_ms']:.1f} ms, {ours['cpu_us']:.0f} µs of CPU each, {ours['failed']:.0f} failed)"
     reference_is = (
         f"an empty route of the same server (p99 {reference['p99_ms']:.1f} ms, {reference['cpu_us']:.0f} µs)"
     )
     found = figure("serve.precomputed", ours["per_second"], unit, reference["per_second"], reference_is)
-    yield replace(found, table=Table(about, _COLUMNS, rows))
+    yield replace(found, table=Table(about, COLUMNS, rows))
 
 
 def publish(settings: Settings) -> None:
@@ -90,12 +87,12 @@ def publish(settings: Settings) -> None:
         rules=digest_of_rules(edition.rules),
     )  # fmt: skip
     with open_online_store(settings) as store:
-        store.write_version(VERSION, content_of(edition, no_features, settings.list_buckets))
+        store.write_version(VERSION, content_of(edition, no_features, None, settings.list_buckets))
         store.flip(lambda live, versions: pointer)
 
 
 @contextmanager
-def _empty_route() -> Iterator[int]:
+def empty_route() -> Iterator[int]:
     """The reference, for as long as the body runs; the process id of its server."""
     program = ("-m", "benchmarks.empty_route", str(EMPTY_PORT))
     process = subprocess.Popen([sys.executable, *program], cwd=REPOSITORY, stdout=subprocess.DEVNULL)
@@ -111,9 +108,10 @@ def _empty_route() -> Iterator[int]:
         process.wait()
 
 
-def _load(port: int, pid: int, key: str, asked: Sequence[str]) -> Measured:
+def loaded(port: int, pid: int, key: str, asked: Sequence[str], connections: int) -> Measured:
+    """What a server bears, asked so."""
     program = ("-m", "benchmarks.http_load", str(port), "/v1/decisions", "--key", key)
-    options = ("--connections", str(CONNECTIONS), "--seconds", str(SECONDS))
+    options = ("--connections", str(connections), "--seconds", str(SECONDS))
     before = _cpu(pid)
     done = subprocess.run(
         [sys.executable, *program, *options], cwd=REPOSITORY, input="\n".join(asked), capture_output=True, text=True, check=True
@@ -128,5 +126,11 @@ def _cpu(pid: int) -> float:
     return sum(sum(process.cpu_times()[:2]) for process in (server, *server.children(recursive=True)))
 
 
-def _median(rounds: Sequence[Measured]) -> Measured:
+def rows_of(measured: dict[str, Measured]) -> tuple[tuple[str, ...], ...]:
+    """A table's rows of what servers bear, by their names."""
+    columns = ("per_second", "p50_ms", "p99_ms", "cpu_us", "failed")
+    return tuple((name, *(f"{each[column]:,.1f}" for column in columns)) for name, each in measured.items())
+
+
+def median(rounds: Sequence[Measured]) -> Measured:
     return {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}

@@ -147,6 +147,9 @@ class Pointer:
     )
     features: str | None = None  # the digest of its features; None: it was published without
     rules: str | None = None  # the digest of its rules; None: it was published without
+    session: str | None = None  # the digest of the model that ranks sessions; None: it was published without
+    session_bytes: int = 0  # how large that is
+    num_histories: int = 0  # users whose recent history it can read
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)

@@ -147,6 +147,16 @@ def rules_key(version: str) -> str:
     return f"ft:{version}:rules"
 
 
+def session_key(version: str) -> str:
+    """What ranks sessions, see ``models.session_bytes``; absent where the version was published without."""
+    return f"ft:{version}:session"
+
+
+def histories_key(version: str, bucket: int) -> str:
+    """Hash of packed recent histories by user id, see ``contracts.histories``; absent likewise."""
+    return f"ft:{version}:histories:{bucket:04d}"
+
+
 def features_key(version: str) -> str:
     """JSON of what features a version holds, see ``contracts.online_features``; absent where it holds none."""
     return f"ft:{version}:features"

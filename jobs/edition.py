@@ -64,6 +64,7 @@ class Edition:
 
     user_ids: list[str]
     packed_U: list[bytes]
+    item_ids: pa.Array  # the vocabulary, in the order of its indices
     items: list[bytes]  # JSON of each item of the vocabulary
     popular: bytes  # the packed list for whoever has none
     rules: str  # JSON of the rules under which all this is shown
@@ -77,7 +78,12 @@ class Edition:
 
 
 def edition_of(
-    lists: pa.Table, catalogue: pa.Table, popularity: pa.Table, length: int, rules: ServingRules
+    lists: pa.Table,
+    catalogue: pa.Table,
+    popularity: pa.Table,
+    length: int,
+    rules: ServingRules,
+    ranked_over: pa.Array | None = None,
 ) -> Edition:
     """The edition of a day's lists.
 
@@ -87,6 +93,7 @@ def edition_of(
         popularity: ``item_id`` and ``popularity_7d``, what strangers get ranked by.
         length: how long a list is that does not say it is short.
         rules: under which the lists are shown.
+        ranked_over: ids of items that sessions are ranked over, which no list has to name.
 
     Raises:
         GateRefused: a list is not what a reader may be given.
@@ -100,14 +107,17 @@ def edition_of(
     popularity_N = popularity_of(item_ids, popularity)
     best, shares = popular_list(popularity_N[for_sale], popularity, length)
     best = for_sale[best]
-    # The vocabulary holds what a list names, or gives as a reason, or a rule gives a place, and not the whole catalogue.
+    # The vocabulary holds what a list names, or gives as a reason, or a rule gives a place, or a session may be answered with.
     is_named_N = _numpy(pc.is_in(item_ids, pa.array(sorted(rules.pinned), item_ids.type))).astype(bool)
+    if ranked_over is not None:
+        is_named_N |= _numpy(pc.is_in(item_ids, ranked_over))
     is_named_N[found.items_T] = is_named_N[found.reason_items_X] = is_named_N[best] = True
     index_N = np.cumsum(is_named_N) - 1
     shown = catalogue.filter(pa.array(is_named_N))
     return Edition(
         user_ids=found.user_ids,
         packed_U=pack_all(found, index_N, shown.num_rows),
+        item_ids=shown["item_id"].combine_chunks(),
         items=item_texts(shown, popularity_N[is_named_N], rules),
         popular=pack(index_N[best].tolist(), shares.tolist(), POPULAR, len(best) < length, shown.num_rows),
         rules=rules.to_json(),

@@ -1,4 +1,4 @@
-"""Publish a day's lists and features: a new version beside the old one, checked, then one pointer flips.
+"""Publish a day's lists, features and what ranks sessions: a new version beside the old one, checked, then one pointer flips.
 
 The order is: keys in Redis → read back → data and manifest in S3 → Redis' pointer → S3's pointer → record → collect.
 Until the flip nobody sees anything of a version, and once it is seen both stores hold it whole. Killed before the
@@ -38,13 +38,14 @@ from jobs.runs import (
     why_old,
 )
 from jobs.serving_rules import load_serving_rules, refuse_unknown
+from jobs.session_edition import SessionEdition, Sessions, load_sessions, session_edition_of
 
 log = logging.getLogger("foretaste.publish")
 
 #: Users whose lists, and users and items whose features, are read back before a version goes live.
 _SAMPLE = 1000
 #: What a pointer says of what its version was made of.
-_MADE_OF = ("day", "kind", "sha256", "champion", "features", "rules")
+_MADE_OF = ("day", "kind", "sha256", "champion", "features", "rules", "session")
 
 
 def run(
@@ -62,22 +63,33 @@ def run(
         FenceStale: a newer attempt, or a rollback, has been there; this attempt leaves nothing.
     """
     manifest, rules = manifest_of(context.state, kind, day), load_serving_rules()
-    edition, why = _edition(day, context, kind, manifest["settings"]["list_length"], rules)
+    why_not = why_not_live(context.state, day) if kind == names.DAILY else why_old(context.state, day)
+    sessions, without_sessions, champion = None, "", None
+    if why_not is None:
+        is_daily = kind == names.DAILY
+        champion = champion_of_run(context.state, manifest) if is_daily else promoted_on(context.state, day)
+        sessions, without_sessions = load_sessions(day, context, champion)
+    edition, why = _edition(day, context, kind, manifest["settings"]["list_length"], rules, sessions)
     told: dict[str, Any] = {"day": day.isoformat(), "users": len(edition.user_ids), "digest": edition.digest}
     _record(context, kind, day, edition.digest, why)
-    why_not = why_not_live(context.state, day) if kind == names.DAILY else why_old(context.state, day)
     if why_not is not None:
         return {**told, "published": False, "why": why_not}
-    if kind == names.DAILY:
-        champion = champion_of_run(context.state, manifest)
-    else:
-        champion = promoted_on(context.state, day)
     stamp = (now or datetime.fromtimestamp(context.state.clock(), UTC)).isoformat(timespec="seconds")
     features = _features(day, context)
+    repeats_allowed = bool(manifest["feed"]["repeats_allowed"])
+    session = None
+    if sessions is not None:
+        session, without_sessions = session_edition_of(
+            sessions, edition.item_ids, context.lake, day, repeats_allowed=repeats_allowed
+        )
+    told["sessions"] = f"none: {without_sessions}" if session is None else len(session.user_ids)
     [data] = context.lake.files(lists_table(kind), [day])
     with open_online_store(context.settings) as online, open_objects(context.settings) as objects:
         live, recorded = online.pointer(), context.state.all(PUBLICATIONS)
-        sources = (edition.digest, champion, features.catalogue.digest, digest_of_rules(edition.rules))
+        sources = (
+            *(edition.digest, champion, features.catalogue.digest),
+            *(digest_of_rules(edition.rules), None if session is None else session.digest),
+        )
         wanted = dict(zip(_MADE_OF, (day.isoformat(), kind, *sources), strict=True))
         version = _published_before(online, recorded, wanted)
         if version is not None:
@@ -97,7 +109,10 @@ def run(
         else:
             online.clear_attempts()
             num_fields = len(edition.user_ids) + len(edition.items) + features.num_fields
-            online.refuse_if_unfit(num_fields, edition.num_bytes + features.num_bytes)
+            num_bytes = edition.num_bytes + features.num_bytes
+            if session is not None:
+                num_fields, num_bytes = num_fields + len(session.user_ids), num_bytes + session.num_bytes
+            online.refuse_if_unfit(num_fields, num_bytes)
             version = online.reserve([*recorded, *objects.versions()], context.settings.list_buckets)
             pointer = Pointer(
                 version=version,
@@ -109,26 +124,40 @@ def run(
                 num_items=len(edition.items),
                 num_buckets=context.settings.list_buckets,
                 champion=champion,
-                repeats_allowed=bool(manifest["feed"]["repeats_allowed"]),
+                repeats_allowed=repeats_allowed,
                 published_at=stamp,
                 features=features.catalogue.digest,
                 rules=digest_of_rules(edition.rules),
             )
-            _make_live(pointer, edition, features, data, context, online, objects)
+            if session is not None:
+                pointer = replace(
+                    pointer,
+                    session=session.digest,
+                    session_bytes=len(session.model),
+                    num_histories=len(session.user_ids),
+                )
+            _make_live(pointer, edition, features, session, data, context, online, objects)
             told |= {"published": True, "version": version, "champion": champion}
         told["s3"] = _finish(context, online, objects, recorded)
     return told
 
 
 def _edition(
-    day: date, context: StepContext, kind: str, length: int, rules: ServingRules
+    day: date,
+    context: StepContext,
+    kind: str,
+    length: int,
+    rules: ServingRules,
+    sessions: Sessions | None,
 ) -> tuple[Edition, dict[str, Any]]:
     """The lists, ready to be written, and what they are because of."""
     lake, lists = context.lake, context.lake.read(lists_table(kind), day)
     catalogue = lake.read(names.DIM_ITEMS, day, [*COLUMNS, "is_available"])
     refuse_unknown(rules, catalogue)
     popularity = lake.read(names.FEAT_ITEM_DAILY, day, ["item_id", "popularity_7d"])
-    return edition_of(lists, catalogue, popularity, length, rules), common_reasons(lists, catalogue)
+    ranked_over = None if sessions is None else sessions.item_ids
+    edition = edition_of(lists, catalogue, popularity, length, rules, ranked_over)
+    return edition, common_reasons(lists, catalogue)
 
 
 def _features(day: date, context: StepContext) -> FeatureEdition:
@@ -180,6 +209,7 @@ def _make_live(
     pointer: Pointer,
     edition: Edition,
     features: FeatureEdition,
+    session: SessionEdition | None,
     data: Path,
     context: StepContext,
     online: OnlineStore,
@@ -189,7 +219,7 @@ def _make_live(
         return replace(pointer, previous=live.version if live else None)
 
     try:
-        _write(pointer, edition, features, online)
+        _write(pointer, edition, features, session, online)
         objects.write_version(pointer, data)
         tell_store(context.state, online)  # a store that is new knows nothing of what is blocked
         online.flip(choose, context.lease.guard())
@@ -200,8 +230,14 @@ def _make_live(
         raise
 
 
-def _write(pointer: Pointer, edition: Edition, features: FeatureEdition, online: OnlineStore) -> None:
-    content = content_of(edition, features, pointer.num_buckets)
+def _write(
+    pointer: Pointer,
+    edition: Edition,
+    features: FeatureEdition,
+    session: SessionEdition | None,
+    online: OnlineStore,
+) -> None:
+    content = content_of(edition, features, session, pointer.num_buckets)
     online.write_version(pointer.version, content)
     offline = {entity: features.offline(entity, _sample(ids)) for entity, ids in features.ids.items()}
     online.verify_version(pointer, content, _sample(edition.user_ids), offline)

@@ -12,18 +12,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 #: The columns of an event.
 ITEM, TYPE, DAY = range(3)
 #: Types are 1 … NUM_TYPES; 0 is padding.
 NUM_TYPES = 3
-#: The days since the event before from which on a gap is of the next size: sizes double, as in T5's positions (Raffel et
-#: al., JMLR 2020). Size 0 is for what nothing comes before, size 1 for the same day.
-_GAPS_FROM = (1, 3, 7, 15, 31, 63)
-NUM_GAPS = len(_GAPS_FROM) + 2
 
 Array = npt.NDArray[Any]
 
@@ -51,12 +44,8 @@ def checked_types(types: Array) -> Array:
     return types
 
 
-def gap_sizes(days_apart: Tensor) -> Tensor:
-    """Sizes 1 … NUM_GAPS - 1 of gaps in days."""
-    bounds = torch.tensor(_GAPS_FROM, device=days_apart.device)
-    return torch.bucketize(days_apart, bounds, right=True) + 1
-
-
-def gaps_between(days_BL: Tensor) -> Tensor:
-    """The size of the gap before each day of a history, 0 before its first."""
-    return functional.pad(gap_sizes(days_BL[:, 1:] - days_BL[:, :-1]), (1, 0))
+def known_of(history: Array, to_vocabulary_N: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """A history by the items of a vocabulary (-1: not in it), without those that are not in it."""
+    items = to_vocabulary_N[items_of(history)]
+    known: npt.NDArray[np.int64] = with_items(history, items)[items >= 0]
+    return known

@@ -45,6 +45,9 @@ class HistoryEncoder(nn.Module, ABC):
     masks_per_position: int
     #: Does it read events (:mod:`models.events`), or items alone?
     reads_events: bool = False
+    #: Histories that are read together: with a few, the first ones need not wait for others, nor the machine for what fills up.
+    batch_size: int = 64
+    _frozen_DN: Tensor | None = None  # the items' embeddings, once weights change no more
 
     @abstractmethod
     def __init__(self, config: EncoderConfig, seed: int, words_NT: csr_matrix | None = None) -> None:
@@ -65,14 +68,15 @@ class HistoryEncoder(nn.Module, ABC):
         """
 
     @torch.inference_mode()
-    def encode(self, histories: Histories, batch_size: int = 64) -> npt.NDArray[np.float32]:
+    def encode(self, histories: Histories) -> npt.NDArray[np.float32]:
         """One state for each history, in their order: the same bytes whatever other histories it comes with.
 
         A product of matrices may add up in another order where it has another shape. So every batch has one of a few
         shapes, which follows from a history's own length: as wide as the next power of two, and filled up with empty rows.
         """
-        was_training = self.training
-        self.eval()
+        was_training, batch_size = self.training, self.batch_size
+        if was_training:
+            self.eval()
         states_UD = np.zeros((len(histories), self.config.width), np.float32)
         lengths_U = np.array([min(len(history), self.config.max_length) for history in histories], np.int64)
         bits_U = np.ceil(np.log2(np.maximum(lengths_U, 1))).astype(np.int64)
@@ -81,10 +85,12 @@ class HistoryEncoder(nn.Module, ABC):
             for start in range(0, len(alike), batch_size):
                 chosen = alike[start : start + batch_size]
                 nothing = histories[chosen[0]][:0]
-                batch = [histories[user] for user in chosen] + [nothing] * (batch_size - len(chosen))
+                num_rows = batch_size if self._frozen_DN is None else 1 << (len(chosen) - 1).bit_length()
+                batch = [histories[user] for user in chosen] + [nothing] * (num_rows - len(chosen))
                 history_BL, lengths_B = pad(batch, self.config, min(1 << int(bits), self.config.max_length))
                 states_UD[chosen] = self.encode_last(history_BL, lengths_B)[: len(chosen)].numpy()
-        self.train(was_training)
+        if was_training:
+            self.train()
         return states_UD
 
     def score(self, histories: Histories) -> npt.NDArray[np.float32]:
@@ -93,8 +99,21 @@ class HistoryEncoder(nn.Module, ABC):
 
     def score_states(self, states_UD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """One row of N scores for each state that :meth:`encode` gave."""
+        if self._frozen_DN is not None:
+            frozen: npt.NDArray[np.float32] = (torch.from_numpy(states_UD) @ self._frozen_DN).numpy()
+            return frozen
         items_ND = self.item_embeddings.detach().cpu().numpy()
         return np.asarray(states_UD @ items_ND.T, np.float32)
+
+    def freeze(self, batch_size: int) -> None:
+        """Make ready to score few histories at once, so many together at most; weights must change no more.
+
+        The items' embeddings lie then as a product of few rows reads them fastest, and a batch is filled up to the next power of
+        two alone: what a history scores may differ in the last bits with how many it comes with.
+        """
+        self.batch_size = batch_size
+        self.eval()
+        self._frozen_DN = self.item_embeddings.detach().T.contiguous()
 
     def use_dropout_from(self, generator: torch.Generator, num_positions: int) -> MaskPool:
         """Draw every dropout mask from one pool, made for so many positions; the caller refills it."""

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.dropout import PooledDropout
-from models.events import DAY, ITEM, NUM_GAPS, NUM_TYPES, TYPE, gaps_between
+from models.events import DAY, ITEM, NUM_TYPES, TYPE
+from models.gaps import NUM_GAPS, gaps_between
 from models.history_encoder import HistoryEncoder, begin_at_zero, embedding_of
 
 

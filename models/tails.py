@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.deletions import deletable, last_events
-from models.events import DAY, ITEM, gap_sizes
+from models.events import DAY, ITEM
+from models.gaps import gap_sizes
 from models.recommender import Histories
 from models.sasrec import Block, SASRec
 from models.sequence_model import pad

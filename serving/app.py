@@ -17,11 +17,11 @@ import msgspec
 from msgspec import UNSET
 
 from contracts.api_keys import ADMIN, DECIDE, INGEST, keys_path
-from contracts.decisions import Decision, DecisionRequest
+from contracts.decisions import MOST_ITEMS, Decision, DecisionRequest
 from contracts.events import Event, EventBatch, Received
 from contracts.settings import Settings, load_settings
 from serving.blocked import Blocked
-from serving.decide import decide
+from serving.decide import decide, withheld
 from serving.exchange import JSON, Answer, Exchange, Route, Scope, Transport
 from serving.feedback import Feedback
 from serving.health import Health, judge
@@ -31,6 +31,8 @@ from serving.online import Online
 from serving.openapi import document
 from serving.problems import Problem
 from serving.published import Published
+from serving.session_events import bought_of
+from serving.sessions import Sessions
 from serving.snapshot import Snapshot
 from serving.strict_json import decode
 
@@ -54,6 +56,7 @@ class App:
         snapshot = Snapshot(settings.home / "serving" / "snapshot")
         blocked = Blocked(settings.home / "serving" / "blocked")
         self._published = Published(self._online, snapshot, blocked, time.monotonic, time.time)
+        self._sessions = Sessions()
         self._metrics = Metrics(
             self._age, lambda: self._published.view().can_ask, lambda: len(blocked.items), self._of_journal
         )
@@ -144,8 +147,13 @@ class App:
                 "Ask again after the seconds of Retry-After; an operator looks with: foretaste doctor",
                 headers={"retry-after": "1"},
             )
-        told = await self._published.ask(view, user_id)
         now = datetime.fromtimestamp(time.time(), UTC)
+        fresh = self._sessions.fresh(request, user_id, now.timestamp())
+        told = await self._published.ask(view, user_id, with_history=bool(fresh) and view.ranker is not None)
+        session, bought = None, frozenset[str]()
+        if fresh is not None and told is not None and not withheld(view.bundle, told):
+            session = await self._sessions.rank(view.ranker, told.history, fresh, MOST_ITEMS)
+            bought = bought_of(fresh)
         decision = decide(
             request,
             view.bundle,
@@ -153,6 +161,8 @@ class App:
             fallback=view.fallback,
             decision_id=f"{view.bundle.version}:{secrets.token_hex(16)}",
             now=now,
+            session=session,
+            bought=bought,
         )
         if self._feedback is not None and await self._feedback.log(user_id, decision, now):
             decision = msgspec.structs.replace(decision, is_logged=True)
@@ -194,7 +204,7 @@ class App:
     async def start(self) -> None:
         """See what is published, and open the journal."""
         await self._published.start()
-        self._feedback = Feedback(self._settings.home)
+        self._feedback = Feedback(self._settings.home, self._sessions.take)
 
     async def stop(self) -> None:
         """Let go of all that was opened; what waits for the journal is written."""

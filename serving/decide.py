@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Set
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from contracts.consent import why_withheld
 from contracts.decisions import (
     CONSENT,
     PREVIOUS,
+    SESSION_BUSY,
+    SESSION_MISSING,
+    SESSION_UNKNOWN,
     SNAPSHOT,
     STORE_AWAY,
     STORE_EMPTY,
@@ -26,6 +29,7 @@ from contracts.decisions import (
 from contracts.lists import PackedList, unpack
 from serving.arrange import Arranged, arrange
 from serving.bundle import Bundle
+from serving.sessions import SessionAnswer
 
 _SAID: dict[Fallback | None, str] = {
     None: "",
@@ -33,6 +37,9 @@ _SAID: dict[Fallback | None, str] = {
     VERSION_NOT_WHOLE: "the live version is not whole in the online store",
     STORE_EMPTY: "the online store holds no version",
     STORE_AWAY: "the online store cannot be asked now",
+    SESSION_MISSING: "the version's model that ranks sessions is not there",
+    SESSION_UNKNOWN: "no event of the session is recent and of an item that the version can rank by",
+    SESSION_BUSY: "the session could not be ranked in time",
 }
 #: Nothing explores yet: what is shown stands where it stands with certainty.
 _CERTAIN = 1.0
@@ -44,6 +51,7 @@ class Told(Struct, frozen=True, gc=False):
     packed: bytes | None  # the list in the version that was asked
     consent: str | None  # from which day on versions may be served to this user, see contracts.consent
     consent_of_anybody: str | None
+    history: bytes | None = None  # the packed recent history, where it was asked for
 
 
 def decide(
@@ -54,6 +62,7 @@ def decide(
     fallback: Fallback | None,
     decision_id: str,
     now: datetime,
+    session: SessionAnswer | None = None,
     bought: Set[str] = frozenset(),
 ) -> Decision:
     """The decision on a request, from one version alone.
@@ -61,9 +70,12 @@ def decide(
     Args:
         told: what the store says of the user in the bundle's version; None where it cannot be asked.
         fallback: why the bundle is not the version that the store points at, or cannot be; None where it is.
+        session: what came of the user's last events; None where there are none, or consent forbids to use them.
         bought: items that the user has bought since the version knows of it.
     """
     found, source, fallback, why = _choose(bundle, told, fallback)
+    if session is not None:
+        found, source, fallback, why = _turned(found, source, fallback, why, session)
     arranged = _arranged(bundle, found, request, bought)
     items = _ranked(bundle, found, arranged)
     return Decision(
@@ -89,7 +101,7 @@ def _choose(
     """The list to show, its rung, and why it is no higher one."""
     if told is None:
         return bundle.popular, SNAPSHOT, fallback or STORE_AWAY, ""
-    why = why_withheld(told.consent, told.consent_of_anybody, bundle.pointer.day)
+    why = withheld(bundle, told)
     if why:
         return bundle.popular, "popular", CONSENT, why
     if told.packed is None:
@@ -97,11 +109,38 @@ def _choose(
     return unpack(told.packed), PREVIOUS if fallback else "personal", fallback, ""
 
 
+def withheld(bundle: Bundle, told: Told) -> str:
+    """Why nothing about the user may be used with this version; "" where it may."""
+    return why_withheld(told.consent, told.consent_of_anybody, bundle.pointer.day)
+
+
+def _turned(
+    found: PackedList,
+    source: Source,
+    fallback: Fallback | None,
+    why: str,
+    session: SessionAnswer,
+) -> tuple[PackedList, Source, Fallback | None, str]:
+    """The list as the session turns it; where it does not, why."""
+    if session.found is None:
+        return (found, source, fallback, why) if fallback else (found, source, session.fallback, "")
+    first = session.found.indices
+    known = session.found.hidden.union(first)
+    further = [
+        index for index in found.indices if index not in known
+    ]  # a short list goes on as it would without
+    turned = PackedList((*first, *further), (), session.found.made_from, is_short=False)
+    return turned, "session", None if fallback == UNKNOWN_USER else fallback, ""
+
+
 def _arranged(bundle: Bundle, found: PackedList, request: DecisionRequest, bought: Set[str]) -> Arranged:
-    """What of a list is shown, in its order; bought items are out where the feed has no repeats."""
+    """What of a list is shown, in its order, but for the item beside which it is shown; bought items are out where the feed has no repeats."""
     candidates, again = found.indices, frozenset[int]()
     if bought and not bundle.pointer.repeats_allowed:
         again = frozenset(index for index in candidates if bundle.items[index].item_id in bought)
+    if request.context is not UNSET:
+        beside = request.context.item_id
+        candidates = tuple(index for index in candidates if bundle.items[index].item_id != beside)
     return arrange(candidates, bundle.rules.of(request.surface), request.count, again)
 
 

@@ -37,7 +37,7 @@ class Told(Struct, frozen=True, gc=False):
     """An event that may be taken, and where it stood."""
 
     index: int
-    event_id: str
+    event: Event
     record: Record
 
 
@@ -73,7 +73,7 @@ def read_events(request: Any, now: datetime) -> tuple[list[Told], list[Refusal]]
             line = _line(event)
         key = blake2b(event.event_id.encode(), digest_size=8).digest()
         record = Record(arrived, line, key + blake2b(line, digest_size=8).digest())
-        told.append(Told(index, event.event_id, record))
+        told.append(Told(index, event, record))
     return told, refused
 
 

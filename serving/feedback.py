@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -11,6 +12,7 @@ import msgspec
 
 from contracts.decisions import Decision
 from contracts.errors import JournalUnavailable
+from contracts.events import Event
 from contracts.journal import LoggedDecision, LoggedItem
 from serving.decision_log import LOGGED, DecisionLog
 from serving.event_rules import RequestUnfit
@@ -23,10 +25,14 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Feedback:
-    """The journal of a home folder, open; of one running loop."""
+    """The journal of a home folder, open; of one running loop.
 
-    def __init__(self, home: Path) -> None:
-        self._events, self._decisions = Events(home), DecisionLog(home)
+    Args:
+        remember: is told of events once they are durable.
+    """
+
+    def __init__(self, home: Path, remember: Callable[[Iterable[Event]], None]) -> None:
+        self._events, self._decisions = Events(home, remember), DecisionLog(home)
         #: Events by what became of them.
         self.events = Counter[str]()
 

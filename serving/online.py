@@ -29,6 +29,8 @@ _CONSENT_KEY, _ANYBODY = names.CONSENT_KEY.encode(), ANYBODY.encode()
 _LIVE, _BLOCKED = names.LIVE_POINTER.encode(), names.BLOCKED_KEY.encode()
 #: Items read at once while requests go on being answered.
 _ITEMS_AT_ONCE = 500
+#: The same of a model's bytes.
+_BYTES_AT_ONCE = 1 << 20
 
 _AWAY = (redis.RedisError, OSError, TimeoutError)
 
@@ -56,19 +58,22 @@ class Online:
 
     # What has to be quick
 
-    async def ask(self, pointer: Pointer, user_id: str) -> Told:
-        """A user's list in a version, and what readers have to know of the user's consent.
+    async def ask(self, pointer: Pointer, user_id: str, *, with_history: bool = False) -> Told:
+        """A user's list in a version, what readers have to know of the user's consent, and the recent history.
 
         Raises:
             StoreAway: it does not answer in time.
         """
-        bucket = names.bucket_of(user_id, pointer.num_buckets)
-        packed, consent = await self._pipe.ask(
-            (b"HGET", names.lists_key(pointer.version, bucket).encode(), user_id.encode()),
+        bucket, user = names.bucket_of(user_id, pointer.num_buckets), user_id.encode()
+        commands = [
+            (b"HGET", names.lists_key(pointer.version, bucket).encode(), user),
             (b"HMGET", _CONSENT_KEY, digest_of_user(user_id).encode(), _ANYBODY),
-        )
+        ]
+        if with_history:
+            commands.append((b"HGET", names.histories_key(pointer.version, bucket).encode(), user))
+        packed, consent, *history = await self._pipe.ask(*commands)
         own, anybody = (None if each is None else each.decode() for each in consent)
-        return Told(packed, own, anybody)
+        return Told(packed, own, anybody, history[0] if history else None)
 
     async def look(self) -> tuple[Pointer | None, bytes | None]:
         """What is live, and the text of what is blocked; connects where there is no connection.
@@ -126,6 +131,20 @@ class Online:
             raise StoreAway(said(error)) from error
         except (ValueError, TypeError) as error:
             raise VersionNotWhole(f"{pointer.version}: {error}") from error
+
+    async def session_model(self, pointer: Pointer) -> bytes:
+        """What ranks the sessions of a version, as it is stored; parts of it at once, as requests go on meanwhile.
+
+        Raises:
+            StoreAway: it does not answer.
+        """
+        key, found = names.session_key(pointer.version), bytearray()
+        try:
+            for start in range(0, pointer.session_bytes, _BYTES_AT_ONCE):
+                found += await self._patient.getrange(key, start, start + _BYTES_AT_ONCE - 1)
+        except _AWAY as error:
+            raise StoreAway(said(error)) from error
+        return bytes(found)
 
     async def _refuse_torn(self, pointer: Pointer) -> None:
         pipeline = self._patient.pipeline(transaction=False)

@@ -16,6 +16,8 @@ from serving.bundle import Bundle
 from serving.decide import Told
 from serving.online import Online, VersionNotWhole
 from serving.pipe import StoreAway
+from serving.session_models import SessionModels
+from serving.session_ranker import SessionRanker
 from serving.snapshot import Snapshot
 
 log = logging.getLogger("foretaste.serving")
@@ -36,7 +38,8 @@ class View(Struct, frozen=True, gc=False):
     bundle: Bundle | None
     can_ask: bool  # may the store be asked for users' lists of this version?
     fallback: Fallback | None  # why the bundle is not the live version, or cannot be
-    problem: str  # the same, as an operator needs it
+    problem: str  # the same, as an operator needs it, or why sessions are not ranked
+    ranker: SessionRanker | None = None  # ranks sessions of the bundle's version
 
 
 class Published:
@@ -57,6 +60,7 @@ class Published:
     ) -> None:
         self._online, self._snapshot, self._blocked = online, snapshot, blocked
         self._clock, self._now = clock, now
+        self._models = SessionModels(online, clock)
         self._bundle: Bundle | None = None
         self._held: dict[str, Bundle] = {}
         self._seen: Pointer | None = None  # the pointer that was last taken up
@@ -73,6 +77,8 @@ class Published:
         await self._look()
         if self._loading is not None:
             await self._loading
+            await self._models.settled()
+            await self._look()  # what was seen before a model was loaded is seconds old
 
     async def follow(self) -> None:
         """Look at the pointer for ever."""
@@ -92,14 +98,20 @@ class Published:
         if away is not None:
             return View(bundle, False, *away)
         can_ask = bundle is not None and bundle.is_whole
-        return View(bundle, can_ask, VERSION_NOT_WHOLE if self._torn else None, self._torn)
+        return View(
+            bundle,
+            can_ask,
+            VERSION_NOT_WHOLE if self._torn else None,
+            self._torn or self._models.problem(bundle),
+            self._models.of(bundle),
+        )
 
-    async def ask(self, view: View, user_id: str) -> Told | None:
+    async def ask(self, view: View, user_id: str, *, with_history: bool = False) -> Told | None:
         """What the store says of a user in the view's version; None where it cannot be asked."""
         if not view.can_ask or view.bundle is None:
             return None
         try:
-            return await self._online.ask(view.bundle.pointer, user_id)
+            return await self._online.ask(view.bundle.pointer, user_id, with_history=with_history)
         except StoreAway as error:
             self._lose(error)
             return None
@@ -127,6 +139,11 @@ class Published:
         elif self._away is not None:
             log.info("store_found version=%s", pointer.version)
             self._away = None
+        self._want_model()
+
+    def _want_model(self) -> None:
+        if self._bundle is not None and self._bundle.is_whole:
+            self._models.want(self._bundle)
 
     def _is_due_again(self) -> bool:
         return bool(self._torn) and self._clock() - self._tried_at > _TRIED_EVERY
@@ -144,6 +161,7 @@ class Published:
                 log.info("bundle_swapped version=%s torn=%s", bundle and bundle.version, torn or "no")
             bundle = bundle and await self._under_rules(bundle)
             self._bundle, self._torn, self._seen, self._away = bundle, torn, pointer, None
+            self._want_model()
             if bundle is not None and not torn:
                 await asyncio.to_thread(self._snapshot.write, bundle)
         except StoreAway as error:

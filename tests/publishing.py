@@ -112,13 +112,13 @@ def score(
     state = State.of(settings)
     with state.lease(f"score-{day}", "score", 60, is_last=True) as lease:
         lake = Lake.of(settings, lease)
-        _replace(
+        replace_rows(
             lake, DIM_ITEMS.name, day,
             item_id=ITEMS, title=[f"{item} of {day}" for item in ITEMS], is_available=[True] * NUM_ITEMS,
         )  # fmt: skip
         for table in online_tables():
-            _replace(lake, table.name, day, **columns_of(table, day))
-        _replace(
+            replace_rows(lake, table.name, day, **columns_of(table, day))
+        replace_rows(
             lake, lists_table(kind), day,
             user_id=[f"u{user:04d}" for user in range(NUM_USERS)],
             source=["personal"] * NUM_USERS,
@@ -171,7 +171,8 @@ def columns_of(table: Table, day: date) -> dict[str, list[Any]]:
     return columns
 
 
-def _replace(lake: Lake, table: str, day: date, **columns: Any) -> None:
+def replace_rows(lake: Lake, table: str, day: date, **columns: Any) -> None:
+    """A partition of these columns, and of nothing in the others."""
     schema = arrow_schema(TABLES[table])
     num_rows = len(next(iter(columns.values())))
     filled = {name: columns.get(name, [None] * num_rows) for name in schema.names}

@@ -18,7 +18,8 @@ from contracts.errors import ModelRefused
 from jobs.io.commit import digest_of, fsync_path, sha256_of_file
 from jobs.ranking.next_item import FEATURES, NextItemModel
 from jobs.ranking.preparation import Preparation
-from jobs.ranking.score_model import CONTENT, COVISITATION, POPULARITY, Model, ScoreModel, Scorer
+from jobs.ranking.score_model import CONTENT, COVISITATION, POPULARITY, Model, ScoreModel
+from models.blended_scores import Scorer
 from models.content import Content
 from models.covisitation import CoVisitation
 from models.ease import EASE

@@ -313,10 +313,18 @@ class OnlineStore:
             pipeline.hget(names.lists_key(pointer.version, bucket), user)
         pipeline.get(names.popular_key(pointer.version))
         pipeline.hget(names.items_key(pointer.version), str(len(items) - 1))
+        pipeline.get(names.session_key(pointer.version))
+        for user, bucket in zip(users, places, strict=True):
+            pipeline.hget(names.histories_key(pointer.version, bucket), user)
         expected = [
             *(content.lists[bucket][user] for user, bucket in zip(users, places, strict=True)),
             content.popular,
             items[-1] if items else None,
+            content.session,
+            *(
+                content.histories[bucket].get(user) if content.histories else None
+                for user, bucket in zip(users, places, strict=True)
+            ),
         ]
         wrong = [
             number
@@ -327,7 +335,7 @@ class OnlineStore:
             what = (
                 f"the list of user {users[wrong[0]]!r}"
                 if wrong[0] < len(users)
-                else "an item or the popular list"
+                else "an item, a history, the popular list or the model for sessions"
             )
             raise StoreUnfit(f"{what} reads back differently from the online store: {advice}")
         for entity, rows in offline.items():

@@ -14,6 +14,7 @@ from contracts.serving_rules import digest_of_rules
 if TYPE_CHECKING:  # readers of the store need no NumPy
     from jobs.edition import Edition
     from jobs.feature_edition import FeatureEdition
+    from jobs.session_edition import SessionEdition
 
 #: What is gathered before it is sent.
 _KEYS_AT_ONCE = 32
@@ -33,6 +34,8 @@ class Content:
     features: Mapping[str, Buckets]  # by entity
     feature_texts: Mapping[str, str]
     catalogue: Catalogue
+    session: bytes | None  # the model that ranks sessions
+    histories: Buckets
 
     def write(self, version: str, pipeline: Any) -> None:
         """Send every key."""
@@ -48,12 +51,17 @@ class Content:
             )
         if self.feature_texts:
             pipeline.hset(names.feature_texts_key(version), mapping=self.feature_texts)
+        if self.session is not None:
+            pipeline.set(names.session_key(version), self.session)
+            _hash_by_bucket(pipeline, self.histories, lambda bucket: names.histories_key(version, bucket))
         pipeline.set(names.features_key(version), self.catalogue.to_json())
         pipeline.execute()
 
 
-def content_of(edition: Edition, features: FeatureEdition, num_buckets: int) -> Content:
-    """Lists and features, each in the bucket of its id."""
+def content_of(
+    edition: Edition, features: FeatureEdition, session: SessionEdition | None, num_buckets: int
+) -> Content:
+    """Lists, features and histories, each in the bucket of its id."""
     return Content(
         lists=_in_buckets(edition.user_ids, edition.packed_U, num_buckets),
         items=edition.items,
@@ -65,6 +73,8 @@ def content_of(edition: Edition, features: FeatureEdition, num_buckets: int) -> 
         },
         feature_texts=features.texts,
         catalogue=features.catalogue,
+        session=None if session is None else session.model,
+        histories=[] if session is None else _in_buckets(session.user_ids, session.packed_U, num_buckets),
     )
 
 
@@ -84,31 +94,38 @@ def keys_of(version: str, num_buckets: int) -> list[str]:
         names.rules_key(version),
         names.features_key(version),
         names.feature_texts_key(version),
+        names.session_key(version),
+        *(names.histories_key(version, bucket) for bucket in buckets),
         *(names.lists_key(version, bucket) for bucket in buckets),
         *(names.features_of_key(version, entity, bucket) for entity in ENTITIES for bucket in buckets),
     ]
 
 
 def is_whole(client: Any, pointer: Pointer) -> bool:
-    """Does a version hold as many lists, items and features as were published, and the rules that were?"""
+    """Does a version hold as many lists, items, features and histories as were published, and the rules that were?"""
     version, buckets = pointer.version, range(pointer.num_buckets)
     pipeline = client.pipeline(transaction=False)
     pipeline.exists(names.popular_key(version))
     pipeline.get(names.rules_key(version))
     pipeline.get(names.features_key(version))
     pipeline.hlen(names.items_key(version))
+    pipeline.strlen(names.session_key(version))
     for bucket in buckets:
         pipeline.hlen(names.lists_key(version, bucket))
+    for bucket in buckets:
+        pipeline.hlen(names.histories_key(version, bucket))
     for entity in ENTITIES:
         for bucket in buckets:
             pipeline.hlen(names.features_of_key(version, entity, bucket))
-    has_popular, rules, told, num_items, *counts = pipeline.execute()
-    num_lists, *num_features = (
+    has_popular, rules, told, num_items, session_bytes, *counts = pipeline.execute()
+    num_lists, num_histories, *num_features = (
         sum(counts[start : start + len(buckets)]) for start in range(0, len(counts), len(buckets))
     )
     if not has_popular or (num_items, num_lists) != (pointer.num_items, pointer.num_users):
         return False
     if pointer.rules is not None and (rules is None or digest_of_rules(rules) != pointer.rules):
+        return False
+    if (session_bytes, num_histories) != (pointer.session_bytes, pointer.num_histories):
         return False
     if pointer.features is None:
         return True

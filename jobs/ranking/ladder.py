@@ -35,13 +35,13 @@ from contracts.lists import (
     SOURCES,
 )
 from jobs.ranking.next_item import NextItemModel, RankedLists
-from jobs.ranking.proposer import COPURCHASE_RECENT, allowed_items
+from jobs.ranking.proposer import allowed_items
 from jobs.ranking.score_model import Model
 from jobs.ranking.states import Encode
 from jobs.ranking.world import IntArray, World
 from models.content import Content
-from models.covisitation import CoVisitation
 from models.item_words import ItemWords
+from models.neighbours import Neighbours
 from models.topk import DECIMALS, top_k, top_k_sparse
 
 FloatArray = npt.NDArray[np.float64]
@@ -76,8 +76,7 @@ class Ladder:
         self._ranking = ranking
         self._length = length
         self._repeats_allowed = repeats_allowed
-        self._covisitation = CoVisitation().fit(world.neighbours_NN)
-        self._copurchase = CoVisitation(num_recent=COPURCHASE_RECENT).fit(world.bought_with_NN)
+        self._neighbours = Neighbours.fit(world.neighbours_NN, world.bought_with_NN)
         self._popularity_N = world.popularity_N / max(float(world.popularity_N.sum()), 1.0)
         self._rungs: tuple[tuple[str, Callable[[IntArray], Places]], ...] = (
             (SESSION, self._session),
@@ -129,10 +128,7 @@ class Ladder:
 
     def _session(self, users: IntArray) -> Places:
         histories = [self.world.histories[user] for user in users]
-        both_UN = self._covisitation.score_neighbours(histories) + self._copurchase.score_neighbours(
-            histories
-        )
-        return top_k_sparse(self._allowed(both_UN, users), self._length)
+        return top_k_sparse(self._allowed(self._neighbours.score_neighbours(histories), users), self._length)
 
     def _content(self, users: IntArray) -> Places:
         """What is most like the user's last items; of what is equally alike, the more popular."""

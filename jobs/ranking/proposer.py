@@ -16,9 +16,9 @@ from scipy.sparse import csr_matrix
 from contracts.tables import BOUGHT, IN_CART
 from jobs.ranking.states import Encode
 from jobs.ranking.world import ITEM_FEATURES, USER_FEATURES, IntArray, World, index_of
-from models.covisitation import CoVisitation
 from models.deletions import deletable, last_events
-from models.events import items_of, with_items
+from models.events import known_of
+from models.neighbours import Neighbours
 from models.sasrec import SASRec
 from models.tails import encode_without
 from models.topk import top_k, top_k_sparse
@@ -39,8 +39,6 @@ PAIR_FEATURES = (
     "is_bought",  # the user has bought it
 )
 
-#: Items of a history that co-purchase goes by: what older ones would add is seldom anything new, and takes time.
-COPURCHASE_RECENT = 10
 _BLOCK = 256  # users at once: bounds memory at _BLOCK × N scores
 
 
@@ -108,8 +106,8 @@ class Proposer:
         self._num_candidates = num_candidates
         self._repeats_allowed = repeats_allowed
         self._num_events = num_events
-        self.covisitation = CoVisitation().fit(world.neighbours_NN)
-        self.copurchase = CoVisitation(num_recent=COPURCHASE_RECENT).fit(world.bought_with_NN)
+        neighbours = Neighbours.fit(world.neighbours_NN, world.bought_with_NN)
+        self.covisitation, self.copurchase = neighbours.covisitation, neighbours.copurchase
         self._to_vocabulary_N = index_of(world.item_ids, vocabulary)
         self._scored_M = np.flatnonzero((self._to_vocabulary_N >= 0) & world.is_available_N)
         self._place_N = np.full(world.num_items, -1, np.int64)  # of an item among the scored ones
@@ -348,13 +346,6 @@ def known_histories(
     """What the transformer reads of each user: the last items, or events, of the history that are in its vocabulary, by this."""
     histories_U = (world.events(user) if reads_events else world.histories[user] for user in users)
     return [known_of(history, to_vocabulary_N)[-max_length:] for history in histories_U]
-
-
-def known_of(history: IntArray, to_vocabulary_N: IntArray) -> IntArray:
-    """A history by the items of a vocabulary, without those that are not in it."""
-    items = to_vocabulary_N[items_of(history)]
-    known: IntArray = with_items(history, items)[items >= 0]
-    return known
 
 
 def allowed_items(world: World, users: IntArray, repeats_allowed: bool) -> npt.NDArray[np.bool_]:

@@ -1,6 +1,6 @@
 """A model that ranks the whole catalogue by scores: those of one recommender, or of several with weights.
 
-B users of a block · N items of the catalogue · V items of the vocabulary · R recommenders · K places
+B users of a block · N items of the catalogue · R recommenders · K places
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,18 +16,16 @@ from scipy.sparse import csr_matrix
 
 from contracts.lists import REASONS_PER_PLACE
 from jobs.ranking.next_item import NextItemModel, RankedLists
-from jobs.ranking.proposer import allowed_items, known_of
+from jobs.ranking.proposer import allowed_items
 from jobs.ranking.reasons import EXPLAINED_EVENTS, Explained, strongest
 from jobs.ranking.world import FloatArray, IntArray, World, index_of
-from models.blend import standardise
+from models.blended_scores import BlendedScores, Scorer, in_ties
 from models.content import Content
 from models.covisitation import CoVisitation
 from models.deletions import deletable, last_events
 from models.events import items_of
-from models.history_encoder import HistoryEncoder
 from models.item_words import ItemWords
 from models.popularity import Popularity
-from models.recommender import Histories
 from models.topk import top_k
 
 POPULARITY, COVISITATION, CONTENT = "popularity", "covisitation", "content"
@@ -37,18 +35,8 @@ OF_THE_WORLD: dict[str, Callable[[World], csr_matrix]] = {
     COVISITATION: lambda world: world.neighbours_NN,
     CONTENT: lambda world: _words(world).T,
 }
-#: What nobody tells apart goes by recent popularity: whoever has few neighbours would else be shown the first ids.
-_POPULARITY_IN_TIES = 1e-4
 _MOST_BLOCK = 1024  # users at once, whose histories share batches by length
 _CELLS = 1 << 23  # scores of a recommender that are in memory at once
-
-
-class Scorer(Protocol):
-    """Something that scores histories: one row of finite scores each."""
-
-    def score(self, histories: Histories) -> npt.NDArray[np.float32]: ...
-
-    def state(self) -> dict[str, npt.NDArray[Any]]: ...
 
 
 @dataclass(frozen=True)
@@ -89,23 +77,21 @@ class ScoreModel:
             num_explained: of how many places, from the first on, reasons are wanted; with any, everything is scored once more
                 for each of a user's last ``EXPLAINED_EVENTS`` items.
         """
-        _, places_N = np.unique(world.popularity_N, return_inverse=True)
+        return ScoreRanking(self.blended(world), world, length, repeats_allowed, min(num_explained, length))
+
+    def blended(self, world: World) -> BlendedScores:
+        """Its recommenders in the catalogue of a world; those of OF_THE_WORLD are fitted to it."""
         said = {
             name: copy.copy(recommender).fit(OF_THE_WORLD[name](world))
             if isinstance(recommender, CoVisitation | Popularity | Content)
             else recommender
             for name, recommender in self.recommenders.items()
         }
-        return ScoreRanking(
-            self,
-            world,
+        return BlendedScores(
             said,
-            index_of(world.item_ids, self.item_ids),
-            length,
-            repeats_allowed,
-            min(num_explained, length),
             np.array([self.weights[name] for name in said], np.float32),
-            (_POPULARITY_IN_TIES / max(world.num_items, 1) * places_N).astype(np.float32),
+            index_of(world.item_ids, self.item_ids),
+            in_ties(world.popularity_N),
         )
 
 
@@ -127,22 +113,17 @@ class Scored:
 class ScoreRanking:
     """A model in one world."""
 
-    model: ScoreModel
+    blended: BlendedScores
     world: World
-    recommenders: Mapping[str, Scorer]
-    to_vocabulary_N: IntArray  # -1: not in the vocabulary
     length: int
     repeats_allowed: bool
     num_explained: int  # places
-    weights_R: npt.NDArray[np.float32]  # in the order of the recommenders
-    in_ties_N: npt.NDArray[np.float32]  # what an item's popularity adds, too little to outweigh anything else
 
     def rank(self, users: IntArray) -> RankedLists:
         """The best items for each of the users, who are indices into the world's.
 
         A list is personal where a recommender that counts, and is not popularity, tells items apart.
         """
-        is_personal_R = (self.weights_R > 0) & np.array([name != POPULARITY for name in self.recommenders])
         items, scores = [np.empty((0, self.length), np.int64)], [np.empty((0, self.length))]
         personal = [np.empty(0, bool)]
         reasons = [np.empty((0, self.num_explained, REASONS_PER_PLACE), np.int64)]
@@ -151,7 +132,7 @@ class ScoreRanking:
             items_BK, best_BK = top_k(sums_BN, self.length)
             items.append(items_BK)
             scores.append(best_BK)
-            personal.append(scored.tells_RB[is_personal_R].any(axis=0))
+            personal.append(self.blended.is_personal(scored.tells_RB))
             reasons.append(self._reasons(scored, items_BK[:, : self.num_explained], sums_BN))
         return RankedLists(
             users,
@@ -177,7 +158,9 @@ class ScoreRanking:
             rank=1 + int(np.flatnonzero(places_N == item)[0]),
             num_candidates=int(scored.is_allowed_BN.sum()),
             is_candidate=is_candidate,
-            features=dict(zip(self.recommenders, map(float, scored.scores_RBN[:, 0, item]), strict=True)),
+            features=dict(
+                zip(self.blended.recommenders, map(float, scored.scores_RBN[:, 0, item]), strict=True)
+            ),
             falls=sorted(falls, key=lambda pair: -pair[1]),
         )
 
@@ -191,27 +174,16 @@ class ScoreRanking:
 
     def _history(self, user: int) -> IntArray:
         """What is read of a user: events where a recommender asks for more than items."""
-        is_told_more = any(map(_reads_events, self.recommenders.values()))
-        return self.world.events(user) if is_told_more else self.world.histories[user]
+        return self.world.events(user) if self.blended.reads_events else self.world.histories[user]
 
     def _scored(
         self, block: IntArray, histories: list[IntArray], is_allowed_BN: npt.NDArray[np.bool_]
     ) -> Scored:
-        said = [
-            standardise(self._raw(name, recommender, histories), is_allowed_BN)
-            for name, recommender in self.recommenders.items()
-        ]
-        return Scored(
-            block,
-            np.stack([each for each, _ in said]),
-            np.stack([tells for _, tells in said]),
-            is_allowed_BN,
-        )
+        return Scored(block, *self.blended.score(histories, is_allowed_BN), is_allowed_BN)
 
     def _sums(self, scored: Scored) -> FloatArray:
         """The score of each item; -inf for what may not be shown."""
-        sums_BN = np.tensordot(self.weights_R, scored.scores_RBN, axes=1) + self.in_ties_N
-        return np.where(scored.is_allowed_BN, sums_BN, np.float32(-np.inf))
+        return self.blended.sums(scored.scores_RBN, scored.is_allowed_BN)
 
     def _reasons(self, scored: Scored, items_BK: IntArray, sums_BN: FloatArray) -> IntArray:
         """The past items that speak most for each place: without them it scores less."""
@@ -240,21 +212,6 @@ class ScoreRanking:
             falls_BTK[rows, age] = np.where(items_BK[rows] >= 0, falls_BK, -np.inf)
         return falls_BTK
 
-    def _raw(self, name: str, recommender: Scorer, histories: list[IntArray]) -> FloatArray:
-        """Scores of the whole catalogue; an item that a recommender does not know gets the user's lowest."""
-        if not _reads_events(recommender):
-            histories = [items_of(history) for history in histories]
-        if name in OF_THE_WORLD:
-            return recommender.score(histories)
-        known = np.flatnonzero(self.to_vocabulary_N >= 0)
-        if not len(known):
-            return np.zeros((len(histories), self.world.num_items), np.float32)
-        scores_BV = recommender.score([known_of(history, self.to_vocabulary_N) for history in histories])
-        scores_BV = scores_BV[:, self.to_vocabulary_N[known]]
-        scores_BN = np.repeat(scores_BV.min(axis=1, keepdims=True), self.world.num_items, axis=1)
-        scores_BN[:, known] = scores_BV
-        return scores_BN
-
 
 def _without(history: IntArray, item: int) -> IntArray:
     """A history without every event on an item that is among its last ``EXPLAINED_EVENTS``."""
@@ -262,10 +219,6 @@ def _without(history: IntArray, item: int) -> IntArray:
     is_kept[:-EXPLAINED_EVENTS] = True
     kept: IntArray = history[is_kept]
     return kept
-
-
-def _reads_events(recommender: Scorer) -> bool:
-    return isinstance(recommender, HistoryEncoder) and recommender.reads_events
 
 
 def _words(world: World) -> csr_matrix:

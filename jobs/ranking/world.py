@@ -6,7 +6,7 @@ U users · N items of the catalogue, in the order of their ids · F features · 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -87,28 +87,22 @@ class Deeds:
         return Deeds(np.append(self.starts_U, 0)[rows_U], self.depths_D, self.days_ago_D)
 
 
-def load_world(lake: Lake, cutoff: date) -> World:
-    """The world at the end of ``cutoff``, from this day's own partitions: as known then, whatever was told later.
+def load_catalogue(lake: Lake, cutoff: date) -> World:
+    """The world at the end of ``cutoff`` without its people, from this day's own partitions.
 
     Raises:
         PartitionMissing: one of them was never built.
     """
+    from scipy.sparse import csr_matrix
+
     items = _frame(lake, names.DIM_ITEMS, cutoff, ("item_id", "title", *ITEM_WORDS, "is_available"))
     items = items.sort_values("item_id").reset_index(drop=True)
     item_ids = items["item_id"].to_numpy(dtype=object)
     item_features = _frame(lake, names.FEAT_ITEM_DAILY, cutoff, ("item_id", *ITEM_FEATURES))
     item_features = item_features.set_index("item_id").reindex(item_ids)
-    users = _frame(lake, names.FEAT_USER_DAILY, cutoff, ("user_id", *USER_FEATURES)).set_index("user_id")
-    with_history, histories, steps, seen, deeds = _histories(lake, cutoff, item_ids)
-    user_ids = np.array(sorted({*with_history.to_pylist(), *users.index}), dtype=object)
-    rows_U = index_of(user_ids, with_history.to_numpy(zero_copy_only=False))
-    category_N, affinity_UC = _affinity(
-        lake, names.FEAT_USER_CATEGORY_DAILY, cutoff, user_ids, items["category"]
-    )
-    brand_N, brand_affinity_UB = _affinity(
-        lake, names.FEAT_USER_BRAND_DAILY, cutoff, user_ids, items["brand"]
-    )
-    empty = np.empty(0, np.int64)
+    item_words = {name: items[name].fillna("").to_numpy(dtype=object) for name in ITEM_WORDS}
+    (categories, category_N), (brands, brand_N) = (_coded(item_words[name]) for name in ITEM_WORDS)
+    nobody = Deeds(*np.empty((3, 0), np.int64))
     return World(
         cutoff=cutoff,
         item_ids=item_ids,
@@ -116,11 +110,41 @@ def load_world(lake: Lake, cutoff: date) -> World:
         category_N=category_N,
         brand_N=brand_N,
         titles_N=items["title"].fillna("").to_numpy(dtype=object),
-        item_words={name: items[name].fillna("").to_numpy(dtype=object) for name in ITEM_WORDS},
+        item_words=item_words,
         item_features_NF=_compress(item_features[list(ITEM_FEATURES)]),
         popularity_N=item_features["popularity_7d"].fillna(0).to_numpy(dtype=np.float32),
         neighbours_NN=_neighbours(lake, names.COVISITATION, cutoff, item_ids),
         bought_with_NN=_neighbours(lake, names.COPURCHASE, cutoff, item_ids),
+        user_ids=np.empty(0, object),
+        histories=[],
+        steps=nobody,
+        seen=[],
+        deeds=nobody,
+        user_features_UF=np.empty((0, len(USER_FEATURES)), np.float32),
+        affinity_UC=csr_matrix((0, len(categories) + 1)),
+        brand_affinity_UB=csr_matrix((0, len(brands) + 1)),
+    )
+
+
+def load_world(lake: Lake, cutoff: date) -> World:
+    """The world at the end of ``cutoff``, from this day's own partitions: as known then, whatever was told later.
+
+    Raises:
+        PartitionMissing: one of them was never built.
+    """
+    catalogue = load_catalogue(lake, cutoff)
+    users = _frame(lake, names.FEAT_USER_DAILY, cutoff, ("user_id", *USER_FEATURES)).set_index("user_id")
+    with_history, histories, steps, seen, deeds = _histories(lake, cutoff, catalogue.item_ids)
+    user_ids = np.array(sorted({*with_history.to_pylist(), *users.index}), dtype=object)
+    rows_U = index_of(user_ids, with_history.to_numpy(zero_copy_only=False))
+    tables = (names.FEAT_USER_CATEGORY_DAILY, names.FEAT_USER_BRAND_DAILY)
+    affinity_UC, brand_affinity_UB = (
+        _affinity(lake, table, cutoff, user_ids, kind, _coded(catalogue.item_words[kind])[0])
+        for kind, table in zip(ITEM_WORDS, tables, strict=True)
+    )
+    empty = np.empty(0, np.int64)
+    return replace(
+        catalogue,
         user_ids=user_ids,
         histories=[histories[row] if row >= 0 else empty for row in rows_U.tolist()],
         steps=steps.of_users(rows_U),
@@ -132,13 +156,16 @@ def load_world(lake: Lake, cutoff: date) -> World:
     )
 
 
-def index_of(ids: Any, all_ids: npt.NDArray[np.object_]) -> IntArray:
+def index_of(ids: Any, all_ids: Any) -> IntArray:
     """The position of each id (NumPy or Arrow) in an array of different ids, -1 where it is not in it."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    wanted = ids if isinstance(ids, pa.Array | pa.ChunkedArray) else pa.array(ids, pa.string())
-    found = pc.fill_null(pc.index_in(wanted, value_set=pa.array(all_ids, pa.string())), -1)
+    wanted, among = (
+        each if isinstance(each, pa.Array | pa.ChunkedArray) else pa.array(each, pa.string())
+        for each in (ids, all_ids)
+    )
+    found = pc.fill_null(pc.index_in(wanted, value_set=among), -1)
     return np.asarray(
         found.to_numpy(zero_copy_only=False) if isinstance(found, pa.Array) else found.to_numpy(), np.int64
     )
@@ -277,19 +304,22 @@ def _neighbours(lake: Lake, table: str, cutoff: date, item_ids: npt.NDArray[np.o
     return csr_matrix((weights, (left[is_known], right[is_known])), shape=(len(item_ids), len(item_ids)))
 
 
+def _coded(words_N: npt.NDArray[np.object_]) -> tuple[dict[str, int], IntArray]:
+    """The codes of the categories (or brands) of items, and each item's; -1 without one."""
+    codes = {word: code for code, word in enumerate(sorted({*words_N} - {""}))}
+    return codes, np.array([codes.get(word, -1) for word in words_N], np.int64)
+
+
 def _affinity(
-    lake: Lake, table: str, cutoff: date, user_ids: npt.NDArray[np.object_], of_items: pd.Series[Any]
-) -> tuple[IntArray, csr_matrix]:
-    """The code of each item's category (or brand), -1 without one; and the share of each user's weight by code."""
+    lake: Lake, table: str, cutoff: date, user_ids: npt.NDArray[np.object_], kind: str, codes: dict[str, int]
+) -> csr_matrix:
+    """The share of each user's weight by the code of the category (or brand)."""
     from scipy.sparse import csr_matrix
 
-    kind = str(of_items.name)
-    codes = {name: code for code, name in enumerate(sorted(of_items.dropna().unique()))}
     rows = _frame(lake, table, cutoff, ("user_id", kind, "affinity_micros"))
     users = index_of(rows["user_id"].to_numpy(dtype=object), user_ids)
     code = rows[kind].map(codes).fillna(-1).to_numpy(dtype=np.int64)
     is_known = (users >= 0) & (code >= 0)
     shares = rows["affinity_micros"].to_numpy(dtype=np.float64)[is_known] / 1e6
     # One column more than codes, so that code -1 reads an empty one.
-    affinity = csr_matrix((shares, (users[is_known], code[is_known])), shape=(len(user_ids), len(codes) + 1))
-    return of_items.map(codes).fillna(-1).to_numpy(dtype=np.int64), affinity
+    return csr_matrix((shares, (users[is_known], code[is_known])), shape=(len(user_ids), len(codes) + 1))

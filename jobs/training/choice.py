@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from jobs.ranking.score_model import Scorer
 from jobs.training.overfitting import Gap
 from jobs.training.recommenders import SASREC
 from jobs.training.trainer import Curve
+from models.blended_scores import Scorer
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from jobs.ranking.score_model import (
     POPULARITY,
     Model,
     ScoreModel,
-    Scorer,
 )
 from jobs.ranking.world import World, each_index_of
 from jobs.training.choice import Choice, Fits
@@ -33,6 +32,7 @@ from jobs.training.recommenders import ALS, BLEND, EASE, NETWORKS, RANKER, SASRE
 from jobs.training.sequences import Sequences, targets_of
 from jobs.training.trainer import Curve, Fitted, Trainer
 from models.blend import fit_weights
+from models.blended_scores import Scorer
 from models.content import Content
 from models.covisitation import CoVisitation
 from models.metrics import ndcg_at

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jobs.ranking.next_item import NextItemModel
-from jobs.ranking.proposer import Proposer, known_of
+from jobs.ranking.proposer import Proposer
 from jobs.ranking.reasons import EXPLAINED_EVENTS
 from jobs.ranking.score_model import ScoreModel
 from jobs.ranking.states import States, brought_up_to_date
@@ -19,7 +19,7 @@ from jobs.training.overfitting import Gap
 from jobs.training.sequences import Sequences
 from jobs.training.trainer import Trainer
 from models.events import DAY as DAY_OF
-from models.events import TYPE, items_of
+from models.events import TYPE, items_of, known_of
 from models.sasrec import SASRec
 from tests.tiny_world import DAY, NUM_ITEMS, NUM_USERS, tiny_blend, tiny_model, tiny_world
 

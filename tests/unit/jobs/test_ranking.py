@@ -22,7 +22,7 @@ from jobs.io.schemas import arrow_schema
 from jobs.io.state import State
 from jobs.ranking.next_item import FEATURES, NextItemModel
 from jobs.ranking.preparation import Preparation
-from jobs.ranking.proposer import COPURCHASE_RECENT, PAIR_FEATURES, Proposer
+from jobs.ranking.proposer import PAIR_FEATURES, Proposer
 from jobs.ranking.world import (
     ITEM_FEATURES,
     USER_FEATURES,
@@ -38,6 +38,7 @@ from jobs.training.sequences import read_sequences
 from jobs.training.trainer import Fitted, Trainer
 from models.covisitation import CoVisitation
 from models.mlp_ranker import MLPRanker
+from models.neighbours import COPURCHASE_RECENT
 from models.topk import top_k
 from tests.tiny_world import DAY, NUM_ITEMS, NUM_USERS, tiny_model, tiny_world
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from contracts.tables import DEPTHS
-from models.events import DAY, ITEM, NUM_GAPS, NUM_TYPES, TYPE, events_of, gaps_between, items_of, with_items
+from models.events import DAY, ITEM, NUM_TYPES, TYPE, events_of, items_of, with_items
+from models.gaps import NUM_GAPS, gaps_between
 from models.sasrec import SASRec, SASRecConfig
 from models.sequence_model import pad
 from models.training import TrainConfig, Validation, fit

@@ -17,6 +17,7 @@ from models.covisitation import CoVisitation
 from models.ease import EASE
 from models.events import ITEM, NUM_TYPES, events_of
 from models.gru4rec import GRU4Rec, GRU4RecConfig
+from models.history_encoder import HistoryEncoder
 from models.losses import full_cross_entropy
 from models.popularity import Popularity
 from models.recommender import history_matrix
@@ -310,9 +311,10 @@ def test_of_a_long_history_only_the_latest_items_count(network, rng):
     np.testing.assert_array_equal(network.score([history]), network.score([history[-6:]]))
 
 
-def test_an_encoded_row_does_not_depend_on_the_batch_that_it_came_in(network, two_tastes):
+def test_an_encoded_row_does_not_depend_on_the_batch_that_it_came_in(network, two_tastes, monkeypatch):
     together_UD = network.encode(two_tastes)
-    np.testing.assert_allclose(network.encode(two_tastes, batch_size=5), together_UD, rtol=0, atol=1e-6)
+    monkeypatch.setattr(HistoryEncoder, "batch_size", 5)
+    np.testing.assert_allclose(network.encode(two_tastes), together_UD, rtol=0, atol=1e-6)
     assert np.abs(np.diff(together_UD, axis=0)).max(axis=1).min() > 1e-3
 
 

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from contracts.consent import NEVER
-from contracts.decisions import Decision, DecisionRequest, Fallback
+from contracts.decisions import Context, Decision, DecisionRequest, Fallback
 from serving.decide import Told, decide
+from serving.session_ranker import SessionList
+from serving.sessions import SessionAnswer
 from tests.serving_shop import LIST, NOW, POINTER, bundle
 
 STRANGER = Told(None, None, None)
@@ -122,3 +124,58 @@ def test_without_the_store_everybody_gets_what_is_remembered(fallback: Fallback)
 
 def test_a_store_that_goes_while_it_is_asked_is_away() -> None:
     assert decided(None).fallback == "store_away"
+
+
+def turned(told: Told, session: SessionAnswer, count: int = 3, fallback: Fallback | None = None) -> Decision:
+    request = DecisionRequest(surface="home", user_id="ada", count=count)
+    return decide(request, bundle(), told, fallback=fallback, decision_id="d1", now=NOW, session=session)
+
+
+RANKED = SessionAnswer(SessionList((2, 3), "personal", frozenset([5])), None)
+
+
+def test_a_session_turns_the_list_and_is_told() -> None:
+    decision = turned(KNOWN, RANKED, count=2)
+    assert (decision.source, decision.made_from, decision.fallback) == ("session", "personal", None)
+    assert shown(decision) == ["i2", "i3"]
+
+
+def test_a_short_session_list_goes_on_as_it_would_without_but_for_what_must_not_be_shown() -> None:
+    decision = turned(KNOWN, RANKED, count=4)
+    assert shown(decision) == ["i2", "i3", "i4"]  # of 5, 3 and 4
+    assert decision.is_short
+
+
+def test_a_stranger_with_a_session_lacks_nothing() -> None:
+    decision = turned(STRANGER, RANKED, count=3)
+    assert (decision.source, decision.fallback, decision.why) == ("session", None, "")
+    assert shown(decision) == ["i2", "i3", "i0"]
+
+
+def test_a_session_in_the_version_before_says_so() -> None:
+    decision = turned(KNOWN, RANKED, fallback="version_not_whole")
+    assert (decision.source, decision.fallback) == ("session", "version_not_whole")
+
+
+@pytest.mark.parametrize("told", [KNOWN, STRANGER])
+@pytest.mark.parametrize("session", [None, RANKED])
+def test_an_item_is_not_shown_beside_itself(told: Told, session: SessionAnswer | None) -> None:
+    def beside(item_id: str) -> Decision:
+        request = DecisionRequest("home", user_id="ada", count=2, context=Context(item_id))
+        return decide(request, bundle(), told, fallback=None, decision_id="d1", now=NOW, session=session)
+
+    first, *others = shown(beside("another"))
+    decision = beside(first)
+    assert shown(decision)[:1] == others
+    assert [item.position for item in decision.items] == [1, 2]
+    if session is None and told is KNOWN:  # the reasons stay with their item
+        assert [reason.item_id for reason in decision.items[0].reasons] == ["i1", "i0"]
+
+
+@pytest.mark.parametrize("why", ["session_missing", "session_unknown", "session_busy"])
+def test_a_session_that_could_not_be_ranked_leaves_the_list_and_says_why(why: Any) -> None:
+    decision = turned(KNOWN, SessionAnswer(None, why))
+    assert (decision.source, decision.fallback) == ("personal", why)
+    assert decision.why
+    assert shown(decision) == ["i5", "i3", "i4"]
+    assert turned(STRANGER, SessionAnswer(None, why)).fallback == "unknown_user"  # what is missing first

@@ -64,7 +64,7 @@ def test_the_api_takes_the_columns_of_the_feed() -> None:
 )
 def test_a_refusal_names_the_field_the_value_and_the_way_out(field: str, value: Any, why: str) -> None:
     told, refused = read_events({"events": [event(event_id="good"), event(**{field: value})]}, NOW)
-    assert [each.event_id for each in told] == ["good"]
+    assert [each.event.event_id for each in told] == ["good"]
     (refusal,) = refused
     assert (refusal.index, refusal.field) == (1, field)
     assert why in refusal.why
