@@ -32,9 +32,9 @@ SESSION_MISSING: Final = "session_missing"
 SESSION_UNKNOWN: Final = "session_unknown"
 SESSION_BUSY: Final = "session_busy"
 SessionFallback = Literal["session_missing", "session_unknown", "session_busy"]
-Fallback = (
-    Literal["unknown_user", "consent", "version_not_whole", "store_empty", "store_away"] | SessionFallback
-)
+Fallback = Literal[
+    "unknown_user", "consent", "version_not_whole", "store_empty", "store_away", SessionFallback
+]
 
 Id = Annotated[str, Meta(min_length=1, max_length=MOST_BYTES, pattern=f"^[^{CONTROLS}]+$")]
 
