@@ -50,6 +50,8 @@ LISTS_RETRAINED = f"{RECOMMENDATIONS}/lists_retrained"  # what a retraining of t
 
 #: Tables that dbt builds once an event day and that are exported for every day a landing touched.
 BY_EVENT_DAY = (FCT_INTERACTIONS, FCT_IMPRESSIONS, FCT_DECISIONS)
+#: Those of them that histories and training sets are put together from.
+LEARNT_FROM = (FCT_INTERACTIONS, FCT_IMPRESSIONS)
 #: Tables that Spark builds once an event day, and from which it then builds what looks back on many days.
 PARTS_BY_EVENT_DAY = (USER_DAYS, PAIR_DAYS)
 #: Tables that Spark builds of a day from these parts, as known when it ended; a retraining reads those of its cut-offs.

@@ -78,7 +78,7 @@ RAW_DECISIONS = Table(
         "num_items": "integer",
         "is_short": "boolean",
         "variant": "text",  # "experiment:variant"; null of who took part in none
-        "rules_applied": "text",  # labels, with commas between; null where there were none
+        "rules_applied": "text",  # labels, a space between them; null where there were none
         "rules_dropped": "text",
         "shadow": "text",  # JSON: ids of what the variant would have shown; null where it was not in the shadow
         "received_date": "date",

@@ -27,7 +27,7 @@ ALARM = asset(names.DRIFT_ALARM)
 
 DOC = """### One day of events becomes that day's lists
 
-**Waits** for the shop's delivery, **lands** it, computes **features**, **scores** every user with the
+**Waits** for the shop's delivery, ships what the decision API has taken and **lands** both, computes **features**, **scores** every user with the
 champion, **publishes** a new version and **monitors** drift. Nobody reads a table before its gate has passed.
 
 The run's **note** says the day's verdict and what was published.
@@ -37,6 +37,8 @@ What has been published stays published: nothing is served from a run before its
 
 * `wait_for_delivery` timed out: the shop has not delivered. Ask the shop, then clear the task. To go on
   without it, trigger the day again with *Accept a refused delivery, because*.
+* `land` failed because the feed `holds another delivery`: events come by the API and as files. A day has one of both
+  (`FORETASTE_EVENTS_FROM`, docs/event-log.md).
 * `land` refused: too many malformed rows or an odd volume. `foretaste quarantine --day DAY` shows the rows.
 * a `validate_…` gate refused: its *Report* link shows which expectation failed. Never retried by itself.
 * `publish` failed: readers still get the version before. Clear the task to try again.

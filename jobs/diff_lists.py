@@ -57,7 +57,7 @@ def diff_lists(
     read = {name for name in names.BY_FEATURE_DAY if TABLES[name].short_name in differing}
     added = sorted(column for name in read for column in new_columns[TABLES[name].short_name])
     if not read:
-        others = sorted(differing & {TABLES[name].short_name for name in names.BY_EVENT_DAY})
+        others = sorted(differing & {TABLES[name].short_name for name in names.LEARNT_FROM})
         return ListsDiff(
             f"nothing that the champion reads of the day differs; {', '.join(others)} does, which histories are made of"
             if others

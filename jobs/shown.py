@@ -50,8 +50,8 @@ class Shipment:
                 len(decision.items),
                 str(decision.is_short).lower(),
                 decision.variant,
-                ",".join(decision.rules_applied),
-                ",".join(decision.rules_dropped),
+                " ".join(decision.rules_applied),
+                " ".join(decision.rules_dropped),
                 json.dumps(decision.shadow, ensure_ascii=False) if decision.shadow else "",
             ]
 

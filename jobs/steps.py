@@ -33,7 +33,11 @@ class Step:
 
 
 DAILY_STEPS = (
-    Step("land", "jobs.land:run", "Land what was received and not yet landed; quarantine what is malformed."),
+    Step(
+        "land",
+        "jobs.land:run",
+        "Ship what the API has taken; land what was received and not yet landed; quarantine what is malformed.",
+    ),
     Step("validate-landed", "jobs.validate:run_landed", "Gate on what has landed."),
     Step("transform", "jobs.transform:run", "dbt: staging, marts and features; exported to the lake."),
     Step("build", "jobs.features.build:run", "Spark: ordered histories, co-visitation, co-purchase."),

@@ -210,7 +210,7 @@ def _gap_metrics(gap: Gap | None) -> dict[str, float]:
 def _event_days(lake: Lake, day: date, history_days: int) -> dict[str, Sequence[date]]:
     """The partitions that the training set of a day was put together from."""
     first = day - timedelta(days=history_days - 1)
-    return {table: lake.days(table, first=first, until=day) for table in names.BY_EVENT_DAY}
+    return {table: lake.days(table, first=first, until=day) for table in names.LEARNT_FROM}
 
 
 def _champion_model(context: StepContext, version: str | None) -> tuple[Model, date] | None:

@@ -78,6 +78,11 @@ class CompiledRules:
     order: Order | None
     slots: tuple[Slot, ...] = ()
 
+    @property
+    def pinned(self) -> list[int]:
+        """The items that have a place whatever the list names."""
+        return [] if self.order is None else [index for _, index in self.order.pins.values()]
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -91,11 +96,6 @@ class Plan:
     rules: CompiledRules
     variant: str | None = None
     shadow: CompiledRules | None = None
-
-    @property
-    def pinned(self) -> list[int]:
-        """The items that have a place whatever the list names."""
-        return [] if self.order is None else [index for _, index in self.order.pins.values()]
 
 
 @dataclass(frozen=True, slots=True)

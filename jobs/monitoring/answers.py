@@ -5,6 +5,7 @@ A rung that is answered from more often than it should be is an outage that peop
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -25,6 +26,8 @@ class Answers:
     fallback: str | None
     num_decisions: int
     num_short: int
+    num_ruled: int  # a rule acted on the list
+    num_dropping: int  # a rule could not be kept
     clicked: (
         Ratio  # decisions of which an item was clicked / decisions of which any is known to have been shown
     )
@@ -42,18 +45,19 @@ def day_answers(lake: Lake, day: date, *, threads: int) -> list[Answers]:
         .execute(
             f"""
             with known as (
-                select user_id, version, source, fallback, is_short,
+                select user_id, version, source, fallback, is_short, rules_applied, rules_dropped,
                     is_shown and shown_known_date <= date '{day}' as is_shown,
                     is_clicked and clicked_known_date <= date '{day}' as is_clicked,
                     is_purchased and purchased_known_date <= date '{day}' as is_purchased
                 from {decisions} where {visible(day)}
             ), by_user as (
                 select version, source, fallback, user_id, count(*) as decisions, count(*) filter (is_short) as short,
+                    count(rules_applied) as ruled, count(rules_dropped) as dropping,
                     count(*) filter (is_shown) as x, count(*) filter (is_clicked) as clicked,
                     count(*) filter (is_purchased) as purchased
                 from known group by version, source, fallback, user_id
             )
-            select version, source, fallback, sum(decisions), sum(short), count(*) filter (x > 0), sum(x), sum(x * x),
+            select version, source, fallback, sum(decisions), sum(short), sum(ruled), sum(dropping), count(*) filter (x > 0), sum(x), sum(x * x),
                 sum(clicked), sum(x * clicked), sum(clicked * clicked),
                 sum(purchased), sum(x * purchased), sum(purchased * purchased)
             from by_user group by version, source, fallback
@@ -62,14 +66,10 @@ def day_answers(lake: Lake, day: date, *, threads: int) -> list[Answers]:
         )
         .fetchall()
     )
-    return [
-        Answers(
-            version, rung, fallback, int(decisions), int(short), _share(*x, *clicked), _share(*x, *purchased)
-        )
-        for version, rung, fallback, decisions, short, *figures in rows
-        for x, clicked, purchased in [(figures[:3], figures[3:6], figures[6:])]
-    ]
+    return [_answers(version, rung, fallback, figures) for version, rung, fallback, *figures in rows]
 
 
-def _share(people: int, x: int, xx: int, y: int, xy: int, yy: int) -> Ratio:
-    return share(Sums(*map(int, (people, x, y, xx, xy, yy))))
+def _answers(version: str, rung: str, fallback: str | None, figures: Sequence[int]) -> Answers:
+    decisions, short, ruled, dropping, people, x, xx, *outcomes = map(int, figures)
+    clicked, purchased = (share(Sums(people, x, y, xx, xy, yy)) for y, xy, yy in (outcomes[:3], outcomes[3:]))
+    return Answers(version, rung, fallback, decisions, short, ruled, dropping, clicked, purchased)

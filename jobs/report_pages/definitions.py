@@ -123,7 +123,7 @@ GROUPS: tuple[tuple[str, tuple[Definition, ...]], ...] = (
             Definition(
                 "rung",
                 "Rung of the ladder",
-                "Where an answer comes from: the user's own list of the live version (personal) or of the one before "
+                "Where an answer comes from: what the user did last (session), the user's own list of the live version (personal) or of the one before "
                 "(previous), the version's popular items, or the snapshot that a process remembers while the store cannot "
                 "be asked; the reason says why it is no higher one (docs/serving.md). People choose their rung by who they are: "
                 "a difference between two is no effect.",

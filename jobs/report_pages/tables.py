@@ -93,6 +93,8 @@ ANSWERS = Table(
         "fallback": "text",
         "num_decisions": "bigint",
         "num_short": "bigint",
+        "num_ruled": "bigint",
+        "num_dropping": "bigint",
         "num_shown": "bigint",
         "num_clicked": "bigint",
         "num_purchased": "bigint",
@@ -182,7 +184,7 @@ def _answers(day: DayView) -> Iterator[Record]:
     for found in day.answers:
         yield {
             "day": day.day,
-            **{name: found[name] for name in ("version", "source", "fallback", "num_decisions", "num_short")},
+            **{name: found[name] for name in ANSWERS.columns if name in found},
             "num_shown": found["clicked"]["n"],
             "num_clicked": found["clicked"]["numerator"],
             "num_purchased": found["purchased"]["numerator"],

@@ -79,7 +79,7 @@ def test_a_decision_lands_in_lake_and_warehouse_with_all_that_was_logged(shop: S
     popular = {"source": "popular", "made_from": "popular", "fallback": "unknown_user", "is_short": "true"}
     of_rules = {
         "variant": "hero:bold",
-        "rules_applied": "blocked,pin:card",
+        "rules_applied": "blocked pin:card",
         "rules_dropped": "cap:brand",
         "shadow": '["a", "b"]',
     }

@@ -77,7 +77,13 @@ def test_a_shipped_day_lands_like_the_same_events_in_a_file(shop: Shop, tmp_path
 
 def test_a_decision_is_delivered_as_it_was_logged(shop: Shop) -> None:
     low = msgspec.structs.replace(
-        decision("v0001:b"), source="popular", made_from="popular", fallback="unknown_user", is_short=True
+        decision("v0001:b"),
+        source="popular",
+        made_from="popular",
+        fallback="unknown_user",
+        is_short=True,
+        rules_applied=("pin:card", "filter:wine"),
+        rules_dropped=("filter:cheap",),
     )
     asyncio.run(decided(shop.settings.home, [decision("v0001:a", num_items=5), low]))
     ship(shop.settings, DAY)
@@ -90,7 +96,7 @@ def test_a_decision_is_delivered_as_it_was_logged(shop: Shop) -> None:
     changed = [(name, value) for name, value in second.items() if value != first[name]]
     assert changed == [
         ("decision_id", "v0001:b"), ("source", "popular"), ("made_from", "popular"), ("fallback", "unknown_user"),
-        ("num_items", "2"), ("is_short", "true"),
+        ("num_items", "2"), ("is_short", "true"), ("rules_applied", "pin:card filter:wine"), ("rules_dropped", "filter:cheap"),
     ]  # fmt: skip
 
 

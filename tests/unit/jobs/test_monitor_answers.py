@@ -21,7 +21,7 @@ DAY = date(2011, 3, 2)
 TOMORROW = DAY + timedelta(days=1)
 COLUMNS = (
     "decision_id", "user_id", "version", "source", "fallback", "is_short", "is_shown", "shown_known_date",
-    "is_clicked", "clicked_known_date", "is_purchased", "purchased_known_date", "known_date",
+    "is_clicked", "clicked_known_date", "is_purchased", "purchased_known_date", "known_date", "rules_applied", "rules_dropped",
 )  # fmt: skip
 
 
@@ -62,6 +62,12 @@ def lake(tmp_path: Path) -> Lake:
         ("6", "cid", "v0001", "previous", "version_not_whole", False, *nothing, *nothing, *nothing, DAY),
         ("7", "dee", *personal, False, True, DAY, True, DAY, *nothing, TOMORROW),
     ]
+    labels = {
+        "1": ("pin:card", None),
+        "2": ("pin:card filter:wine", "filter:cheap"),
+        "5": (None, "filter:cheap"),
+    }
+    rows = [(*row, *labels.get(row[0], (None, None))) for row in rows]
     settings, schema = load_settings(home=tmp_path / "home"), arrow_schema(FCT_DECISIONS)
     filled: dict[str, list[Any]] = {name: [None] * len(rows) for name in schema.names}
     filled |= {name: [row[place] for row in rows] for place, name in enumerate(COLUMNS)}
@@ -85,6 +91,7 @@ def test_decisions_are_counted_by_version_rung_and_reason_as_the_day_knows_them(
         (0, 0),
         (1, 1),
     ]
+    assert [(each["num_ruled"], each["num_dropping"]) for each in found] == [(2, 1), (0, 0), (0, 1)]
     assert [each["purchased"]["numerator"] for each in found] == [0, 0, 1]
     assert found[0]["clicked"]["low"] < 1 / 3 < found[0]["clicked"]["high"]
     assert found[1]["clicked"]["value"] is None

@@ -412,18 +412,23 @@ def test_a_figure_stands_with_its_interval_its_n_and_a_link_to_what_it_means() -
 def test_answers_from_a_lower_rung_are_seen_with_their_reason() -> None:
     share, nothing = ratio(0.25, 400), {"value": None, "low": None, "high": None, "numerator": 0, "n": 0}
     answers = [
-        {"version": "v0003", "source": "personal", "fallback": None, "num_decisions": 900, "num_short": 0,
+        {"version": "v0003", "source": "personal", "fallback": None, "num_decisions": 900, "num_short": 0, "num_ruled": 30, "num_dropping": 0,
          "clicked": share, "purchased": share},
-        {"version": "v0003", "source": "snapshot", "fallback": "store_away", "num_decisions": 70, "num_short": 7,
+        {"version": "v0003", "source": "snapshot", "fallback": "store_away", "num_decisions": 70, "num_short": 7, "num_ruled": 9, "num_dropping": 2,
          "clicked": nothing, "purchased": nothing},
     ]  # fmt: skip
     found = pages(day_view(verdict=told(answers=answers)))["days/2011-03-01.html"]
     assert "rung of the ladder and reason: 970 together" in text_of(found)
-    assert "personal – v0003 900 0 25.0 %" in text_of(found)
-    assert "snapshot store_away v0003 70 7 – –" in text_of(found)
+    assert "personal – v0003 900 0 30 0 25.0 %" in text_of(found)
+    assert "snapshot store_away v0003 70 7 9 2 – –" in text_of(found)
     assert "What the API answered" not in pages(day_view(verdict=told()))["days/2011-03-01.html"]
     (row, other) = rows_of(Site("A shop", [day_view(verdict=told(answers=answers))], [], {}))["answers"][1]
-    assert (row["num_shown"], row["num_clicked"], other["fallback"]) == (400, 100, "store_away")
+    assert (row["num_shown"], row["num_clicked"], other["fallback"], other["num_dropping"]) == (
+        400,
+        100,
+        "store_away",
+        2,
+    )
 
 
 def test_what_moved_is_told_before_and_after() -> None:
