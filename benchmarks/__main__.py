@@ -87,16 +87,13 @@ ON_DEMAND = (
 PAGES = {
     group: tuple(room.__doc__ or "" for room in rooms)
     for group, rooms in {
-        "by_user": (by_user,),
-        "events": (events,),
+        "events": (events, kills),
         "features": (features,),
         "judge": (judging,),
-        "loop": (loop,),
         "publish": (publishing,),
         "quality": (quality,),
-        "ranking": (preparation, inputs, reasons, rescoring),
         "score": (scoring,),
-        "serve": (serving,),
+        "serve": (serving, sessions),
         "train": (training,),
     }.items()
 }

@@ -295,7 +295,7 @@ def test_a_question_for_related_items_is_refused_with_its_field(
 
 def test_what_is_blocked_goes_with_nothing(tmp_path: Path) -> None:
     app = app_of(tmp_path)
-    app._published.view = lambda: View(bundle().under({"i3"}, NOW.timestamp()), True, None, "")  # type: ignore[method-assign]
+    app._published.view = lambda: View(bundle().under({"i3"}, set(), NOW.timestamp()), True, None, "")  # type: ignore[method-assign]
     told = run(ask(app, "/v1/items/i0/related", key=write_key(tmp_path)))[2]
     assert [(item["position"], item["item_id"]) for item in told["items"]] == [(1, "i1")]
 

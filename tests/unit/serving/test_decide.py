@@ -122,7 +122,14 @@ def test_what_was_bought_is_not_even_pinned() -> None:
     version = bundle(pointer=replace(POINTER, repeats_allowed=False), rules={"default": {"pins": pins}})
     request = DecisionRequest(surface="home", user_id="ada", count=3)
     decision = decide(
-        request, version, KNOWN, fallback=None, decision_id="d1", now=NOW, bought=frozenset({"i2"})
+        request,
+        version,
+        KNOWN,
+        user_id="ada",
+        fallback=None,
+        decision_id="d1",
+        now=NOW,
+        bought=frozenset({"i2"}),
     )
     assert (shown(decision), decision.rules_dropped) == (["i5", "i3", "i4"], ["pin:hero"])
 
