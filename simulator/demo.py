@@ -1,7 +1,7 @@
 """The closed loop on one machine: a shop, its history, two days under Airflow, an alarm, a retraining.
 
 Runs Foretaste from outside, as a person would: through its command line and Airflow. What it prints at the
-end is read from Airflow's own database, from ``foretaste status`` and from Redis.
+end is read from Airflow's own database, from ``foretaste status`` and from Redis; then it asks the decision API as a shop does.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from contracts.errors import ForetasteError
 from contracts.feed import days_between
 from contracts.settings import Settings, load_settings
 from simulator.airflow_runs import AirflowRuns, TaskRun
+from simulator.api_calls import show_calls
 from simulator.command import DemoFailed, console, foretaste
 from simulator.operator import trigger
 from simulator.published import Published, read_published
@@ -118,9 +119,13 @@ def run_demo(world: World, settings: Settings) -> None:
                 settings, "foretaste_retrain", {"day": str(last), "reason": "the last days judge the lists"}
             )
             wait_for_run(runs, "foretaste_retrain", 1)
-    show_summary(settings, runs)
+    published = read_published(settings)
+    show_summary(settings, runs, published)
     if world.recovery():
         console.print(f"[bold]{world.recovery()}[/bold]")
+    if published is not None:
+        show_calls(settings, published)
+    show_where_to_look(settings)
 
 
 def _show_reasons(reasons: Sequence[str]) -> None:
@@ -135,8 +140,8 @@ def _show_outcome(retraining: dict[str, Any]) -> None:
     _show_reasons(retraining["verdict"]["reasons"])
 
 
-def show_summary(settings: Settings, runs: AirflowRuns) -> None:
-    """Print what happened: runs, rows, models, drift, lists, and where to look next."""
+def show_summary(settings: Settings, runs: AirflowRuns, published: Published | None) -> None:
+    """Print what happened: runs, rows, models, drift and lists."""
     status = json.loads(foretaste("status", "--json", is_shown=False))
     console.print()
     console.print(_runs_table(runs.tasks()))
@@ -145,7 +150,6 @@ def show_summary(settings: Settings, runs: AirflowRuns) -> None:
     if status["retrainings"]:
         show_competitors(status["retrainings"][-1])
         show_against_popularity(status["retrainings"][-1])
-    published = read_published(settings)
     for day, drift in status["verdicts"].items():
         reasons = "; ".join(drift["reasons"])
         console.print(f"Drift on {day}: [bold]{drift['verdict']}[/bold]{f'. {reasons}' if reasons else ''}")
@@ -155,6 +159,10 @@ def show_summary(settings: Settings, runs: AirflowRuns) -> None:
     )
     if published is not None:
         console.print(_list_table(published))
+
+
+def show_where_to_look(settings: Settings) -> None:
+    """Print where to look next."""
     console.print("\nWhere to look next:")
     console.print(
         "  make up                         Airflow, MLflow, reports and dbt docs, with these runs in them"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import shlex
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -25,6 +27,9 @@ from contracts.settings import Settings
 from jobs.rollback import rollback
 from jobs.ship import ship
 from serving.client import Foretaste, RequestRefused
+from simulator.api_calls import calls
+from simulator.command import DemoFailed
+from simulator.published import read_published
 from tests.publishing import (
     DAY,
     ITEMS,
@@ -254,3 +259,24 @@ def test_what_was_shown_and_what_followed_become_a_delivery_of_the_feed(
     assert [(row["item_id"], row["position"], row["decision_id"]) for row in shown_rows] == [
         (each["item_id"], str(each["position"]), decision["decision_id"]) for each in decision["items"]
     ]
+
+
+def test_what_the_demo_asks_is_answered_and_its_curl_asks_the_same(shop: Settings, api: Caller) -> None:
+    published = read_published(shop)
+    assert published is not None
+    headers = {"Authorization": f"Bearer {api.key}"}
+    with httpx.Client(base_url=f"http://127.0.0.1:{api.port}", headers=headers) as client:
+        known, stranger, clicked, reported = calls(client, published, datetime.now(UTC))
+        assert (known.answer["source"], stranger.answer["source"]) == ("personal", "popular")
+        assert clicked.answer["fallback"] == "session_missing"  # these versions are published without a model
+        assert reported.answer["accepted"] == 1
+        words = shlex.split(known.curl.replace("$KEY", api.key))
+        again = client.post(
+            words[2], content=words[-1], headers=dict(each.split(": ") for each in words[4:7:2])
+        )
+        assert again.json()["items"] == known.answer["items"]
+    with (
+        httpx.Client(base_url=f"http://127.0.0.1:{api.port}") as client,
+        pytest.raises(DemoFailed, match="POST /v1/decisions .* 401"),
+    ):
+        next(calls(client, published, datetime.now(UTC)))
