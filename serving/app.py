@@ -219,6 +219,7 @@ class App:
         """See what is published, and open the journal."""
         await self._published.start()
         self._feedback = Feedback(self._settings.home, self._sessions.take)
+        await self._feedback.prepare(datetime.fromtimestamp(time.time(), UTC))
 
     async def stop(self) -> None:
         """Let go of all that was opened; what waits for the journal is written."""

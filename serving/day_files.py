@@ -57,6 +57,15 @@ class DayFiles:
                     return
                 self._first_open = day + timedelta(days=1)
 
+    def prepare(self, day: date) -> None:
+        """Open the file that takes what arrives on a day, before anybody waits for it.
+
+        Raises:
+            JournalUnavailable: it cannot be written.
+        """
+        with self._telling():
+            self._opened(day)
+
     def rest(self) -> None:
         """Have what was written lazily reach the disk; in a thread of its own, over a connection of its own, nobody waits for it."""
         opened = self._open

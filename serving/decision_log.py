@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from datetime import UTC
+from contextlib import suppress
+from datetime import UTC, date
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +44,11 @@ class DecisionLog:
     def is_logging(self) -> bool:
         """Was the last decision logged?"""
         return self._last == LOGGED
+
+    async def prepare(self, day: date) -> None:
+        """Make ready for a day; where that fails, its first decision says so."""
+        with suppress(JournalUnavailable):
+            await asyncio.to_thread(self._journal.prepare, day)
 
     async def write(self, decision: LoggedDecision) -> str:
         """``LOGGED`` once the decision survives this process; ``UNLOGGED`` where the disk is full, failing or slow."""

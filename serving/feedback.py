@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 
@@ -35,6 +35,10 @@ class Feedback:
         self._events, self._decisions = Events(home, remember), DecisionLog(home)
         #: Events by what became of them.
         self.events = Counter[str]()
+
+    async def prepare(self, now: datetime) -> None:
+        """Make ready for what is decided from now on."""
+        await self._decisions.prepare(now.astimezone(UTC).date())
 
     @property
     def decisions(self) -> Counter[str]:

@@ -117,6 +117,14 @@ class DecisionJournal:
     def __init__(self, home: Path) -> None:
         self._files = DayFiles(home, DECISIONS, synchronous="normal")
 
+    def prepare(self, day: date) -> None:
+        """Make ready for a day, so that its first decision does not wait for a new file.
+
+        Raises:
+            JournalUnavailable: nothing can be written.
+        """
+        self._files.prepare(day)
+
     def commit(self, records: Sequence[Record]) -> list[str]:
         """Write the records.
 

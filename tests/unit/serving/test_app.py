@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from contracts.api_keys import ADMIN, DECIDE, INGEST, SCOPES
-from contracts.journal import DECISIONS, journal_folder
+from contracts.journal import DECISIONS, journal_folder, journal_path
 from contracts.settings import load_settings
 from serving.app import App
 from serving.exchange import Answer, Route
@@ -85,6 +85,9 @@ def test_a_decision_is_in_the_journal_before_it_is_answered(tmp_path: Path) -> N
     async def asked() -> Any:
         app = app_of(tmp_path)
         await app.start()
+        assert journal_path(
+            tmp_path, DECISIONS, datetime.now(UTC).date()
+        ).exists()  # the first one need not wait for it
         _, _, decision = await ask(app, "/v1/decisions", ASKED, key=key)
         return decision, stored(tmp_path, datetime.now(UTC).date(), DECISIONS)
 
