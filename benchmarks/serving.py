@@ -2,7 +2,8 @@
 
 100,000 users with lists of a hundred items, ten of which are asked for, over the complete path: key, limits, strict
 reading, the embedded Valkey, reasons. The reference is an empty route of the same server: it reads a body and answers ``{}``. Each is
-loaded in turn by ``benchmarks.http_load``, three times; the medians are told, and what a request takes of the server's core.
+loaded in turn by ``benchmarks.http_load``, three times; the medians are told, and what a request takes of the server's core. Wanted are 8,000 a
+second with a p99 below 8 ms, and 0.4 of the empty route. Server and load share the machine's cores.
 """
 
 from __future__ import annotations
