@@ -120,6 +120,7 @@ def of_lake(shop: Shop) -> list[tuple[object, ...]]:
         return connection.sql(f"select {columns} from read_parquet({files}) order by all").fetchall()
 
 
+@pytest.mark.alone  # it is timed
 def test_plain_dbt_builds_an_edit_while_another_process_holds_the_warehouse_and_the_edit_is_told(
     shop: Shop,
 ) -> None:
