@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from contracts.ids import MOST_BYTES, PLACEHOLDERS
 from expectations.library import (
     ColumnMapExpectation,
     ColumnMapMetricProvider,
@@ -35,8 +36,6 @@ LARGEST = 1e15
 
 #: Something visible at both ends, no control or direction-changing characters, at most 128 bytes, no word for nothing.
 _ID = r"^[^\s\p{Cc}\p{Cf}](?:[^\p{Cc}]*[^\s\p{Cc}\p{Cf}])?$"
-_NO_IDS = ("null", "none", "nan", "undefined")
-_ID_BYTES = 128
 _FIRST = 1000
 
 
@@ -48,9 +47,9 @@ def are_ids(ids: pa.Array) -> npt.NDArray[np.bool_]:
     first = ids.slice(0, _FIRST)
     # Where ids repeat, each is looked at once: a regular expression costs more than to tell them apart.
     different = ids if len(first.unique()) == len(first) else ids.unique()
-    is_nothing = pc.is_in(pc.utf8_lower(different), value_set=pa.array(_NO_IDS))
+    is_nothing = pc.is_in(pc.utf8_lower(different), value_set=pa.array(PLACEHOLDERS))
     is_id = pc.and_(
-        pc.match_substring_regex(different, _ID), pc.less_equal(pc.binary_length(different), _ID_BYTES)
+        pc.match_substring_regex(different, _ID), pc.less_equal(pc.binary_length(different), MOST_BYTES)
     )
     wrong = different.filter(pc.invert(pc.fill_null(pc.and_not(is_id, is_nothing), False)))
     return ~np.asarray(pc.is_in(ids, value_set=wrong).to_numpy(zero_copy_only=False), dtype=bool)

@@ -9,13 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from contracts.blocked import MOST_BLOCKED
-from contracts.errors import BlockRefused, ServiceUnreachable, StoreUnfit
+from contracts.errors import BlockRefused
 from contracts.settings import Settings
-from jobs.io.online import open_online_store
 from jobs.io.state import BLOCKINGS, State
-from jobs.kept_away import tell_store, words_of
-
-Word = dict[str, Any]  # item_id, is_blocked, at, by, why
+from jobs.kept_away import Word, said, words_of
 
 
 def block(settings: Settings, item_id: str, *, by: str, why: str, now: datetime) -> dict[str, Any]:
@@ -72,27 +69,13 @@ def _when(word: Word) -> str:
 def _say(
     settings: Settings, item_id: str, *, is_blocked: bool, by: str, why: str, now: datetime
 ) -> dict[str, Any]:
-    """Record a word, unless it says what held before, and tell the store; says what holds now."""
-    state, at = State.of(settings), now.isoformat(timespec="seconds")
-    word = {"item_id": item_id, "is_blocked": is_blocked, "at": at, "by": by, "why": why}
-
-    def add(record: dict[str, Any] | None) -> dict[str, Any]:
-        words: list[Word] = record["words"] if record else []
-        is_news = not words or words[-1]["is_blocked"] != is_blocked
-        return {"words": [*words, word] if is_news else words}
-
-    record = state.change(BLOCKINGS, item_id, add)
-    assert record is not None
-    try:
-        with open_online_store(settings, timeout=2) as online:
-            tell_store(state, online)
-            is_known = online.knows_item(item_id)
-    except (ServiceUnreachable, StoreUnfit) as error:
-        raise type(error)(
-            f"it is recorded that {item_id!r} is {_said(word)}, and the API has not heard it: {error}. "
-            "Say it again once the store answers"
-        ) from error
-    return {**record["words"][-1], "is_known": is_known, "num_blocked": len(_ids(state))}
+    word = {
+        "item_id": item_id, "is_blocked": is_blocked, "at": now.isoformat(timespec="seconds"), "by": by, "why": why,
+    }  # fmt: skip
+    told = f"{item_id!r} is {_said(word)}"
+    with said(settings, BLOCKINGS, item_id, word, decides="is_blocked", told=told) as (holding, online):
+        is_known = online.knows_item(item_id)
+    return {**holding, "is_known": is_known, "num_blocked": len(_ids(State.of(settings)))}
 
 
 def _said(word: Word) -> str:

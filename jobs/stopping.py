@@ -6,16 +6,12 @@ The file with the rules says what experiments there are; stopping one needs no p
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from contracts.errors import BlockRefused, ServiceUnreachable, StoreUnfit
+from contracts.errors import BlockRefused
 from contracts.settings import Settings
-from jobs.io.online import open_online_store
 from jobs.io.state import STOPPINGS, State
-from jobs.kept_away import tell_store, words_of
+from jobs.kept_away import Word, said, words_of
 from jobs.serving_rules import load_serving_rules
-
-Word = dict[str, Any]  # experiment, is_stopped, at, by, why
 
 
 def stop(settings: Settings, experiment: str, *, by: str, why: str, now: datetime) -> Word:
@@ -53,30 +49,20 @@ def stopped_experiments(state: State) -> list[Word]:
 
 
 def _say(settings: Settings, experiment: str, *, is_stopped: bool, by: str, why: str, now: datetime) -> Word:
-    """Record a word, unless it says what held before, and tell the store; says what holds now."""
-    state, at = State.of(settings), now.isoformat(timespec="seconds")
-    word = {"experiment": experiment, "is_stopped": is_stopped, "at": at, "by": by, "why": why}
+    word = {
+        "experiment": experiment, "is_stopped": is_stopped, "at": now.isoformat(timespec="seconds"), "by": by, "why": why,
+    }  # fmt: skip
+    told = f"experiment {experiment!r} is {_said(word)}"
+    with said(settings, STOPPINGS, experiment, word, decides="is_stopped", told=told) as (holding, _):
+        return dict(holding)
 
-    def add(record: dict[str, Any] | None) -> dict[str, Any]:
-        words: list[Word] = record["words"] if record else []
-        is_news = not words or words[-1]["is_stopped"] != is_stopped
-        return {"words": [*words, word] if is_news else words}
 
-    record = state.change(STOPPINGS, experiment, add)
-    assert record is not None
-    said = "stopped" if is_stopped else "going on"
-    try:
-        with open_online_store(settings, timeout=2) as online:
-            tell_store(state, online)
-    except (ServiceUnreachable, StoreUnfit) as error:
-        raise type(error)(
-            f"it is recorded that experiment {experiment!r} is {said}, and the API has not heard it: {error}. "
-            "Say it again once the store answers"
-        ) from error
-    return dict(record["words"][-1])
+def _said(word: Word) -> str:
+    return "stopped" if word["is_stopped"] else "going on"
 
 
 def render(word: Word) -> str:
     """The answer as a person reads it."""
-    said = "stopped" if word["is_stopped"] else "going on"
-    return f"experiment {word['experiment']} is {said} since {word['at']}, by {word['by']}: {word['why']}"
+    return (
+        f"experiment {word['experiment']} is {_said(word)} since {word['at']}, by {word['by']}: {word['why']}"
+    )

@@ -178,6 +178,7 @@ def _arranged(
         shown = (*candidates, *rules.pinned)
         again = frozenset(index for index in shown if bundle.items[index].item_id in bought)
     if beside:
+        again |= {index for index in rules.pinned if bundle.items[index].item_id == beside}
         candidates = tuple(index for index in candidates if bundle.items[index].item_id != beside)
     return arrange(candidates, rules, request.count, again)
 

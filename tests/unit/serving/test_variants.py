@@ -69,6 +69,13 @@ def test_a_shadow_is_told_to_the_log_and_not_shown() -> None:
     assert shadows == {(None, ()), ("hero:control", ()), ("hero:bolder", ("i3", "i4"))}
 
 
+def test_an_item_is_not_shown_beside_itself_though_a_rule_pins_it() -> None:
+    version = bundle(rules={"default": {"pins": [{"name": "hero", "item": "i3", "position": 1}]}})
+    assert shown(of(version, "ada"))[0] == "i3"
+    beside = of(version, "ada", context=Context(item_id="i3"))
+    assert (shown(beside), beside.rules_dropped) == (["i5", "i4"], ["pin:hero"])
+
+
 SLOT = {"place": 2, "items": ["i1", "i2", "i0"], "probabilities": [0.4, 0.3, 0.2, 0.1]}
 
 
